@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make: the image. make run: the demo. make test: everything. make help: the rest.
+VERSION := 0.1.0
+B       := build
+CC      ?= gcc
+HOSTCC  ?= gcc
+ROOMS   := boot lib mm drivers vmx svm devices config kernel
+
+-include config/local.mk
+Q := $(if $(V),,@)
+
+WARN    := -Wall -Wextra -Wconversion -Wshadow -Werror -Wno-sign-conversion -Wmissing-prototypes
+COMMON  := -std=gnu11 -g -Iinclude -I. -I$(B)/gen $(WARN) -MMD -MP -DBULKHEAD_VERSION='"$(VERSION)"'
+CFLAGS  := $(COMMON) -Os -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+	   -mcmodel=small -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+	   -ffunction-sections -fdata-sections -fno-strict-aliasing
+HOSTFLAGS := $(COMMON) -Os -DHOST_TEST -fno-strict-aliasing -fsanitize=address,undefined \
+	   -fno-sanitize-recover=all -fno-omit-frame-pointer $(COVFLAGS)
+
+.PHONY: all clean help
+all: $(B)/bulkhead.elf
+
+include tools/deps.mk
+
+src = $(wildcard $(1)/*.c) $(wildcard $(1)/*.S)
+obj = $(patsubst %,$(B)/obj/%.o,$(call src,$(1)))
+ARCHIVES := $(foreach r,$(ROOMS),$(B)/obj/lib$(r).a)
+define room_rule
+$(B)/obj/lib$(1).a: $(call obj,$(1)) $($(1)_extra)
+	$(Q)rm -f $$@ && $(AR) rcs $$@ $$(filter %.o,$$^)
+endef
+$(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
+
+$(B)/obj/%.c.o: %.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+$(B)/obj/%.S.o: %.S Makefile | deps-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -c $< -o $@
+
+LIBFDT ?= $(shell $(CC) -print-file-name=libfdt.a)
+$(B)/bulkhead.elf: $(ARCHIVES) linker.ld
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,-T,linker.ld,--gc-sections,-z,noexecstack,--build-id=none \
+		-Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -o $@ \
+		-Wl,--start-group $(ARCHIVES) $(LIBFDT) -Wl,--end-group
+# a 32-bit ELF container of the same bytes: what `qemu -kernel` takes
+$(B)/bulkhead.elf32: $(B)/bulkhead.elf
+	$(Q)objcopy -O elf32-i386 $< $@
+
+# Host side: a file is pure unless it includes x86/insn.h; all pure objects are one archive.
+PURE_SRC := $(shell grep -L 'x86/insn.h' $(foreach r,boot lib mm drivers devices config kernel vmx svm,$(wildcard $(r)/*.c)) /dev/null | grep -v dev/null)
+PURE_OBJ := $(PURE_SRC:%=$(B)/host/%.o)
+$(B)/host/libpure.a: $(PURE_OBJ)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+$(B)/host/%.c.o: %.c Makefile | deps-build
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(HOSTFLAGS) -c $< -o $@
+
+UNIT := $(patsubst test/unit/test_%.c,$(B)/host/test_%,$(wildcard test/unit/test_*.c))
+$(B)/host/test_%: $(B)/host/test/unit/test_%.c.o $(patsubst %,$(B)/host/%.o,$(filter-out $(wildcard test/unit/test_*.c),$(wildcard test/unit/*.c))) $(B)/host/libpure.a
+	$(Q)$(HOSTCC) $(HOSTFLAGS) $^ -o $@ -lcmocka -lfdt $($*_LIBS)
+decode_LIBS := -lZydis
+
+FUZZ := $(patsubst test/fuzz/fuzz_%.c,$(B)/host/fuzz_%,$(wildcard test/fuzz/fuzz_*.c))
+$(B)/host/fuzz_%: $(B)/host/test/fuzz/fuzz_%.c.o $(B)/host/test/fuzz/driver.c.o $(B)/host/libpure.a
+	$(Q)$(HOSTCC) $(HOSTFLAGS) $^ -o $@ -lfdt
+
+.PHONY: unit fuzz
+unit: $(UNIT)
+	@for t in $(UNIT); do $$t || exit 1; done
+FUZZ_RUNS ?= 20000
+fuzz: $(FUZZ)
+	@for f in $(FUZZ); do $$f $(FUZZ_RUNS) || exit 1; done
+
+-include test/test.mk guests/guests.mk
+
+clean:
+	rm -rf $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Device tree blob to struct system_config, and what is wrong with it. Pure: the boot path and
+ * `tools/bulkhead check` run this very code. Binding: docs/config.md.
+ */
+#ifndef BULKHEAD_CONFIG_ROOM_H
+#define BULKHEAD_CONFIG_ROOM_H
+
+#include "config.h"
+
+/**
+ * config_parse() - @blob of @len bytes, not trusted, to @out; faults of form go to @faults
+ *
+ * Strings of @out point into @blob. Faults: not a blob, wrong compatible, unknown property or node,
+ * wrong type, bad value, too many. What can be parsed is parsed, so that config_check() can add.
+ */
+void config_parse(const void *blob, size_t len, struct system_config *out,
+		  struct config_faults *faults);
+
+/** config_check() - all faults of meaning: names, CPUs, memory, files, contradictions. Appends. */
+void config_check(const struct system_config *cfg, const struct config_machine *machine,
+		  struct config_faults *faults);
+
+/** config_fault_text() - "[partition] property: text", for log lines. Return: length. */
+size_t config_fault_text(const struct config_fault *f, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ACPI fixed hardware (PM1 event and control blocks, PM timer, S5), reset by port 0xcf9 and by the
+ * keyboard controller (0x60, 0x64, no keyboard behind it), port 0x92. Pure.
+ * ACPI 6.5 chapter 4.8.
+ */
+#ifndef BULKHEAD_VACPI_H
+#define BULKHEAD_VACPI_H
+
+#include "bus.h"
+
+#define VACPI_PM1_EVT 0x600 /* 4 bytes: status, enable */
+#define VACPI_PM1_CNT 0x604 /* 2 bytes */
+#define VACPI_PM_TMR  0x608 /* 4 bytes, 24-bit counter at 3579545 Hz */
+#define VACPI_BLOCK_LEN 0x10
+#define VACPI_S5_TYP  5
+#define VACPI_SCI_IRQ 9
+#define PM_TIMER_HZ   3579545ull
+
+enum vacpi_event { VACPI_POWEROFF, VACPI_RESET };
+
+struct vacpi {
+	const struct vclock *clock;
+	struct irq_line sci;
+	void (*notify)(void *ctx, enum vacpi_event e, const char *how); /* how: "acpi-s5", "0xcf9", ... */
+	void *ctx;
+	u16 pm1_sts, pm1_en, pm1_cnt;
+	u8 cf9, port92;
+	u8 kbc_cmd, kbc_status, kbc_data, kbc_ctr;
+};
+extern const struct vdev_ops vacpi_pm_ops, vacpi_cf9_ops, vacpi_kbc_ops, vacpi_port92_ops;
+
+void vacpi_init(struct vacpi *a, const struct vclock *clock, struct irq_line sci);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtual local APIC: xAPIC by MMIO, x2APIC by MSR, timer in one-shot, periodic and TSC-deadline
+ * mode. SDM 3A chapter 11. Its bus clock is 1 GHz: one tick a nanosecond of the partition's clock.
+ * Pure; time, TSC and the way to other CPUs are injected.
+ */
+#ifndef BULKHEAD_VLAPIC_H
+#define BULKHEAD_VLAPIC_H
+
+#include "bus.h"
+
+#define VLAPIC_BASE    0xfee00000ull
+#define VLAPIC_VERSION 0x00050014
+
+/* An IPI that left this APIC; the platform finds its targets */
+struct vlapic_ipi {
+	u32 dest;
+	u8 vector, mode, shorthand; /* mode: ICR bits 10:8 */
+	bool is_logical, is_level_assert, is_x2apic;
+};
+
+struct vlapic_env {
+	u64 (*now_ns)(void *ctx);
+	u64 (*tsc_to_ns)(void *ctx, u64 guest_tsc); /* partition time at which the guest TSC has this value */
+	u64 (*guest_tsc)(void *ctx);
+	void (*send_ipi)(void *ctx, const struct vlapic_ipi *ipi);
+	void (*eoi_broadcast)(void *ctx, u8 vector); /* level-triggered EOI, to the I/O APIC */
+	void *ctx;
+};
+
+struct vlapic {
+	const struct vlapic_env *env;
+	u64 apic_base; /* MSR 0x1b */
+	u32 id;
+	u32 tpr, ldr, dfr, svr, esr, esr_pending, icr_lo, icr_hi, divide, initial_count;
+	u32 lvt[7];	/* in register order: CMCI(0x2f0), timer(0x320), thermal, perf, LINT0, LINT1, error */
+	u32 isr[8], tmr[8], irr[8];
+	u64 timer_start_ns;
+	u64 timer_expiry_ns; /* NEVER = not running */
+	u64 tsc_deadline;
+	bool has_x2apic;
+	bool nmi_pending; /* an LVT or IPI delivered an NMI; the kernel takes it and clears this */
+};
+extern const struct vdev_ops vlapic_mmio_ops; /* 4 KiB, self = struct vlapic */
+
+void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is_bsp, bool has_x2apic);
+
+/** vlapic_poll() - expire the timer if due at @now_ns. Return: next deadline in partition ns, or NEVER. */
+u64 vlapic_poll(struct vlapic *a, u64 now_ns);
+
+/** vlapic_pending() - highest vector above PPR in IRR, or -1. */
+int vlapic_pending(const struct vlapic *a);
+
+/** vlapic_ack() - vector from vlapic_pending() goes into service. */
+void vlapic_ack(struct vlapic *a, u8 vector);
+
+/** vlapic_accept() - a fixed interrupt arrives (IPI, I/O APIC, MSI). */
+void vlapic_accept(struct vlapic *a, u8 vector, bool is_level);
+
+/** vlapic_takes_extint() - does LINT0 pass the 8259's INT now (virtual wire), or is the APIC disabled? */
+bool vlapic_takes_extint(const struct vlapic *a);
+
+/** vlapic_lint() - LINT0 or LINT1 pin changes (NMI or fixed modes). */
+void vlapic_lint(struct vlapic *a, u32 pin, bool level);
+
+/** vlapic_matches() - is this APIC the target of @ipi (physical, logical flat or cluster, x2APIC)? */
+bool vlapic_matches(const struct vlapic *a, u32 dest, bool is_logical, bool is_x2apic);
+
+/** vlapic_rdmsr(), vlapic_wrmsr() - MSRs 0x1b, 0x6e0, 0x800-0x8ff. Return: false = #GP. */
+bool vlapic_rdmsr(struct vlapic *a, u32 msr, u64 *value);
+bool vlapic_wrmsr(struct vlapic *a, u32 msr, u64 value);
+
+u64 vlapic_cr8(const struct vlapic *a);
+void vlapic_set_cr8(struct vlapic *a, u64 cr8);
+
+#endif

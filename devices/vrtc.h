@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Virtual MC146818 CMOS clock: ports 0x70-0x71, periodic, alarm and update interrupts. Pure. */
+#ifndef BULKHEAD_VRTC_H
+#define BULKHEAD_VRTC_H
+
+#include "bus.h"
+
+struct vrtc {
+	u8 ram[128];
+	u8 index;
+	const struct vclock *clock;
+	struct irq_line irq;
+	s64 base_seconds; /* wall time (1970) when the partition's clock was 0 */
+	u64 next_periodic_ns, next_update_ns;
+};
+extern const struct vdev_ops vrtc_ops; /* self = struct vrtc */
+
+/** vrtc_init() - @wall_seconds: UTC since 1970 at birth; @base_mem_kib, @ext_mem_kib for the CMOS size bytes. */
+void vrtc_init(struct vrtc *r, const struct vclock *clock, struct irq_line irq, u64 wall_seconds);
+
+/** vrtc_set_memory() - the CMOS bytes 15-18, 30-31, 34-35, 5b-5d that tell memory sizes in bytes. */
+void vrtc_set_memory(struct vrtc *r, u64 below_4g, u64 above_4g);
+
+/** vrtc_poll() - what is due at @now_ns. Return: next deadline; NEVER unless an interrupt is enabled. */
+u64 vrtc_poll(struct vrtc *r, u64 now_ns);
+
+#endif

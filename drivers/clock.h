@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How fast the TSC runs, measured: against the ACPI PM timer, the HPET or PIT channel 2, whichever
+ * agree; never taken from CPUID. And the machine's power switch.
+ */
+#ifndef BULKHEAD_CLOCK_H
+#define BULKHEAD_CLOCK_H
+
+#include "acpi.h"
+
+struct clock_calibration {
+	u64 tsc_hz;
+	const char *source; /* "hpet", "pmtimer", "pit" */
+};
+
+/** clock_calibrate() - Return: STATUS_NOT_FOUND if no reference clock works. Takes ~20 ms. */
+enum status must_check clock_calibrate(const struct acpi_info *acpi, struct clock_calibration *out);
+
+/** clock_delay_us() - busy wait by the TSC. */
+void clock_delay_us(u64 tsc_hz, u64 us);
+
+/** clock_wall_time() - CMOS date and time as seconds since 1970 (UTC assumed); 0 if unreadable. */
+u64 clock_wall_time(void);
+
+/**
+ * machine_poweroff() - ACPI S5; where that is absent or ignored: port 0x604 and 0xb004 (QEMU, Bochs),
+ * Bochs' 0x8900 "Shutdown"; at last halts. Never returns.
+ */
+void machine_poweroff(const struct acpi_info *acpi) noreturn_fn;
+
+/** machine_reset() - ACPI reset register, 0xcf9, keyboard controller, triple fault. Never returns. */
+void machine_reset(const struct acpi_info *acpi) noreturn_fn;
+
+#endif

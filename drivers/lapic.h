@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The physical local APIC of the calling CPU: xAPIC or, where CPUID has it, x2APIC mode.
+ * SDM 3A chapter 11; APM 2 chapter 16. Never disables an APIC that was on.
+ */
+#ifndef BULKHEAD_LAPIC_H
+#define BULKHEAD_LAPIC_H
+
+#include "types.h"
+
+/* Host vectors */
+#define HOST_VEC_TIMER	  0xf0
+#define HOST_VEC_KICK	  0xf1
+#define HOST_VEC_SPURIOUS 0xff
+
+/** lapic_init() - enable on this CPU, all LVTs masked but the timer (HOST_VEC_TIMER), TPR 0. */
+void lapic_init(void);
+
+/** lapic_is_x2apic() - which mode this machine's APICs are in. */
+bool lapic_is_x2apic(void);
+
+u32 lapic_id(void);
+void lapic_eoi(void);
+
+/** lapic_send_ipi() - fixed interrupt @vector to the CPU with @apic_id. */
+void lapic_send_ipi(u32 apic_id, u8 vector);
+void lapic_send_nmi(u32 apic_id);
+void lapic_send_init(u32 apic_id);
+void lapic_send_startup(u32 apic_id, u8 page); /* SIPI: start at page * 4 KiB */
+
+/** lapic_timer_calibrate() - learn the timer's rate against the TSC; once, on the BSP. */
+void lapic_timer_calibrate(u64 tsc_hz);
+
+/**
+ * lapic_timer_arm() - one HOST_VEC_TIMER interrupt when the TSC reaches @deadline_tsc
+ *
+ * At once if that is past; NEVER disarms. May fire early (never late beyond the interrupt's own
+ * latency) where the counter is narrower than the distance. TSC-deadline mode where CPUID has it.
+ */
+void lapic_timer_arm(u64 deadline_tsc);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The contract between the kernel and virtual devices: a bus of sorted ranges, a device that sees
+ * offset, width and value, and what a device may ask for (clock, interrupt line), all injected.
+ * One bus per partition and address kind (ports, MMIO). Owner: the partition; no locks.
+ */
+#ifndef BULKHEAD_BUS_H
+#define BULKHEAD_BUS_H
+
+#include "types.h"
+
+/**
+ * struct vdev_ops - a device behind a bus range
+ * @read:  value of @width (1, 2, 4, 8) bytes at @offset from the range's base; upper bits ignored
+ * @write: the reverse; @value is already cut to @width
+ *
+ * Any offset within the range, any width, any value may come: guests are hostile. An access never
+ * crosses the range's end (the bus splits or refuses).
+ */
+struct vdev_ops {
+	u64 (*read)(void *self, u64 offset, u32 width);
+	void (*write)(void *self, u64 offset, u32 width, u64 value);
+};
+
+struct bus_range {
+	u64 base, len;
+	const char *name;
+	const struct vdev_ops *ops;
+	void *self;
+};
+
+#define BUS_MAX_RANGES 40
+struct bus {
+	struct bus_range range[BUS_MAX_RANGES]; /* sorted by base, no overlap */
+	u32 nr;
+};
+
+/** bus_attach() - add @r. Boot time only. Return: STATUS_OVERLAP or STATUS_FULL, else STATUS_OK. */
+enum status must_check bus_attach(struct bus *b, const struct bus_range *r);
+
+/** bus_read() - a read as the guest sees it: where nothing answers, all ones (as a PC). Binary search. */
+u64 bus_read(const struct bus *b, u64 addr, u32 width);
+
+/** bus_write() - a write; where nothing answers it is lost. */
+void bus_write(const struct bus *b, u64 addr, u32 width, u64 value);
+
+/** bus_find() - the range holding all of [addr, addr + width), or NULL. */
+const struct bus_range *bus_find(const struct bus *b, u64 addr, u32 width);
+
+/* An interrupt line into whatever controllers the platform wires to it. */
+struct irq_line {
+	void (*set)(void *ctx, u32 line, bool level);
+	void *ctx;
+	u32 line;
+};
+
+static inline void irq_line_set(const struct irq_line *l, bool level)
+{
+	l->set(l->ctx, l->line, level);
+}
+
+/* Time: nanoseconds since the partition's birth. A device reads it only in access handlers. */
+struct vclock {
+	u64 (*now_ns)(void *ctx);
+	void *ctx;
+};
+
+static inline u64 vclock_now(const struct vclock *c)
+{
+	return c->now_ns(c->ctx);
+}
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One physical console shared by all: whole lines out of many sources, one keyboard to one partition
+ * at a time. The memory ring always gets everything. The UART is reached through injected functions,
+ * so the whole file is pure.
+ */
+#ifndef BULKHEAD_CONSOLE_H
+#define BULKHEAD_CONSOLE_H
+
+#include "types.h"
+
+#define CONSOLE_LINE_MAX 256
+#define CONSOLE_RING	 (64 * 1024) /* power of two */
+
+/* A raw serial port; port 0 = none */
+struct console_port_ops {
+	size_t (*write)(u16 port, const char *s, size_t len); /* never waits */
+	int (*getc)(u16 port);
+};
+
+/**
+ * struct console_source - a partition's end. Owner: the CPU of the partition's vCPU 0.
+ * tx: bytes collect in @line until newline (or CONSOLE_LINE_MAX, or console_source_flush() after
+ * a pause: prompts), then go to the ring as "[name] text". rx is a lock-free ring, one producer, one consumer.
+ */
+struct console_source {
+	const char *name;
+	u16 raw_port; /* not 0: bytes go straight to this port, and come from it */
+	char line[CONSOLE_LINE_MAX];
+	u32 len;
+	bool is_partial; /* part of this line is already out: what follows continues it */
+	u64 last_tx_ns;
+	u8 rx[64];
+	u32 rx_head, rx_tail; /* atomics */
+};
+
+/** console_init() - @port: physical UART base or 0 for none. */
+void console_init(u16 port, const struct console_port_ops *ops);
+
+/** console_add() - register a partition's source; boot only, index order = digit of Ctrl-] */
+void console_add(struct console_source *s, const char *name, u16 raw_port);
+
+/** console_source_room() - how many bytes console_source_tx() takes now; 0 while the ring is full. */
+size_t console_source_room(struct console_source *s);
+void console_source_tx(struct console_source *s, u8 byte, u64 now_ns);
+
+/** console_source_flush() - a line that has waited since @now_ns - 50 ms goes out unfinished. Return:
+ * next time to ask, or NEVER. */
+u64 console_source_flush(struct console_source *s, u64 now_ns);
+
+/** console_line() - a line of the hypervisor's own (log sink). Never lost: waits for the UART when the
+ * ring is full. Any CPU. */
+void console_line(const char *text, size_t len);
+
+/** console_drain() - move bytes from the ring to the UART while it takes them, at most @max.
+ * Return: true if bytes are left. Any CPU; gives up at once if another CPU is at it. */
+bool console_drain(size_t max);
+
+/** console_sync() - drain all, waiting: before power-off and in a crash (@force: ignore locks). */
+void console_sync(bool force);
+
+/** console_poll_input() - read the UARTs, switch focus on Ctrl-] digit, help on Ctrl-] ?, feed rx rings.
+ * Return: bit mask of sources that got a byte. One CPU (the BSP). */
+u64 console_poll_input(void);
+
+/** console_source_getc() - next input byte of @s, or -1. The partition's CPU. */
+int console_source_getc(struct console_source *s);
+
+#endif

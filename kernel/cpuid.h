@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What CPUID says to a guest: the host's leaves through a table that defaults to deny. Pure. */
+#ifndef BULKHEAD_CPUID_H
+#define BULKHEAD_CPUID_H
+
+#include "types.h"
+
+struct cpuid_env {
+	void (*host)(u32 leaf, u32 subleaf, u32 out[4]);
+	u32 apic_id, nr_vcpus;
+	u64 cr4, xcr0;
+	u64 tsc_hz;
+	bool has_x2apic;       /* offered to the guest */
+	bool has_tsc_deadline; /* offered to the guest */
+	u64 apic_base;	       /* CPUID.1:EDX.APIC follows the enable bit */
+};
+
+/** cpuid_emulate() - @out is EAX, EBX, ECX, EDX. */
+void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4]);
+
+/** cpuid_guest_cr4_mask() - CR4 bits that a guest with this CPUID may set. */
+u64 cpuid_guest_cr4_mask(const struct cpuid_env *env);
+
+/** cpuid_guest_xcr0_mask() - XCR0 bits likewise. */
+u64 cpuid_guest_xcr0_mask(const struct cpuid_env *env);
+
+/** cpuid_guest_efer_mask() - EFER bits likewise (SCE, LME, LMA, NXE, FFXSR as offered). */
+u64 cpuid_guest_efer_mask(const struct cpuid_env *env);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Instruction bytes to plain data: just the instructions that exit and that touch MMIO.
+ * SDM 2A chapter 2, 2D appendix A. Pure, total: every byte string gives an answer.
+ */
+#ifndef BULKHEAD_DECODE_H
+#define BULKHEAD_DECODE_H
+
+#include "vcpu.h"
+
+enum insn_mode { MODE_16 = 2, MODE_32 = 4, MODE_64 = 8 };
+
+enum insn_op {
+	OP_NONE,
+	OP_MOV, OP_MOVZX, OP_MOVSX, OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP,
+	OP_TEST, OP_XCHG, OP_INC, OP_DEC, OP_NOT, OP_NEG, OP_CMPXCHG, OP_XADD,
+	OP_BT, OP_BTS, OP_BTR, OP_BTC, OP_PUSH, OP_POP,
+	OP_MOVS, OP_STOS, OP_LODS, OP_CMPS, OP_SCAS, OP_INS, OP_OUTS, OP_IN, OP_OUT,
+	OP_MOV_CR, OP_MOV_DR, OP_CLTS, OP_LMSW, OP_SMSW, /* MOV_CR, MOV_DR: reg = CR number, rm = GPR */
+	OP_CPUID, OP_HLT, OP_RDMSR, OP_WRMSR, OP_RDTSC, OP_RDTSCP, OP_RDPMC, OP_INVD, OP_WBINVD,
+	OP_INVLPG, OP_XSETBV, OP_VMCALL, OP_VMMCALL, OP_PAUSE, OP_MONITOR, OP_MWAIT, OP_INT3, OP_INTN,
+	OP_OTHER_PRIV, /* an instruction that only needs its length (VMX, SVM, SGDT ..) */
+};
+
+/* Where operands are. "direction" as in bit 1 of the opcode: is_to_reg means reg is the destination. */
+enum insn_form { FORM_NONE, FORM_RM_REG, FORM_REG_RM, FORM_RM_IMM, FORM_RM, FORM_ACC_MOFFS, FORM_MOFFS_ACC, FORM_STRING };
+
+struct insn {
+	u8 len;
+	enum insn_op op;
+	enum insn_form form;
+	u8 op_size;   /* destination width in bytes: 1, 2, 4, 8 */
+	u8 src_size;  /* MOVZX, MOVSX: width of the source; else op_size */
+	u8 addr_size; /* 2, 4, 8 */
+	u8 rep;	      /* 0, 0xf2, 0xf3 */
+	bool has_lock, has_rex, is_mem;
+	u8 reg, rm;	   /* GPR numbers with REX; 8-bit: without REX 4..7 are AH..BH */
+	enum seg seg;	   /* of the memory operand, override applied */
+	s8 base, index;	   /* GPR or -1 */
+	u8 scale;	   /* 1, 2, 4, 8 */
+	bool is_rip_relative;
+	s64 disp;
+	u64 imm;	   /* sign-extended to op_size where the manual says so */
+};
+
+enum decode_status { DECODE_OK, DECODE_MORE /* @n bytes do not hold it all */, DECODE_UNKNOWN };
+
+/** insn_decode() - Return: DECODE_OK and *@out; len is then 1 to 15. */
+enum decode_status insn_decode(const u8 *bytes, u32 n, enum insn_mode mode, struct insn *out);
+
+#endif

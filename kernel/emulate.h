@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Performs one decoded instruction whose operand is MMIO, or one batch of a string I/O instruction.
+ * Reads registers through vcpu->ops, memory through walk, devices through the buses. Pure.
+ */
+#ifndef BULKHEAD_EMULATE_H
+#define BULKHEAD_EMULATE_H
+
+#include "bus.h"
+#include "decode.h"
+#include "verdict.h"
+#include "walk.h"
+
+struct emu {
+	struct vcpu *v;
+	const struct gmem *mem;
+	const struct bus *mmio, *ports;
+};
+
+/** emulate_mmio() - the instruction at RIP touched @x->addr, which is no RAM. Validates, then performs. */
+struct verdict emulate_mmio(const struct emu *e, const struct exit_mmio *x);
+
+/** emulate_pio() - IN, OUT, INS, OUTS as the exit describes it; @insn_len 0 = decode. At most
+ * EMU_REP_BATCH iterations; an unfinished REP resumes at the same RIP with registers updated. */
+#define EMU_REP_BATCH 256
+struct verdict emulate_pio(const struct emu *e, const struct exit *x);
+
+/** emulate_length() - the length of the instruction at RIP, for SVM without nRIP; 0 = cannot be read
+ * (then *@fault says why, or EVENT_NONE: unknown bytes). @want: what it must be (OP_NONE: anything). */
+u32 emulate_length(struct vcpu *v, const struct gmem *m, enum insn_op want, struct insn *out,
+		   struct event *fault);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What RDMSR and WRMSR do: one table, default deny (#GP). The same table gives both backends their
+ * pass-through ranges. Pure: registers by vcpu->ops, APIC by vlapic.
+ */
+#ifndef BULKHEAD_MSR_H
+#define BULKHEAD_MSR_H
+
+#include "cpuid.h"
+#include "devices/vlapic.h"
+#include "vcpu.h"
+
+/* MSR contents that live nowhere else; one per vCPU */
+struct msr_state {
+	u64 tsc_adjust;
+	u64 mtrr_def_type;
+	u64 mtrr_fixed[11];
+	u64 mtrr_variable[16];
+	u64 misc_enable;
+	u64 mcg_status;
+};
+
+struct msr_env {
+	struct vcpu *v;
+	struct msr_state *state;
+	struct vlapic *apic;
+	const struct cpuid_env *cpuid;
+	u64 host_tsc; /* now */
+};
+
+/** msr_pass_table() - ranges that do not exit, for vcpu_params; FS/GS base, SYSENTER, STAR .. */
+const struct msr_range *msr_pass_table(u32 *nr);
+
+void msr_state_init(struct msr_state *s);
+
+/** msr_read(), msr_write() - Return: false = #GP(0). */
+bool must_check msr_read(const struct msr_env *env, u32 msr, u64 *value);
+bool must_check msr_write(const struct msr_env *env, u32 msr, u64 value);
+
+#endif

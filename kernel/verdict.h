@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a handler decides about an exit; vcpu_apply() alone acts on it. Pure data. */
+#ifndef BULKHEAD_VERDICT_H
+#define BULKHEAD_VERDICT_H
+
+#include "vcpu.h"
+
+enum verdict_kind {
+	V_RESUME,  /* enter again where it stopped */
+	V_ADVANCE, /* the instruction is done: RIP moves past it */
+	V_INJECT,  /* deliver .event (CR2 first, for #PF) */
+	V_BLOCK,   /* HLT: RIP moves past it, the vCPU waits for an event */
+	V_YIELD,   /* RIP moves past it, the slice goes to the next vCPU */
+	V_END,	   /* the partition ended by its own will: .why, .code */
+	V_KILL,	   /* the partition dies: .why */
+};
+
+struct verdict {
+	enum verdict_kind kind;
+	u8 insn_len; /* for those that move RIP: 0 = take exit.insn_len, else decode */
+	struct event event;
+	u64 cr2;
+	const char *why;
+	u64 code;
+};
+
+static inline struct verdict verdict(enum verdict_kind k)
+{
+	return (struct verdict){ .kind = k };
+}
+
+static inline struct verdict verdict_advance(u8 insn_len)
+{
+	return (struct verdict){ .kind = V_ADVANCE, .insn_len = insn_len };
+}
+
+static inline struct verdict verdict_fault(u8 vector, bool has_error, u32 error)
+{
+	return (struct verdict){ .kind = V_INJECT,
+				 .event = { .type = EVENT_EXCEPTION,
+					    .vector = vector,
+					    .has_error = has_error,
+					    .error = error } };
+}
+
+static inline struct verdict verdict_event(const struct event *e, u64 cr2)
+{
+	return (struct verdict){ .kind = V_INJECT, .event = *e, .cr2 = cr2 };
+}
+
+static inline struct verdict verdict_kill(const char *why)
+{
+	return (struct verdict){ .kind = V_KILL, .why = why };
+}
+
+#endif
