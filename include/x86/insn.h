@@ -60,6 +60,32 @@ static inline void wrmsr(u32 msr, u64 v)
 	__asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
 }
 
+/*
+ * An instruction that may raise #GP leaves a pair in section __ex_table: its own address and the
+ * address to go on at. The trap handler looks it up and changes nothing but RIP.
+ */
+#define EX_TABLE(from, to) \
+	".pushsection __ex_table, \"a\"\n\t.balign 8\n\t.quad " from ", " to "\n\t.popsection\n"
+
+/** rdmsr_try() - Return: false, and *@v is 0, if the CPU does not know @msr. */
+static inline bool rdmsr_try(u32 msr, u64 *v)
+{
+	u32 lo = 0, hi = 0, ok = 0;
+	__asm__ volatile("1: rdmsr\n\tmovl $1, %2\n2:\n" EX_TABLE("1b", "2b")
+			 : "+a"(lo), "+d"(hi), "+r"(ok) : "c"(msr));
+	*v = (u64)hi << 32 | lo;
+	return ok;
+}
+
+/** wrmsr_try() - Return: false if the CPU refused it. */
+static inline bool wrmsr_try(u32 msr, u64 v)
+{
+	u32 ok = 0;
+	__asm__ volatile("1: wrmsr\n\tmovl $1, %0\n2:\n" EX_TABLE("1b", "2b")
+			 : "+r"(ok) : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory");
+	return ok;
+}
+
 static inline u64 rdtsc(void)
 {
 	u32 lo, hi;
