@@ -6,21 +6,27 @@
 #include <stdarg.h>
 #include "types.h"
 
-#ifndef HOST_TEST
-void *memcpy(void *dst, const void *src, size_t n);
-void *memmove(void *dst, const void *src, size_t n);
-void *memset(void *dst, int c, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
-void *memchr(const void *s, int c, size_t n);
-size_t strlen(const char *s);
-size_t strnlen(const char *s, size_t max);
-int strcmp(const char *a, const char *b);
-int strncmp(const char *a, const char *b, size_t n);
-char *strchr(const char *s, int c);
-char *strrchr(const char *s, int c);
-#else
+/* On the host the C library keeps these names; ours are lib_memcpy() and so on, for its tests only. */
+#ifdef HOST_TEST
 #include <string.h>
+#define LIB_NAME(name) lib_##name
+#else
+#define LIB_NAME(name) name
 #endif
+void *LIB_NAME(memcpy)(void *dst, const void *src, size_t n);
+void *LIB_NAME(memmove)(void *dst, const void *src, size_t n);
+void *LIB_NAME(memset)(void *dst, int c, size_t n);
+int LIB_NAME(memcmp)(const void *a, const void *b, size_t n);
+void *LIB_NAME(memchr)(const void *s, int c, size_t n);
+size_t LIB_NAME(strlen)(const char *s);
+size_t LIB_NAME(strnlen)(const char *s, size_t max);
+int LIB_NAME(strcmp)(const char *a, const char *b);
+int LIB_NAME(strncmp)(const char *a, const char *b, size_t n);
+char *LIB_NAME(strchr)(const char *s, int c);
+char *LIB_NAME(strrchr)(const char *s, int c);
+
+/** __stack_chk_fail() - the distribution's libfdt.a is built with stack protectors; see cpu.c on FS. */
+void LIB_NAME(__stack_chk_fail)(void) noreturn_fn;
 
 /**
  * format() - snprintf for %c %s %.*s %d %i %u %x %X %p %%, with l ll z, width, '0' and '-' flags
