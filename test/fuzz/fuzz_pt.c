@@ -39,8 +39,8 @@ static void check(const struct pt *pt, u64 page)
 /* One step of 5 bytes: what and rights, first page (2), pages, physical page */
 static void step(struct pt *pt, const uint8_t *d)
 {
-	u64 first = (u64)(d[1] | d[2] << 8) % WINDOW, n = MIN(d[3], WINDOW - first);
-	if (d[0] & 2) {
+	u64 first = (u64)(d[1] | d[2] << 8) % WINDOW, n = MIN(d[3] % 64u, WINDOW - first);
+	if ((d[0] & 0x82) == 0x82) {
 		first = ALIGN_DOWN(first, 512);
 		n = 512;
 	}
