@@ -21,6 +21,10 @@ void config_parse(const void *blob, size_t len, struct system_config *out,
 void config_check(const struct system_config *cfg, const struct config_machine *machine,
 		  struct config_faults *faults);
 
+/** config_fault_add() - one more fault; when the table is full it is only counted. */
+void config_fault_add(struct config_faults *faults, const char *partition, const char *property,
+		      const char *fmt, ...) printf_like(4, 5);
+
 /** config_fault_text() - "[partition] property: text", for log lines. Return: length. */
 size_t config_fault_text(const struct config_fault *f, char *buf, size_t size);
 

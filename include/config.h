@@ -35,7 +35,8 @@ struct partition_config {
 	bool has_debug_exit;
 	u16 debug_exit;
 	u32 slice_us;
-	u64 load_address;	 /* flat */
+	bool has_load_address, has_flat_mode; /* given: flat only */
+	u64 load_address;
 	enum flat_mode flat_mode;
 };
 

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The meaning of a configuration: does this machine have what it asks for, and do its parts agree?
+ * Every fault is reported, once each: a value that parse.c has refused is left alone here.
+ * Called after config_parse(), by the boot path and by tools/config-check.c.
+ */
+#include "config_room.h"
+#include "lib/lib.h"
+
+struct check {
+	const struct system_config *cfg;
+	const struct config_machine *machine;
+	struct config_faults *faults;
+	const struct partition_config *p; /* the one at hand */
+	u64 left_mib;			  /* what partitions before it have left */
+};
+
+#define FAULT(c, property, ...) config_fault_add((c)->faults, (c)->p->name, property, __VA_ARGS__)
+
+static bool is_before(const struct check *c, const struct partition_config *q)
+{
+	return q < c->p;
+}
+
+static void check_name(struct check *c)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	const char *name = c->p->name;
+	size_t len = 0;
+	while (name[len] && strchr(allowed, name[len])) {
+		len++;
+	}
+	if (!len || name[len] || len > CONFIG_NAME_MAX) {
+		FAULT(c, "", "a partition's name is 1 to 31 of a-z, 0-9 and '-'");
+	}
+	for (const struct partition_config *q = c->cfg->partitions; is_before(c, q); q++) {
+		if (!strcmp(q->name, name)) {
+			FAULT(c, "", "two partitions have this name");
+			break;
+		}
+	}
+}
+
+static void check_cpus(struct check *c)
+{
+	const struct partition_config *p = c->p;
+	u32 nr = c->machine->nr_cpus;
+	for (u32 i = 0; i < p->nr_cpus; i++) {
+		if (nr && p->cpus[i] >= nr) {
+			FAULT(c, "cpus", "no CPU %u: this machine has %u, numbered from 0",
+			      p->cpus[i], nr);
+		}
+		for (u32 k = 0; k < i; k++) {
+			if (p->cpus[k] == p->cpus[i]) {
+				FAULT(c, "cpus", "CPU %u is named twice", p->cpus[i]);
+				break;
+			}
+		}
+	}
+	if (p->nr_cpus > 1) {
+		FAULT(c, "cpus", "only one CPU per partition is supported yet");
+	}
+}
+
+static void check_memory(struct check *c)
+{
+	if (!c->machine->memory_mib) {
+		return;
+	}
+	if (c->p->memory_mib > c->left_mib) {
+		FAULT(c, "memory", "%u MiB wanted, %lu MiB available (%lu for all partitions)",
+		      c->p->memory_mib, c->left_mib, c->machine->memory_mib);
+	} else {
+		c->left_mib -= c->p->memory_mib;
+	}
+}
+
+static const struct config_file *file_find(const struct config_machine *m, const char *name,
+					   size_t len)
+{
+	for (u32 i = 0; i < m->nr_files; i++) {
+		if (strlen(m->files[i].name) == len && !memcmp(m->files[i].name, name, len)) {
+			return &m->files[i];
+		}
+	}
+	return NULL;
+}
+
+/* Return: length of the file that the first @len bytes of @name name; 0 after a fault. */
+static u64 check_file(struct check *c, const char *property, const char *name, size_t len)
+{
+	const struct config_file *f = file_find(c->machine, name, len);
+	if (!f) {
+		FAULT(c, property, "no file \"%.*s\" among the boot modules", (int)len, name);
+	} else if (!f->len) {
+		FAULT(c, property, "the file \"%.*s\" is empty", (int)len, name);
+	}
+	return f ? f->len : 0;
+}
+
+static void check_files(struct check *c)
+{
+	const struct partition_config *p = c->p;
+	u64 memory = p->memory_mib * MIB, kernel = 0, others = 0;
+	if (p->kernel) {
+		kernel = check_file(c, "kernel", p->kernel, strlen(p->kernel));
+	}
+	if (p->initrd) {
+		others += check_file(c, "initrd", p->initrd, strlen(p->initrd));
+	}
+	for (u32 i = 0; i < p->nr_modules; i++) {
+		const char *blank = strchr(p->modules[i], ' ');
+		size_t len = blank ? (size_t)(blank - p->modules[i]) : strlen(p->modules[i]);
+		others += check_file(c, "modules", p->modules[i], len);
+	}
+	if (memory && kernel > memory) {
+		FAULT(c, "kernel", "a file of %lu KiB does not fit into %u MiB of memory",
+		      kernel >> 10, p->memory_mib);
+	} else if (memory && kernel + others > memory) {
+		FAULT(c, "memory", "kernel, initrd and modules of %lu KiB do not fit into %u MiB",
+		      (kernel + others) >> 10, p->memory_mib);
+	}
+	if (memory && p->boot == BOOT_FLAT && p->has_load_address && kernel <= memory &&
+	    p->load_address > MIN(memory, 3 * GIB) - MIN(kernel, 3 * GIB)) {
+		FAULT(c, "load-address", "the kernel would not end within %u MiB, nor below 3 GiB",
+		      p->memory_mib);
+	}
+}
+
+static void check_flat(struct check *c)
+{
+	const struct partition_config *p = c->p;
+	if (!p->has_load_address) {
+		FAULT(c, "load-address", "missing: boot = \"flat\" needs it");
+	}
+	if (!p->has_flat_mode) {
+		FAULT(c, "flat-mode", "missing: boot = \"flat\" needs it");
+	}
+	if (p->has_load_address && p->has_flat_mode && p->flat_mode == FLAT_REAL &&
+	    p->load_address >= MIB) {
+		FAULT(c, "load-address", "real mode reaches only the first MiB");
+	}
+}
+
+static void check_boot(struct check *c)
+{
+	const struct partition_config *p = c->p;
+	if (p->boot == BOOT_NONE) {
+		return;
+	}
+	if (p->initrd && p->boot != BOOT_LINUX) {
+		FAULT(c, "initrd", "only for boot = \"linux\"; others take modules");
+	}
+	if (p->nr_modules && p->boot != BOOT_MULTIBOOT && p->boot != BOOT_PVH) {
+		FAULT(c, "modules", "only for boot = \"multiboot\" or \"pvh\"");
+	}
+	if (p->boot == BOOT_FLAT) {
+		check_flat(c);
+		return;
+	}
+	if (p->has_load_address) {
+		FAULT(c, "load-address", "only for boot = \"flat\"");
+	}
+	if (p->has_flat_mode) {
+		FAULT(c, "flat-mode", "only for boot = \"flat\"");
+	}
+}
+
+/* Ports of the virtual platform, where a debug exit would hide a device (docs/config.md) */
+static const struct {
+	u16 first, last;
+	const char *name;
+} platform_ports[] = {
+	{ 0x20, 0x21, "interrupt controller" },
+	{ 0x40, 0x43, "interval timer" },
+	{ 0x60, 0x64, "keyboard controller" },
+	{ 0x70, 0x71, "real-time clock" },
+	{ 0x80, 0x80, "POST code" },
+	{ 0x92, 0x92, "system control" },
+	{ 0xa0, 0xa1, "interrupt controller" },
+	{ 0x3f8, 0x3ff, "serial port" },
+	{ 0x4d0, 0x4d1, "interrupt controller" },
+	{ 0x600, 0x60f, "ACPI" },
+	{ 0xcf8, 0xcff, "PCI and reset" },
+};
+
+static void check_debug_exit(struct check *c)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(platform_ports) && c->p->has_debug_exit; i++) {
+		if (c->p->debug_exit >= platform_ports[i].first &&
+		    c->p->debug_exit <= platform_ports[i].last) {
+			FAULT(c, "debug-exit", "port 0x%x is the %s's; a free one is 0xf4",
+			      c->p->debug_exit, platform_ports[i].name);
+		}
+	}
+}
+
+static void check_console(struct check *c)
+{
+	const struct partition_config *q = c->cfg->partitions;
+	for (; is_before(c, q) && c->p->console != CONSOLE_SHARED; q++) {
+		if (q->console == c->p->console) {
+			FAULT(c, "console", "partition %s has this port already", q->name);
+			break;
+		}
+	}
+}
+
+void config_check(const struct system_config *cfg, const struct config_machine *machine,
+		  struct config_faults *faults)
+{
+	struct check c = { cfg, machine, faults, cfg->partitions, machine->memory_mib };
+	if (!cfg->nr_partitions && !faults->nr) {
+		config_fault_add(faults, "", "partitions", "there is none: nothing to run");
+	}
+	for (u32 i = 0; i < cfg->nr_partitions; i++) {
+		c.p = &cfg->partitions[i];
+		check_name(&c);
+		check_cpus(&c);
+		check_memory(&c);
+		check_files(&c);
+		check_boot(&c);
+		check_debug_exit(&c);
+		check_console(&c);
+	}
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The list of what is wrong with a configuration, and how one fault reads. Names come out of a blob
+ * that nobody has vouched for, so bytes that a terminal would obey are replaced here, once.
+ * Called by parse.c and check.c; the text by the boot path and by tools/config-check.c.
+ */
+#include "config_room.h"
+#include "lib/lib.h"
+
+static void sanitize(char *text)
+{
+	for (; *text; text++) {
+		if (*text < ' ' || *text > '~') {
+			*text = '?';
+		}
+	}
+}
+
+void config_fault_add(struct config_faults *faults, const char *partition, const char *property,
+		      const char *fmt, ...)
+{
+	if (faults->nr++ >= CONFIG_MAX_FAULTS) {
+		return;
+	}
+	struct config_fault *f = &faults->fault[faults->nr - 1];
+	format(f->partition, sizeof(f->partition), "%s", partition);
+	format(f->property, sizeof(f->property), "%s", property);
+	va_list ap;
+	va_start(ap, fmt);
+	vformat(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
+	sanitize(f->partition);
+	sanitize(f->property);
+	sanitize(f->text);
+}
+
+size_t config_fault_text(const struct config_fault *f, char *buf, size_t size)
+{
+	return format(buf, size, "%s%s%s%s%s%s", f->partition[0] ? "[" : "", f->partition,
+		      f->partition[0] ? "] " : "", f->property, f->property[0] ? ": " : "", f->text);
+}
