@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one place that acts on a verdict, and the one that chooses what an entry delivers. Knows events
+ * and RIP; knows no device but the interrupt lines of the PC. Called by the run loop. Pure.
+ */
+#include "kernel/emulate.h"
+#include "kernel/exit.h"
+#include "log.h"
+#include "x86/regs.h"
+
+static bool is_exception(const struct event *e, u8 vector)
+{
+	return e->type == EVENT_EXCEPTION && e->vector == vector;
+}
+
+/* SDM 3A table 6-4: contributory exceptions */
+static bool is_contributory(const struct event *e)
+{
+	const u32 contributory = BIT(VEC_DE) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP);
+	return e->type == EVENT_EXCEPTION && e->vector < 32 && (contributory & BIT(e->vector));
+}
+
+bool event_combine(const struct event *first, struct event *second)
+{
+	if (first->type == EVENT_NONE || second->type != EVENT_EXCEPTION) {
+		return true;
+	}
+	bool second_is_serious = is_contributory(second) || is_exception(second, VEC_PF);
+	if (is_exception(first, VEC_DF)) {
+		return !second_is_serious;
+	}
+	if ((is_exception(first, VEC_PF) && second_is_serious) ||
+	    (is_contributory(first) && is_contributory(second))) {
+		*second = (struct event){ .type = EVENT_EXCEPTION,
+					  .vector = VEC_DF,
+					  .has_error = true };
+	}
+	return true;
+}
+
+static void end_partition(struct vcpu *v, const struct exit *e, const char *why)
+{
+	partition_end(v->part, false, why, 0);
+	log("[%s] killed: %s rip=0x%lx", v->part->cfg->name, why, e->rip);
+	postmortem(v, e);
+}
+
+/* Move past the exiting instruction; STI and MOV SS shadows last one instruction (SDM 3A 6.8.3) */
+static bool advance(struct vcpu *v, const struct exit *e, u8 insn_len)
+{
+	u64 len = insn_len ? insn_len : e->insn_len;
+	if (len == 0) {
+		struct insn insn;
+		struct event fault;
+		len = emulate_length(v, &v->part->mem, OP_NONE, &insn, &fault);
+	}
+	if (len == 0) {
+		end_partition(v, e, "cannot decode the exiting instruction");
+		return false;
+	}
+	struct segment cs;
+	v->ops->get_seg(v, SEG_CS, &cs);
+	u64 rip = e->rip + len;
+	v->ops->set(v, VREG_RIP, (cs.attr & SEG_L) ? rip : (u32)rip);
+	v->ops->set(v, VREG_INT_SHADOW, 0);
+	u64 rflags = v->ops->get(v, VREG_RFLAGS);
+	if (rflags & RFLAGS_TF) {
+		/* single step traps after an emulated instruction too (SDM 3B 17.3.1.4) */
+		v->ops->set(v, VREG_DR6, v->ops->get(v, VREG_DR6) | DR6_BS);
+		v->pending = (struct event){ .type = EVENT_EXCEPTION, .vector = VEC_DB };
+	}
+	return true;
+}
+
+static void block(struct vcpu *v, const struct exit *e)
+{
+	u64 rflags = v->ops->get(v, VREG_RFLAGS);
+	if (!advance(v, e, 0)) {
+		return;
+	}
+	if (!(rflags & RFLAGS_IF) && !v->nmi_pending && !v->part->pc.lapic.nmi_pending) {
+		log("[%s] halted with interrupts off for ever rip=0x%lx", v->part->cfg->name, e->rip);
+		partition_end(v->part, false, "halted", 0);
+		return;
+	}
+	v->is_halted = v->pending.type == EVENT_NONE;
+}
+
+static void inject(struct vcpu *v, const struct exit *e, const struct verdict *d)
+{
+	struct event second = d->event;
+	if (!event_combine(&e->vectoring, &second)) {
+		end_partition(v, e, "triple fault");
+		return;
+	}
+	if (is_exception(&second, VEC_PF)) {
+		v->ops->set(v, VREG_CR2, d->cr2);
+	}
+	v->pending = second;
+}
+
+bool vcpu_apply(struct vcpu *v, const struct exit *e, const struct verdict *d)
+{
+	if (e->vectoring.type != EVENT_NONE) {
+		v->pending = e->vectoring;
+	}
+	switch (d->kind) {
+	case V_RESUME: return false;
+	case V_ADVANCE: advance(v, e, d->insn_len); return false;
+	case V_YIELD: advance(v, e, d->insn_len); return true;
+	case V_INJECT: inject(v, e, d); return false;
+	case V_BLOCK: block(v, e); return v->is_halted;
+	case V_END: return true;
+	case V_KILL: end_partition(v, e, d->why); return true;
+	}
+	BUG_ON(true);
+	return true;
+}
+
+static bool take_nmi_pending(struct vcpu *v)
+{
+	struct vlapic *apic = &v->part->pc.lapic;
+	if (apic->nmi_pending) {
+		apic->nmi_pending = false;
+		v->nmi_pending = true;
+	}
+	return v->nmi_pending;
+}
+
+static void prepare_nmi(struct vcpu *v)
+{
+	if (v->ops->get(v, VREG_NMI_BLOCKED) || v->ops->get(v, VREG_INT_SHADOW)) {
+		v->ops->window(v, true);
+		return;
+	}
+	v->nmi_pending = false;
+	v->ops->inject(v, &(struct event){ .type = EVENT_NMI, .vector = VEC_NMI });
+}
+
+static void prepare_irq(struct vcpu *v)
+{
+	u64 rflags = v->ops->get(v, VREG_RFLAGS);
+	if (!(rflags & RFLAGS_IF) || v->ops->get(v, VREG_INT_SHADOW)) {
+		v->ops->window(v, false);
+		return;
+	}
+	struct event e = { .type = EVENT_EXTINT, .vector = pc_ack_irq(&v->part->pc) };
+	v->ops->inject(v, &e);
+	if (pc_has_irq(&v->part->pc)) {
+		v->ops->window(v, false);
+	}
+}
+
+void vcpu_prepare(struct vcpu *v)
+{
+	bool has_nmi = take_nmi_pending(v);
+	bool has_irq = pc_has_irq(&v->part->pc);
+	if (v->pending.type != EVENT_NONE) {
+		v->ops->inject(v, &v->pending);
+		v->pending.type = EVENT_NONE;
+		if (has_irq || has_nmi) {
+			v->ops->window(v, has_nmi);
+		}
+	} else if (has_nmi) {
+		prepare_nmi(v);
+	} else if (has_irq) {
+		prepare_irq(v);
+	}
+}
+
+bool vcpu_wakes(struct vcpu *v)
+{
+	return v->pending.type != EVENT_NONE || take_nmi_pending(v) || pc_has_irq(&v->part->pc);
+}
+
+static void trace(struct vcpu *v, const struct exit *e)
+{
+	v->trace[v->nr_exits++ % NR_EXIT_TRACE] = (struct exit_trace){
+		.kind = e->kind, .reason = (u32)e->reason, .info = e->info[0], .rip = e->rip
+	};
+}
+
+bool vcpu_step(struct vcpu *v, struct exit *e)
+{
+	vcpu_prepare(v);
+	v->ops->enter(v, e);
+	trace(v, e);
+	struct verdict d = exit_handle(v, e);
+	return vcpu_apply(v, e, &d) || v->part->end.is_set;
+}

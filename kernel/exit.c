@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One exit, one decision: a flat switch over the neutral kinds. Knows the partition and its devices;
+ * must not know VMCS or VMCB. Called by the run loop; scripted by test's fake backend.
+ */
+#include "abi/hypercall.h"
+#include "kernel/emulate.h"
+#include "kernel/exit.h"
+#include "x86/regs.h"
+
+static struct emu emu_of(struct vcpu *v)
+{
+	struct partition *p = v->part;
+	return (struct emu){ .v = v, .mem = &p->mem, .mmio = &p->pc.mmio, .ports = &p->pc.ports };
+}
+
+static struct verdict undefined(void)
+{
+	return verdict_fault(VEC_UD, false, 0);
+}
+
+static struct verdict general_protection(void)
+{
+	return verdict_fault(VEC_GP, true, 0);
+}
+
+static void write_edx_eax(struct vcpu *v, u64 value)
+{
+	v->regs[GPR_RAX] = (u32)value;
+	v->regs[GPR_RDX] = value >> 32;
+}
+
+static u64 read_edx_eax(const struct vcpu *v)
+{
+	return v->regs[GPR_RDX] << 32 | (u32)v->regs[GPR_RAX];
+}
+
+static const struct cpuid_env *cpuid_env_of(struct vcpu *v)
+{
+	struct partition *p = v->part;
+	p->cpuid.cr4 = v->ops->get(v, VREG_CR4);
+	p->cpuid.xcr0 = p->host->xgetbv0();
+	p->cpuid.apic_base = p->pc.lapic.apic_base;
+	return &p->cpuid;
+}
+
+static struct verdict exit_cpuid(struct vcpu *v)
+{
+	u32 out[4];
+	cpuid_emulate(cpuid_env_of(v), (u32)v->regs[GPR_RAX], (u32)v->regs[GPR_RCX], out);
+	v->regs[GPR_RAX] = out[0];
+	v->regs[GPR_RBX] = out[1];
+	v->regs[GPR_RCX] = out[2];
+	v->regs[GPR_RDX] = out[3];
+	return verdict(V_ADVANCE);
+}
+
+static struct msr_env msr_env_of(struct vcpu *v)
+{
+	struct partition *p = v->part;
+	return (struct msr_env){ .v = v,
+				 .state = &p->msrs,
+				 .apic = &p->pc.lapic,
+				 .cpuid = cpuid_env_of(v),
+				 .host_tsc = p->host->tsc() };
+}
+
+static struct verdict exit_rdmsr(struct vcpu *v)
+{
+	struct msr_env env = msr_env_of(v);
+	u64 value = 0;
+	if (!msr_read(&env, (u32)v->regs[GPR_RCX], &value)) {
+		return general_protection();
+	}
+	write_edx_eax(v, value);
+	return verdict(V_ADVANCE);
+}
+
+static struct verdict exit_wrmsr(struct vcpu *v)
+{
+	struct msr_env env = msr_env_of(v);
+	if (!msr_write(&env, (u32)v->regs[GPR_RCX], read_edx_eax(v))) {
+		return general_protection();
+	}
+	return verdict(V_ADVANCE);
+}
+
+/* SDM 2D "XSETBV": which combinations of bits XCR0 can hold */
+static bool xcr0_is_valid(u64 value, u64 mask)
+{
+	const u64 avx512 = XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM;
+	u64 avx512_set = value & avx512;
+	if ((value & ~mask) || !(value & XCR0_X87)) {
+		return false;
+	}
+	if ((value & XCR0_AVX) && !(value & XCR0_SSE)) {
+		return false;
+	}
+	return !avx512_set || (avx512_set == avx512 && (value & XCR0_AVX));
+}
+
+static struct verdict exit_xsetbv(struct vcpu *v)
+{
+	struct partition *p = v->part;
+	u64 value = read_edx_eax(v);
+	if ((u32)v->regs[GPR_RCX] != 0 ||
+	    !xcr0_is_valid(value, cpuid_guest_xcr0_mask(cpuid_env_of(v)))) {
+		return general_protection();
+	}
+	v->xcr0 = value;
+	p->host->xsetbv0(value);
+	return verdict(V_ADVANCE);
+}
+
+static u8 cpl_of(struct vcpu *v)
+{
+	struct segment ss;
+	v->ops->get_seg(v, SEG_SS, &ss);
+	return (u8)field_get(SEG_DPL, ss.attr);
+}
+
+static struct verdict exit_hypercall(struct vcpu *v)
+{
+	if (cpl_of(v) != 0) {
+		return undefined(); /* applications have no business here */
+	}
+	switch (v->regs[GPR_RAX]) {
+	case HC_VERSION: v->regs[GPR_RAX] = HC_ABI_VERSION; return verdict(V_ADVANCE);
+	case HC_EXIT:
+		partition_end(v->part, v->regs[GPR_RBX] == 0, "exit", v->regs[GPR_RBX]);
+		return verdict(V_ADVANCE);
+	case HC_YIELD: v->regs[GPR_RAX] = 0; return verdict(V_YIELD);
+	default: v->regs[GPR_RAX] = (u64)HC_ENOSYS; return verdict(V_ADVANCE);
+	}
+}
+
+static struct verdict exit_mmio(struct vcpu *v, const struct exit *e)
+{
+	struct emu emu = emu_of(v);
+	if (e->vectoring.type != EVENT_NONE) {
+		/* the instruction at RIP is not what touched it */
+		return verdict_kill("event delivery touched what is not memory");
+	}
+	v->part->pc.deadline_ns = 0;
+	return emulate_mmio(&emu, &e->mmio);
+}
+
+static struct verdict exit_pio(struct vcpu *v, const struct exit *e)
+{
+	struct emu emu = emu_of(v);
+	v->part->pc.deadline_ns = 0;
+	return emulate_pio(&emu, e);
+}
+
+static struct verdict decide(struct vcpu *v, const struct exit *e)
+{
+	switch (e->kind) {
+	case EXIT_INTERRUPT:
+	case EXIT_TIMER:
+	case EXIT_WINDOW:
+	case EXIT_NMI_WINDOW:
+	case EXIT_NMI: /* the run loop sees to the host's side */
+	case EXIT_INIT:
+	case EXIT_SIPI: return verdict(V_RESUME);
+	case EXIT_CPUID: return exit_cpuid(v);
+	case EXIT_PIO: return exit_pio(v, e);
+	case EXIT_RDMSR: return exit_rdmsr(v);
+	case EXIT_WRMSR: v->part->pc.deadline_ns = 0; return exit_wrmsr(v);
+	case EXIT_MMIO: return exit_mmio(v, e);
+	case EXIT_HLT: return verdict(V_BLOCK);
+	case EXIT_HYPERCALL: return exit_hypercall(v);
+	case EXIT_CR: return exit_cr(v, e);
+	case EXIT_EXCEPTION: return verdict_event(&e->event, 0);
+	case EXIT_XSETBV: return exit_xsetbv(v);
+	case EXIT_CACHE: return verdict(V_ADVANCE); /* guest memory is coherent: no device DMAs */
+	case EXIT_PAUSE: return verdict(V_YIELD);
+	case EXIT_UNDEFINED: return undefined();
+	case EXIT_RDPMC: return general_protection(); /* no counter is offered */
+	case EXIT_TASK_SWITCH: return verdict_kill("hardware task switch");
+	case EXIT_TRIPLE_FAULT: return verdict_kill("triple fault");
+	case EXIT_MACHINE_CHECK: return verdict_kill("machine check");
+	case EXIT_ENTRY_FAILED: return verdict_kill("guest state refused by the CPU");
+	case EXIT_MISCONFIG: return verdict_kill("second-level table misconfigured");
+	case EXIT_UNEXPECTED:
+	case NR_EXIT_KINDS: break;
+	}
+	return verdict_kill("unexpected exit");
+}
+
+struct verdict exit_handle(struct vcpu *v, const struct exit *e)
+{
+	struct verdict d = decide(v, e);
+	const struct partition_end *end = &v->part->end;
+	if (end->is_set && d.kind != V_KILL) {
+		return (struct verdict){ .kind = V_END, .why = end->why, .code = end->code };
+	}
+	return d;
+}

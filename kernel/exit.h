@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From an exit to a verdict, from a verdict to the vCPU's state, and what the next entry delivers. Pure. */
+#ifndef BULKHEAD_EXIT_H
+#define BULKHEAD_EXIT_H
+
+#include "kernel/partition.h"
+#include "kernel/verdict.h"
+
+/**
+ * exit_handle() - decide about @e; may touch devices and GPRs, never RIP or pending events
+ *
+ * Total over enum exit_kind: what nobody expects is V_KILL.
+ */
+struct verdict exit_handle(struct vcpu *v, const struct exit *e);
+
+/** exit_cr() - MOV CR, CLTS, LMSW as SDM 3A 2.5 and 4.1.2 check them. */
+struct verdict exit_cr(struct vcpu *v, const struct exit *e);
+
+/**
+ * vcpu_apply() - the only place that moves RIP, queues events, halts or ends a partition
+ *
+ * An event whose delivery @e interrupted is queued again, combined with a new one (SDM 3A table 6-5).
+ * Return: true if the vCPU gives the rest of its slice away.
+ */
+bool vcpu_apply(struct vcpu *v, const struct exit *e, const struct verdict *d);
+
+/** vcpu_prepare() - before each entry: re-queued event, else NMI, else interrupt; or a window for them. */
+void vcpu_prepare(struct vcpu *v);
+
+/**
+ * vcpu_step() - one round: prepare, enter, decide, apply; @e is left for the caller to look at
+ *
+ * Return: true if the vCPU gives the rest of its slice away (HLT, PAUSE, the partition's end).
+ */
+bool vcpu_step(struct vcpu *v, struct exit *e);
+
+/** vcpu_wakes() - is there an event that ends HLT? */
+bool vcpu_wakes(struct vcpu *v);
+
+/** event_combine() - the outcome of @second while @first was delivered. Return: false = triple fault. */
+bool event_combine(const struct event *first, struct event *second);
+
+/** postmortem() - registers, segments, bytes at RIP, last exits, backend's state, on the log. */
+void postmortem(struct vcpu *v, const struct exit *e);
+
+/** exit_kind_name() - for logs. */
+const char *exit_kind_name(u32 kind);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Builds one partition out of its configuration: memory, second-level tables, PC, guest image, first
+ * state of the vCPU. Knows every step's order and nothing of how a step works. Boot only, but for the
+ * clock and the end of a partition. Pure: hardware is reached through vcpu_ops and struct host.
+ */
+#include "kernel/partition.h"
+#include "lib/lib.h"
+#include "log.h"
+#include "x86/regs.h"
+
+#define LOW_RAM_TOP  (3 * GIB) /* above it the PC's device hole, up to 4 GiB */
+#define HIGH_RAM_BASE (4 * GIB)
+#define FXSAVE_FCW    0	   /* SDM 1 10.5.1 "FXSAVE Area" */
+#define FXSAVE_MXCSR  24
+#define FCW_INIT      0x37f
+#define MXCSR_INIT    0x1f80
+
+u64 partition_now_ns(const struct partition *p)
+{
+	return p->birth_tsc ? tsc_to_ns(&p->host->time, p->host->tsc() - p->birth_tsc) : 0;
+}
+
+void partition_end(struct partition *p, bool is_ok, const char *why, u64 code)
+{
+	if (!p->end.is_set) {
+		p->end = (struct partition_end){
+			.is_set = true, .is_ok = is_ok, .why = why, .code = code
+		};
+	}
+}
+
+/* The largest run that fits @len and whose alignment lets large pages be used at @base */
+static struct mem_extent take_extent(struct frames *f, u64 base, u64 len)
+{
+	static const u64 sizes[] = { SIZE_1G, SIZE_2M, PAGE_SIZE };
+	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++) {
+		u64 want = MIN(ALIGN_DOWN(len, sizes[i]), frames_largest(f, sizes[i]));
+		if (want == 0 || base % sizes[i]) {
+			continue;
+		}
+		hpa host = frames_alloc(f, want, sizes[i]);
+		if (host.v) {
+			return (struct mem_extent){ .base = GPA(base), .host = host, .len = want };
+		}
+	}
+	return (struct mem_extent){ .len = 0 };
+}
+
+static const char *add_ram(struct partition *p, struct frames *f, u64 base, u64 len)
+{
+	while (len > 0) {
+		struct mem_extent e = take_extent(f, base, len);
+		if (e.len == 0) {
+			return "out of memory";
+		}
+		if (p->mem.nr == GMEM_MAX_EXTENTS) {
+			return "memory too fragmented";
+		}
+		memset(phys_ptr(e.host), 0, e.len);
+		p->mem.ext[p->mem.nr++] = e;
+		base += e.len;
+		len -= e.len;
+	}
+	return NULL;
+}
+
+static const char *build_memory(struct partition *p, const struct partition_resources *res)
+{
+	u64 len = p->cfg->memory_mib * MIB;
+	u64 low = MIN(len, LOW_RAM_TOP);
+	const char *why = add_ram(p, res->frames, 0, low);
+	if (!why) {
+		why = add_ram(p, res->frames, HIGH_RAM_BASE, len - low);
+	}
+	if (why) {
+		return why;
+	}
+	if (pt_init(&p->space, res->space_format, res->pages, res->max_page) != STATUS_OK) {
+		return "out of memory for second-level tables";
+	}
+	for (u32 i = 0; i < p->mem.nr; i++) {
+		const struct mem_extent *e = &p->mem.ext[i];
+		if (pt_map(&p->space, e->base.v, e->host, e->len, PT_R | PT_W | PT_X) != STATUS_OK) {
+			return "second-level tables cannot be built";
+		}
+	}
+	return NULL;
+}
+
+static void set_flat_segments(struct vcpu *v, const struct guest_entry *g)
+{
+	const u32 code = 0xb | SEG_S | SEG_P | SEG_G | (g->mode == ENTRY_LONG ? SEG_L : SEG_DB);
+	const struct segment cs = { .limit = UINT32_MAX, .attr = code, .sel = g->cs };
+	const struct segment ds = { .limit = UINT32_MAX,
+				    .attr = 0x3 | SEG_S | SEG_P | SEG_G | SEG_DB,
+				    .sel = g->ds };
+	const struct segment gdtr = { .base = g->gdt.v, .limit = g->gdt_limit };
+	const enum seg data[] = { SEG_DS, SEG_ES, SEG_SS, SEG_FS, SEG_GS };
+	v->ops->set_seg(v, SEG_CS, &cs);
+	for (u32 i = 0; i < ARRAY_SIZE(data); i++) {
+		v->ops->set_seg(v, data[i], &ds);
+	}
+	v->ops->set_seg(v, SEG_GDTR, &gdtr);
+}
+
+static void set_real_segments(struct vcpu *v, const struct guest_entry *g)
+{
+	struct segment s;
+	const enum seg all[] = { SEG_CS, SEG_DS, SEG_ES, SEG_SS, SEG_FS, SEG_GS };
+	for (u32 i = 0; i < ARRAY_SIZE(all); i++) {
+		v->ops->get_seg(v, all[i], &s);
+		s.sel = all[i] == SEG_CS ? g->cs : g->ds;
+		s.base = (u64)s.sel << 4;
+		v->ops->set_seg(v, all[i], &s);
+	}
+}
+
+/* From the reset state that vcpu_init() left to what the boot protocol promises */
+static void set_entry(struct vcpu *v, const struct guest_entry *g)
+{
+	memcpy(v->regs, g->gpr, sizeof(v->regs));
+	v->ops->set(v, VREG_RIP, g->rip);
+	v->ops->set(v, VREG_RSP, g->rsp);
+	v->ops->set(v, VREG_RFLAGS, RFLAGS_FIXED1);
+	if (g->mode == ENTRY_REAL) {
+		v->ops->set(v, VREG_CR0, CR0_ET);
+		set_real_segments(v, g);
+		return;
+	}
+	u64 cr0 = CR0_PE | CR0_ET | CR0_NE;
+	if (g->mode == ENTRY_LONG) {
+		v->ops->set(v, VREG_CR3, g->cr3);
+		v->ops->set(v, VREG_CR4, CR4_PAE);
+		v->ops->set(v, VREG_EFER, EFER_LME);
+		cr0 |= CR0_PG;
+	}
+	v->ops->set(v, VREG_CR0, cr0);
+	set_flat_segments(v, g);
+}
+
+/* Initial XSAVE image: all components in their init state, MXCSR and FCW explicit (SDM 1 13.6, 13.8) */
+static bool init_fpu(struct vcpu *v, const struct partition_resources *res)
+{
+	u32 pages = (u32)(ALIGN_UP(res->xsave_len, PAGE_SIZE) / PAGE_SIZE);
+	hpa area = res->pages->alloc(res->pages, pages);
+	if (area.v == 0) {
+		return false;
+	}
+	v->xsave = res->pages->ptr(res->pages, area);
+	*(u16 *)((u8 *)v->xsave + FXSAVE_FCW) = FCW_INIT;
+	*(u32 *)((u8 *)v->xsave + FXSAVE_MXCSR) = MXCSR_INIT;
+	v->xcr0 = XCR0_X87;
+	return true;
+}
+
+static const char *build_vcpu(struct partition *p, const struct partition_resources *res,
+			      const struct guest_entry *entry)
+{
+	struct vcpu *v = &p->vcpu;
+	struct vcpu_params params = { .second_level = p->space.root,
+				      .pages = res->pages,
+				      .tag = res->tag };
+	params.msrs = msr_pass_table(&params.nr_msrs);
+	v->ops = res->ops;
+	v->part = p;
+	v->cpu = p->cfg->cpus[0];
+	v->deadline_tsc = NEVER;
+	if (!init_fpu(v, res) || v->ops->vcpu_init(v, &params) != STATUS_OK) {
+		return "out of memory for the vCPU";
+	}
+	set_entry(v, entry);
+	return NULL;
+}
+
+static void init_policy(struct partition *p)
+{
+	msr_state_init(&p->msrs);
+	p->cpuid = (struct cpuid_env){ .host = p->host->cpuid,
+				       .nr_vcpus = p->cfg->nr_cpus,
+				       .tsc_hz = p->host->time.tsc_hz,
+				       .has_x2apic = p->host->has_x2apic,
+				       .has_tsc_deadline = true };
+}
+
+static const char *load_files(struct partition *p, const struct partition_resources *res,
+			      struct guest_entry *entry)
+{
+	struct load_input in = res->files;
+	in.cfg = p->cfg;
+	in.rsdp = guest_acpi_build(&p->mem, p->cfg->nr_cpus);
+	const char *why = load_guest(&in, &p->mem, entry);
+	if (!why) {
+		vrtc_set_memory(&p->pc.rtc, gmem_top_below(&p->mem, HIGH_RAM_BASE),
+				p->cfg->memory_mib * MIB > LOW_RAM_TOP ?
+					p->cfg->memory_mib * MIB - LOW_RAM_TOP : 0);
+	}
+	return why;
+}
+
+const char *partition_build(struct partition *p, const struct partition_config *cfg,
+			    const struct partition_resources *res)
+{
+	struct guest_entry entry = { 0 };
+	p->cfg = cfg;
+	p->host = res->host;
+	init_policy(p);
+	const char *why = build_memory(p, res);
+	if (why) {
+		return why;
+	}
+	if (pc_init(p) != STATUS_OK) {
+		return "debug-exit meets a device of the PC";
+	}
+	why = load_files(p, res, &entry);
+	return why ? why : build_vcpu(p, res, &entry);
+}
+
+void partition_start(struct partition *p)
+{
+	p->birth_tsc = p->host->tsc();
+	p->vcpu.ops->set(&p->vcpu, VREG_TSC_OFFSET, 0 - p->birth_tsc);
+	__atomic_store_n(&p->state, PARTITION_RUNNING, __ATOMIC_RELEASE);
+}

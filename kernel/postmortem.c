@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is left of a partition that had to die, on the log: why, registers, segments, code bytes and the
+ * last exits, so that nobody has to reproduce it first. Reads only. Pure.
+ */
+#include "kernel/exit.h"
+#include "kernel/walk.h"
+#include "lib/lib.h"
+#include "log.h"
+
+static const char *const kind_names[] = {
+	[EXIT_INTERRUPT] = "interrupt",	      [EXIT_TIMER] = "timer",
+	[EXIT_WINDOW] = "window",	      [EXIT_NMI_WINDOW] = "nmi-window",
+	[EXIT_NMI] = "nmi",		      [EXIT_CPUID] = "cpuid",
+	[EXIT_PIO] = "pio",		      [EXIT_RDMSR] = "rdmsr",
+	[EXIT_WRMSR] = "wrmsr",		      [EXIT_MMIO] = "mmio",
+	[EXIT_HLT] = "hlt",		      [EXIT_HYPERCALL] = "hypercall",
+	[EXIT_CR] = "cr",		      [EXIT_EXCEPTION] = "exception",
+	[EXIT_XSETBV] = "xsetbv",	      [EXIT_CACHE] = "cache",
+	[EXIT_PAUSE] = "pause",		      [EXIT_UNDEFINED] = "undefined",
+	[EXIT_RDPMC] = "rdpmc",		      [EXIT_TASK_SWITCH] = "task-switch",
+	[EXIT_TRIPLE_FAULT] = "triple-fault", [EXIT_INIT] = "init",
+	[EXIT_SIPI] = "sipi",		      [EXIT_MACHINE_CHECK] = "machine-check",
+	[EXIT_ENTRY_FAILED] = "entry-failed", [EXIT_MISCONFIG] = "misconfig",
+	[EXIT_UNEXPECTED] = "unexpected",
+};
+static_assert(ARRAY_SIZE(kind_names) == NR_EXIT_KINDS, "a name for each kind");
+
+const char *exit_kind_name(u32 kind)
+{
+	return kind < NR_EXIT_KINDS ? kind_names[kind] : "?";
+}
+
+static void dump_registers(struct vcpu *v)
+{
+	const char *n = v->part->cfg->name;
+	log("[%s] rax=%016lx rbx=%016lx rcx=%016lx rdx=%016lx", n, v->regs[GPR_RAX], v->regs[GPR_RBX],
+	    v->regs[GPR_RCX], v->regs[GPR_RDX]);
+	log("[%s] rsi=%016lx rdi=%016lx rbp=%016lx rsp=%016lx", n, v->regs[GPR_RSI], v->regs[GPR_RDI],
+	    v->regs[GPR_RBP], v->ops->get(v, VREG_RSP));
+	log("[%s] r8 =%016lx r9 =%016lx r10=%016lx r11=%016lx", n, v->regs[GPR_R8], v->regs[GPR_R9],
+	    v->regs[GPR_R10], v->regs[GPR_R11]);
+	log("[%s] r12=%016lx r13=%016lx r14=%016lx r15=%016lx", n, v->regs[GPR_R12],
+	    v->regs[GPR_R13], v->regs[GPR_R14], v->regs[GPR_R15]);
+	log("[%s] cr0=%lx cr2=%lx cr3=%lx cr4=%lx efer=%lx rflags=%lx", n,
+	    v->ops->get(v, VREG_CR0), v->ops->get(v, VREG_CR2), v->ops->get(v, VREG_CR3),
+	    v->ops->get(v, VREG_CR4), v->ops->get(v, VREG_EFER), v->ops->get(v, VREG_RFLAGS));
+}
+
+static void dump_segments(struct vcpu *v)
+{
+	static const char *const names[NR_SEGS] = { "es", "cs",	  "ss", "ds",	"fs",
+						    "gs", "ldtr", "tr", "gdtr", "idtr" };
+	for (u32 s = 0; s < NR_SEGS; s++) {
+		struct segment seg;
+		v->ops->get_seg(v, s, &seg);
+		log("[%s] %-4s sel=%04x base=%016lx limit=%08x attr=%05x", v->part->cfg->name,
+		    names[s], seg.sel, seg.base, seg.limit, seg.attr);
+	}
+}
+
+static void dump_code(struct vcpu *v)
+{
+	u8 bytes[15];
+	char text[3 * sizeof(bytes) + 1] = "";
+	struct paging paging;
+	struct event fault;
+	paging_read(v, &paging);
+	u32 n = fetch_insn(v, &v->part->mem, &paging, bytes, &fault);
+	for (u32 i = 0; i < n; i++) {
+		format(text + 3 * i, 4, "%02x ", bytes[i]);
+	}
+	log("[%s] code: %s", v->part->cfg->name, n ? text : "not readable");
+}
+
+static void dump_trace(struct vcpu *v)
+{
+	u64 nr = MIN(v->nr_exits, NR_EXIT_TRACE);
+	for (u64 i = v->nr_exits - nr; i < v->nr_exits; i++) {
+		const struct exit_trace *t = &v->trace[i % NR_EXIT_TRACE];
+		log("[%s] exit -%lu %s reason=0x%x info=0x%lx rip=0x%lx", v->part->cfg->name,
+		    v->nr_exits - i, exit_kind_name(t->kind), t->reason, t->info, t->rip);
+	}
+}
+
+void postmortem(struct vcpu *v, const struct exit *e)
+{
+	log("[%s] post-mortem: exit %s reason=0x%lx info=0x%lx,0x%lx rip=0x%lx exits=%lu",
+	    v->part->cfg->name, exit_kind_name(e->kind), e->reason, e->info[0], e->info[1], e->rip,
+	    v->nr_exits);
+	dump_registers(v);
+	dump_segments(v);
+	dump_code(v);
+	dump_trace(v);
+	v->ops->dump(v);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The run loop: pick a vCPU, arm the timer, enter, decide, apply. All of the machine's time passes in
+ * here. Knows the host's interrupts, timer and register state between vCPUs; decides nothing itself.
+ */
+#include "kernel/run.h"
+#include "drivers/clock.h"
+#include "drivers/lapic.h"
+#include "kernel/exit.h"
+#include "kernel/sched.h"
+#include "log.h"
+#include "x86/insn.h"
+
+#define INPUT_POLL_NS (20 * NSEC_PER_MSEC) /* a keyboard is slow; no UART interrupt is used */
+#define DRAIN_NS      NSEC_PER_MSEC	   /* 16 bytes a ms outrun 115200 baud */
+#define DRAIN_MAX     2048
+
+struct machine machine;
+
+struct runner {
+	struct cpu *cpu;
+	struct vcpu *vcpu[CONFIG_MAX_PARTITIONS];
+	struct sched_entry entry[CONFIG_MAX_PARTITIONS];
+	u32 nr;
+	struct sched_queue queue;
+	struct vcpu *loaded;
+	u64 armed_tsc, armed_irqs;
+	u64 chores_tsc; /* BSP only: next look at the UART */
+};
+static struct runner runners[MAX_CPUS];
+
+static u64 ns(u64 n)
+{
+	return ns_to_tsc(&machine.host.time, n);
+}
+
+/* The timer is left alone while it is set for the same moment: arming costs an APIC access. */
+static void arm_timer(struct runner *r, u64 deadline)
+{
+	if (r->armed_tsc != deadline || r->armed_irqs != r->cpu->nr_timer_irqs) {
+		r->armed_tsc = deadline;
+		r->armed_irqs = r->cpu->nr_timer_irqs;
+		lapic_timer_arm(deadline);
+	}
+}
+
+static void save_state(struct vcpu *v)
+{
+	v->ops->put(v);
+	v->dr[0] = read_dr0();
+	v->dr[1] = read_dr1();
+	v->dr[2] = read_dr2();
+	v->dr[3] = read_dr3();
+	if (machine.host_xcr0) {
+		v->xcr0 = xgetbv(0);
+		xsetbv(0, machine.host_xcr0);
+		xsave(v->xsave, machine.host_xcr0);
+	} else {
+		fxsave(v->xsave);
+	}
+}
+
+static void load_state(struct vcpu *v)
+{
+	if (machine.host_xcr0) {
+		xsetbv(0, machine.host_xcr0);
+		xrstor(v->xsave, machine.host_xcr0);
+		xsetbv(0, v->xcr0);
+	} else {
+		fxrstor(v->xsave);
+	}
+	write_dr0(v->dr[0]);
+	write_dr1(v->dr[1]);
+	write_dr2(v->dr[2]);
+	write_dr3(v->dr[3]);
+	v->ops->load(v);
+}
+
+static void switch_to(struct runner *r, struct vcpu *v)
+{
+	if (r->loaded == v) {
+		return;
+	}
+	if (r->loaded) {
+		save_state(r->loaded);
+	}
+	load_state(v);
+	r->loaded = v;
+}
+
+/* The next moment at which a device of @p, or the scheduler, needs this CPU */
+static u64 next_deadline(const struct partition *p, u64 until)
+{
+	u64 device = ns(p->pc.deadline_ns);
+	return device == NEVER ? until : MIN(until, p->birth_tsc + device);
+}
+
+/* Run @v until its time is over, it gives way (true), or somebody else wants this CPU. */
+static bool run_vcpu(struct runner *r, struct vcpu *v, u64 until)
+{
+	struct partition *p = v->part;
+	struct exit e;
+	bool gives_way = false;
+	switch_to(r, v);
+	while (!gives_way) {
+		u64 now = rdtsc();
+		u64 now_ns = tsc_to_ns(&machine.host.time, now - p->birth_tsc);
+		if (now >= until || __atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
+			return false;
+		}
+		if (now_ns >= p->pc.deadline_ns) {
+			pc_poll(p, now_ns);
+		}
+		v->deadline_tsc = next_deadline(p, until);
+		if (!v->ops->has_deadline) {
+			arm_timer(r, v->deadline_tsc);
+		}
+		gives_way = vcpu_step(v, &e);
+		if (e.kind == EXIT_INTERRUPT) {
+			irq_window();
+		}
+	}
+	return true;
+}
+
+static void kick_all(void)
+{
+	for (u32 i = 0; i < cpu_count(); i++) {
+		cpu_kick(i);
+	}
+}
+
+static void report_end(const struct partition *p)
+{
+	const struct partition_end *end = &p->end;
+	if (end->why[0] == 'e' && end->why[1] == 'x') {
+		log("[%s] exit code=%lu", p->cfg->name, end->code);
+	}
+	log("[%s] verdict=%s reason=\"%s\" exits=%lu", p->cfg->name, end->is_ok ? "OK" : "FAILED",
+	    end->why, p->vcpu.nr_exits);
+}
+
+static void stop_partition(struct partition *p)
+{
+	console_source_flush(&p->pc.console, NEVER);
+	report_end(p);
+	p->state = PARTITION_STOPPED;
+	if (p->cfg->on_exit == ON_EXIT_SHUTDOWN) {
+		__atomic_store_n(&machine.is_ending, true, __ATOMIC_RELEASE);
+	}
+	__atomic_fetch_sub(&machine.nr_running, 1, __ATOMIC_ACQ_REL);
+	kick_all();
+}
+
+/* What other CPUs may have asked of this one's partitions */
+static void attend(struct runner *r)
+{
+	__atomic_store_n(&r->cpu->is_kicked, false, __ATOMIC_SEQ_CST);
+	for (u32 i = 0; i < r->nr; i++) {
+		struct partition *p = r->vcpu[i]->part;
+		if (p->state != PARTITION_RUNNING) {
+			continue;
+		}
+		p->pc.deadline_ns = 0; /* there may be input */
+		if (__atomic_load_n(&machine.is_ending, __ATOMIC_ACQUIRE)) {
+			partition_end(p, true, "stopped", 0);
+		}
+		if (p->end.is_set) {
+			stop_partition(p);
+		}
+	}
+}
+
+static noreturn_fn void end_machine(void)
+{
+	bool is_ok = true;
+	for (u32 i = 0; i < machine.nr_partitions; i++) {
+		is_ok &= machine.partition[i]->end.is_ok;
+	}
+	cpus_freeze();
+	log("shutdown verdict=%s partitions=%u", is_ok ? "OK" : "FAILED", machine.nr_partitions);
+	console_sync(true);
+	machine_poweroff(&machine.acpi);
+}
+
+/* The BSP looks after the console: output while there is some, input now and then. */
+static void chores(struct runner *r)
+{
+	u64 now = rdtsc();
+	if (r->cpu->index != 0 || now < r->chores_tsc) {
+		return;
+	}
+	u64 got = console_poll_input();
+	for (u32 i = 0; got && i < machine.nr_partitions; i++) {
+		if (got & BIT(i)) {
+			cpu_kick(machine.partition[i]->vcpu.cpu);
+		}
+	}
+	bool has_more = console_drain(DRAIN_MAX);
+	r->chores_tsc = now + ns(has_more ? DRAIN_NS : INPUT_POLL_NS);
+}
+
+static void refresh(struct runner *r, u64 now)
+{
+	for (u32 i = 0; i < r->nr; i++) {
+		struct vcpu *v = r->vcpu[i];
+		struct partition *p = v->part;
+		struct sched_entry *e = &r->entry[i];
+		e->is_runnable = false;
+		e->wake_tsc = NEVER;
+		if (p->state != PARTITION_RUNNING) {
+			continue;
+		}
+		u64 next = pc_poll(p, tsc_to_ns(&machine.host.time, now - p->birth_tsc));
+		if (v->is_halted && vcpu_wakes(v)) {
+			v->is_halted = false;
+		}
+		e->is_runnable = !v->is_halted;
+		e->wake_tsc = next == NEVER ? NEVER : p->birth_tsc + ns(next);
+	}
+}
+
+static void idle(struct runner *r, u64 until)
+{
+	arm_timer(r, until);
+	if (!__atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
+		irq_wait();
+	}
+}
+
+static void adopt(struct runner *r)
+{
+	for (u32 i = 0; i < machine.nr_partitions; i++) {
+		struct partition *p = machine.partition[i];
+		if (p->vcpu.cpu != r->cpu->index) {
+			continue;
+		}
+		switch_to(r, &p->vcpu);
+		partition_start(p);
+		r->entry[r->nr].slice_tsc = ns(p->cfg->slice_us * NSEC_PER_USEC);
+		r->vcpu[r->nr++] = &p->vcpu;
+	}
+}
+
+void run_cpu(struct cpu *c)
+{
+	struct runner *r = &runners[c->index];
+	r->cpu = c;
+	r->armed_tsc = NEVER;
+	r->chores_tsc = c->index == 0 ? 0 : NEVER;
+	adopt(r);
+	for (;;) {
+		attend(r);
+		chores(r);
+		if (c->index == 0 && __atomic_load_n(&machine.nr_running, __ATOMIC_ACQUIRE) == 0) {
+			end_machine();
+		}
+		u64 now = rdtsc();
+		refresh(r, now);
+		struct sched_choice pick = sched_pick(&r->queue, r->entry, r->nr, now);
+		u64 until = MIN(pick.until, r->chores_tsc);
+		if (pick.index < 0) {
+			idle(r, until);
+			continue;
+		}
+		if (run_vcpu(r, r->vcpu[pick.index], until)) {
+			r->queue.slice_end = 0;
+		}
+	}
+}

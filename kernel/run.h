@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The loop in which every physical CPU spends its life. */
+#ifndef BULKHEAD_RUN_H
+#define BULKHEAD_RUN_H
+
+#include "kernel/cpu.h"
+#include "kernel/partition.h"
+
+/* The whole machine as run time sees it; built by kmain, const but for the atomics */
+struct machine {
+	struct acpi_info acpi;
+	struct host host;
+	const struct vcpu_ops *ops;
+	struct partition *partition[CONFIG_MAX_PARTITIONS];
+	u32 nr_partitions;
+	u32 nr_running;	     /* atomic */
+	bool is_released;    /* atomic: all partitions are built, CPUs may run them */
+	bool is_ending;	     /* atomic: an on-exit = "shutdown" partition ended */
+	u64 host_xcr0;	     /* all that the host has; 0 = no XSAVE */
+	u64 boot_tsc;	     /* TSC at the first instruction of C */
+};
+extern struct machine machine;
+
+/** run_cpu() - run the partitions pinned to the calling CPU until the machine ends. */
+void run_cpu(struct cpu *c) noreturn_fn;
+
+#endif
