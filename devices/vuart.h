@@ -23,8 +23,9 @@ struct vuart {
 	u8 rx[VUART_FIFO];
 	u32 rx_head, rx_count;
 	bool thr_empty_pending; /* THRE interrupt not yet acknowledged */
-	u8 tx_held; /* a byte in THR that the backend had no room for */
-	bool has_tx_held;
+	u8 tx[VUART_FIFO]; /* bytes that the backend had no room for yet */
+	u32 tx_head, tx_count;
+	bool has_tx_held; /* tx_count is not 0: vuart_poll() has work */
 };
 extern const struct vdev_ops vuart_ops; /* 8 ports, self = struct vuart */
 

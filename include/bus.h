@@ -14,12 +14,15 @@
  * @read:  value of @width (1, 2, 4, 8) bytes at @offset from the range's base; upper bits ignored
  * @write: the reverse; @value is already cut to @width
  *
+ * @is_byte_wide: an 8-bit ISA device, whose handlers see width 1 only
+ *
  * Any offset within the range, any width, any value may come: guests are hostile. An access never
- * crosses the range's end (the bus splits or refuses).
+ * crosses the range's end: the bus splits it into bytes, as it does wider accesses to a byte-wide device.
  */
 struct vdev_ops {
 	u64 (*read)(void *self, u64 offset, u32 width);
 	void (*write)(void *self, u64 offset, u32 width, u64 value);
+	bool is_byte_wide;
 };
 
 struct bus_range {
@@ -38,7 +41,12 @@ struct bus {
 /** bus_attach() - add @r. Boot time only. Return: STATUS_OVERLAP or STATUS_FULL, else STATUS_OK. */
 enum status must_check bus_attach(struct bus *b, const struct bus_range *r);
 
-/** bus_read() - a read as the guest sees it: where nothing answers, all ones (as a PC). Binary search. */
+/**
+ * bus_read() - a read as the guest sees it: where nothing answers, all ones (as a PC). Binary search.
+ *
+ * The device that claims the first byte claims the access; bytes beyond its end go to their own devices.
+ * Thus a dword written to 0xcf8 (PCI mechanism #1) never reaches the reset register at 0xcf9.
+ */
 u64 bus_read(const struct bus *b, u64 addr, u32 width);
 
 /** bus_write() - a write; where nothing answers it is lost. */
@@ -68,6 +76,18 @@ struct vclock {
 static inline u64 vclock_now(const struct vclock *c)
 {
 	return c->now_ns(c->ctx);
+}
+
+/** ns_to_ticks() - whole periods of a @hz clock (below 18 GHz) within @ns, without a 128-bit division. */
+static inline u64 ns_to_ticks(u64 ns, u64 hz)
+{
+	return ns / NSEC_PER_SEC * hz + ns % NSEC_PER_SEC * hz / NSEC_PER_SEC;
+}
+
+/** ticks_to_ns() - the first nanosecond at which ns_to_ticks() gives @ticks. */
+static inline u64 ticks_to_ns(u64 ticks, u64 hz)
+{
+	return ticks / hz * NSEC_PER_SEC + (ticks % hz * NSEC_PER_SEC + hz - 1) / hz;
 }
 
 #endif

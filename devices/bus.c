@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Who answers an address: sorted ranges, found by bisection. Knows no device and no address kind;
+ * ports and MMIO behave alike. Filled at boot by the platform, asked by the exit handler.
+ */
+#include "bus.h"
+
+/* How many ranges begin at or below @addr; the last of them is the only one that can hold it. */
+static u32 ranges_up_to(const struct bus *b, u64 addr)
+{
+	u32 lo = 0, hi = b->nr;
+
+	while (lo < hi) {
+		u32 mid = (lo + hi) / 2;
+
+		if (b->range[mid].base <= addr) {
+			lo = mid + 1;
+		} else {
+			hi = mid;
+		}
+	}
+	return lo;
+}
+
+const struct bus_range *bus_find(const struct bus *b, u64 addr, u32 width)
+{
+	u32 n = ranges_up_to(b, addr);
+	const struct bus_range *r = n ? &b->range[n - 1] : NULL;
+
+	/* Offsets are compared, not ends: an end at 2^64 would wrap to 0 */
+	if (!r || addr - r->base >= r->len || width > r->len - (addr - r->base)) {
+		return NULL;
+	}
+	return r;
+}
+
+enum status bus_attach(struct bus *b, const struct bus_range *r)
+{
+	u32 at = ranges_up_to(b, r->base);
+
+	if (!r->len || r->base + (r->len - 1) < r->base) {
+		return STATUS_BAD_VALUE;
+	}
+	if ((at && r->base - b->range[at - 1].base < b->range[at - 1].len) ||
+	    (at < b->nr && b->range[at].base - r->base < r->len)) {
+		return STATUS_OVERLAP;
+	}
+	if (b->nr == BUS_MAX_RANGES) {
+		return STATUS_FULL;
+	}
+	for (u32 i = b->nr++; i > at; i--) {
+		b->range[i] = b->range[i - 1];
+	}
+	b->range[at] = *r;
+	return STATUS_OK;
+}
+
+/* The range that takes the access in one piece, or NULL */
+static const struct bus_range *find_whole(const struct bus *b, u64 addr, u32 width)
+{
+	const struct bus_range *r = bus_find(b, addr, width);
+
+	return r && (width == 1 || !r->ops->is_byte_wide) ? r : NULL;
+}
+
+u64 bus_read(const struct bus *b, u64 addr, u32 width)
+{
+	const struct bus_range *r = find_whole(b, addr, width);
+	u64 value = 0;
+
+	if (r) {
+		return r->ops->read(r->self, addr - r->base, width) & width_mask(width);
+	}
+	if (!bus_find(b, addr, 1)) {
+		return width_mask(width);
+	}
+	for (u32 i = 0; i < width; i++) {
+		r = bus_find(b, addr + i, 1);
+		value |= (r ? r->ops->read(r->self, addr + i - r->base, 1) & 0xff : 0xff) << (8 * i);
+	}
+	return value;
+}
+
+void bus_write(const struct bus *b, u64 addr, u32 width, u64 value)
+{
+	const struct bus_range *r = find_whole(b, addr, width);
+
+	if (r) {
+		r->ops->write(r->self, addr - r->base, width, value & width_mask(width));
+		return;
+	}
+	if (!bus_find(b, addr, 1)) {
+		return;
+	}
+	for (u32 i = 0; i < width; i++) {
+		r = bus_find(b, addr + i, 1);
+		if (r) {
+			r->ops->write(r->self, addr + i - r->base, 1, value >> (8 * i) & 0xff);
+		}
+	}
+}
