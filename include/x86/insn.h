@@ -211,6 +211,12 @@ static inline void invlpg(u64 addr)
 	__asm__ volatile("invlpg (%0)" : : "r"(addr) : "memory");
 }
 
+/** vmsave() - FS, GS, TR, LDTR and the system call MSRs into the VMCB at @pa (APM 3 "VMSAVE") */
+static inline void vmsave(u64 pa)
+{
+	__asm__ volatile("vmsave %0" : : "a"(pa) : "memory");
+}
+
 /** cpu_stop() - the end of this CPU. */
 static inline void noreturn_fn cpu_stop(void)
 {

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * void svm_run(u64 *regs, u64 vmcb_pa, u64 host_pa): the way into a guest and back.
+ * VMRUN itself carries RAX, RSP, RIP, RFLAGS and the control registers; VMLOAD and VMSAVE the
+ * hidden rest (FS, GS, TR, LDTR, system call MSRs). Called by svm_enter() with IF=0.
+ */
+	.macro guest_gprs op
+	\op 1, rcx
+	\op 2, rdx
+	\op 3, rbx
+	\op 5, rbp
+	\op 6, rsi
+	\op 8, r8
+	\op 9, r9
+	\op 10, r10
+	\op 11, r11
+	\op 12, r12
+	\op 13, r13
+	\op 14, r14
+	\op 15, r15
+	\op 7, rdi	/* last: it is the base of the loads */
+	.endm
+	.macro load_gpr index, reg
+	mov 8*\index(%rdi), %\reg
+	.endm
+	.macro save_gpr index, reg
+	mov %\reg, 8*\index(%rax)
+	.endm
+
+	.section .text.svm_run, "ax"
+	.globl svm_run
+	.type svm_run, @function
+svm_run:
+	push %rbp
+	push %rbx
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	push %rdi
+	push %rdx
+	/*
+	 * With V_INTR_MASKING the host's IF decides whether a physical interrupt ends the guest
+	 * (APM 2 15.21.1), so it must be 1 at VMRUN. GIF=0 keeps the host from taking one here, from
+	 * the STI to the CLI; NMIs wait for STGI, when GS and TR are the host's again.
+	 */
+	clgi
+	sti
+	mov %rsi, %rax
+	vmload %rax
+	guest_gprs load_gpr
+	vmrun %rax
+	vmsave %rax
+	pop %rax
+	vmload %rax
+	pop %rax
+	guest_gprs save_gpr
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbx
+	pop %rbp
+	cli
+	stgi
+	ret
+	.size svm_run, . - svm_run

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest registers in the VMCB under their neutral names, for get, set, get_seg, set_seg and dump.
+ * Everything VMSAVE writes is there too, since every exit is followed by one. Pure.
+ */
+#include "log.h"
+#include "svm_vcpu.h"
+#include "x86/regs.h"
+
+struct field {
+	u16 offset; /* of a u64 in the VMCB; 0: see svm_get() and svm_set() */
+	u16 clean;
+};
+#define FIELD(name, group) { offsetof(struct vmcb, name), (u16)(group) }
+
+static const struct field field[NR_VREGS] = {
+	[VREG_RIP] = FIELD(rip, 0),
+	[VREG_RSP] = FIELD(rsp, 0),
+	[VREG_RFLAGS] = FIELD(rflags, 0),
+	[VREG_CR0] = FIELD(cr0, CLEAN_CRX),
+	[VREG_CR2] = FIELD(cr2, CLEAN_CR2),
+	[VREG_CR3] = FIELD(cr3, CLEAN_CRX),
+	[VREG_CR4] = FIELD(cr4, CLEAN_CRX),
+	[VREG_EFER] = FIELD(efer, CLEAN_CRX),
+	[VREG_DR6] = FIELD(dr6, CLEAN_DRX),
+	[VREG_DR7] = FIELD(dr7, CLEAN_DRX),
+	[VREG_PAT] = FIELD(g_pat, CLEAN_NP),
+	[VREG_SYSENTER_CS] = FIELD(sysenter_cs, 0),
+	[VREG_SYSENTER_ESP] = FIELD(sysenter_esp, 0),
+	[VREG_SYSENTER_EIP] = FIELD(sysenter_eip, 0),
+	[VREG_TSC_OFFSET] = FIELD(tsc_offset, CLEAN_INTERCEPTS),
+};
+
+static struct vmcb *vmcb_of(struct vcpu *v)
+{
+	return &((struct svm_vcpu *)v->hw)->vmcb;
+}
+
+static u64 *u64_at(struct vmcb *b, u32 offset)
+{
+	return (u64 *)((char *)b + offset);
+}
+
+u64 svm_get(struct vcpu *v, enum vreg r)
+{
+	const struct svm_vcpu *hw = v->hw;
+	struct vmcb *b = vmcb_of(v);
+	switch (r) {
+	case VREG_EFER: return b->efer & ~EFER_SVME;
+	case VREG_CR8: return field_get(V_TPR, b->v_intr);
+	case VREG_INT_SHADOW: return b->int_shadow & INT_SHADOW;
+	case VREG_NMI_BLOCKED: return hw->nmi_blocked;
+	default: return field[r].offset ? *u64_at(b, field[r].offset) : 0;
+	}
+}
+
+static u64 with_lma(u64 efer, u64 cr0)
+{
+	bool lma = efer & EFER_LME && cr0 & CR0_PG;
+	return field_set(EFER_LMA, efer, lma);
+}
+
+void svm_set(struct vcpu *v, enum vreg r, u64 value)
+{
+	struct vmcb *b = vmcb_of(v);
+	switch (r) {
+	case VREG_CR0: vmcb_set(b, CLEAN_CRX, efer, with_lma(b->efer, value)); break;
+	case VREG_EFER: value = with_lma(value | EFER_SVME, b->cr0); break;
+	case VREG_RFLAGS: value |= RFLAGS_FIXED1; break;
+	case VREG_CR8: vmcb_set(b, CLEAN_TPR, v_intr, field_set(V_TPR, b->v_intr, value & 0xf)); break;
+	case VREG_INT_SHADOW: b->int_shadow = field_set(INT_SHADOW, b->int_shadow, value); break;
+	case VREG_NMI_BLOCKED: svm_nmi_block(v->hw, value); break;
+	default: break;
+	}
+	if (field[r].offset) {
+		b->clean &= ~(u32)field[r].clean;
+		*u64_at(b, field[r].offset) = value;
+	}
+}
+
+static const struct field seg_field[NR_SEGS] = {
+	[SEG_ES] = FIELD(es, CLEAN_SEG), [SEG_CS] = FIELD(cs, CLEAN_SEG),
+	[SEG_SS] = FIELD(ss, CLEAN_SEG), [SEG_DS] = FIELD(ds, CLEAN_SEG),
+	[SEG_FS] = FIELD(fs, 0), [SEG_GS] = FIELD(gs, 0), /* these by VMLOAD: never cached */
+	[SEG_LDTR] = FIELD(ldtr, 0), [SEG_TR] = FIELD(tr, 0),
+	[SEG_GDTR] = FIELD(gdtr, CLEAN_DT), [SEG_IDTR] = FIELD(idtr, CLEAN_DT),
+};
+
+static struct vmcb_seg *seg_at(struct vmcb *b, enum seg s)
+{
+	return (struct vmcb_seg *)((char *)b + seg_field[s].offset);
+}
+
+/* AMD's 12 attribute bits are Intel's 16 without the four that hold the limit's top. */
+#define ATTR_LOW       0x00ffu
+#define ATTR_HIGH      0x0f00u
+#define ATTR_LIMIT_GAP 4
+
+void svm_get_seg(struct vcpu *v, enum seg s, struct segment *out)
+{
+	struct vmcb *b = vmcb_of(v);
+	const struct vmcb_seg *in = seg_at(b, s);
+	u32 attr = (in->attr & ATTR_LOW) | (in->attr & ATTR_HIGH) << ATTR_LIMIT_GAP;
+	if (!(attr & SEG_P)) {
+		attr |= SEG_UNUSABLE;
+	}
+	if (s == SEG_SS) { /* the CPL is not kept in SS.DPL here: APM 2 15.5.1, "CPL" */
+		attr = (u32)field_set(SEG_DPL, attr, b->cpl);
+	}
+	*out = (struct segment){ .base = in->base, .limit = in->limit, .attr = attr, .sel = in->sel };
+}
+
+void svm_set_seg(struct vcpu *v, enum seg s, const struct segment *in)
+{
+	struct vmcb *b = vmcb_of(v);
+	u32 attr = (in->attr & ATTR_LOW) | (in->attr >> ATTR_LIMIT_GAP & ATTR_HIGH);
+	if (in->attr & SEG_UNUSABLE) {
+		attr &= ~(u32)SEG_P;
+	}
+	b->clean &= ~(u32)seg_field[s].clean;
+	*seg_at(b, s) = (struct vmcb_seg){
+		.sel = in->sel, .attr = (u16)attr, .limit = in->limit, .base = in->base
+	};
+	if (s == SEG_SS) {
+		b->cpl = (u8)field_get(SEG_DPL, in->attr);
+	}
+}
+
+#define LL(x) ((unsigned long long)(x))
+
+void svm_dump(struct vcpu *v)
+{
+	const struct svm_vcpu *hw = v->hw;
+	const struct vmcb *b = &hw->vmcb;
+	log("vmcb exit %llx info %llx %llx intinfo %llx inj %llx", LL(b->exit_code),
+	    LL(b->exit_info1), LL(b->exit_info2), LL(b->exit_int_info), LL(b->event_inj));
+	log("vmcb intercepts %08x %08x %08x %08x %08x %08x clean %x", b->intercept[0],
+	    b->intercept[1], b->intercept[2], b->intercept[3], b->intercept[4], b->intercept[5], b->clean);
+	log("vmcb asid %u tlb %u ncr3 %llx vintr %llx shadow %llx nmi-blocked %d", b->asid,
+	    b->tlb_control, LL(b->n_cr3), LL(b->v_intr), LL(b->int_shadow), hw->nmi_blocked);
+	log("vmcb cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", LL(b->cr0), LL(b->cr2), LL(b->cr3),
+	    LL(b->cr4), LL(b->efer));
+	log("vmcb rip %04x:%llx rsp %04x:%llx rflags %llx cpl %u", b->cs.sel, LL(b->rip), b->ss.sel,
+	    LL(b->rsp), LL(b->rflags), b->cpl);
+	log("vmcb cs %llx/%x/%03x ss %03x dr6 %llx dr7 %llx pat %llx", LL(b->cs.base), b->cs.limit,
+	    b->cs.attr, b->ss.attr, LL(b->dr6), LL(b->dr7), LL(b->g_pat));
+}

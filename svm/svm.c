@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The part of the AMD-V backend that touches the CPU: what it has, switching SVM on, and the way
+ * in and out of a guest. The rest of svm_ops is pure and lives beside. Called through svm_ops.
+ */
+#include "svm.h"
+#include "svm_vcpu.h"
+#include "x86/insn.h"
+#include "x86/msr.h"
+#include "x86/regs.h"
+
+/* enter.S: the guest until its next #VMEXIT; all GPRs but RAX and RSP by @regs */
+void svm_run(u64 *regs, u64 vmcb_pa, u64 host_pa);
+
+static void svm_cpuid(u32 *features, u32 *nr_asids)
+{
+	u32 out[4];
+	cpuid(0x8000000a, 0, out);
+	*nr_asids = out[1];
+	*features = out[3];
+}
+
+static bool has_svm(void)
+{
+	u32 out[4];
+	cpuid(0x80000000, 0, out);
+	if (out[0] < 0x8000000a) {
+		return false;
+	}
+	cpuid(0x80000001, 0, out);
+	return out[2] & CPUID_EXT_SVM;
+}
+
+static u32 svm_probe(struct feature *out, u32 max)
+{
+	u32 features = 0, nr_asids = 0;
+	u64 vm_cr = 0;
+	bool svm = has_svm();
+	if (svm) {
+		svm_cpuid(&features, &nr_asids);
+		(void)rdmsr_try(MSR_AMD_VM_CR, &vm_cr); /* absent: then nothing can disable SVM */
+	}
+	const struct feature table[] = {
+		{ "svm", svm, "the CPU has no AMD-V" },
+		{ "svm-enabled", svm && !(vm_cr & VM_CR_SVMDIS), "SVM is disabled in firmware setup" },
+		{ "npt", features & SVM_FEATURE_NPT, "the CPU has no nested paging" },
+		{ "asids", nr_asids >= 2, "the CPU has no address space identifiers for guests" },
+	};
+	u32 nr = MIN((u32)ARRAY_SIZE(table), max);
+	for (u32 i = 0; i < nr; i++) {
+		out[i] = table[i];
+	}
+	return nr;
+}
+
+/*
+ * Two pages per CPU: the one VMRUN saves host state in, and behind it a VMCB for what VMLOAD and
+ * VMSAVE carry. So VM_HSAVE_PA leads to both, and no table of CPUs is needed here.
+ */
+static enum status svm_cpu_on(struct page_source *pages)
+{
+	hpa hsave = pages->alloc(pages, 2);
+	if (!hsave.v) {
+		return STATUS_NO_MEMORY;
+	}
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
+	wrmsr(MSR_AMD_VM_HSAVE_PA, hsave.v);
+	return STATUS_OK;
+}
+
+static void svm_cpu_off(void)
+{
+	wrmsr(MSR_AMD_VM_HSAVE_PA, 0);
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
+}
+
+static enum status svm_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
+{
+	u32 features, nr_asids;
+	hpa pa = p->pages->alloc(p->pages, SVM_VCPU_PAGES);
+	if (!pa.v) {
+		return STATUS_NO_MEMORY;
+	}
+	struct svm_vcpu *hw = p->pages->ptr(p->pages, pa);
+	hw->pa = pa.v;
+	svm_cpuid(&features, &nr_asids);
+	svm_vcpu_setup(hw, p, features, nr_asids);
+	v->hw = hw;
+	return STATUS_OK;
+}
+
+static void svm_load(struct vcpu *v)
+{
+	struct svm_vcpu *hw = v->hw;
+	hw->host_pa = rdmsr(MSR_AMD_VM_HSAVE_PA) + PAGE_SIZE;
+	vmsave(hw->host_pa);
+	if (hw->shares_asid) {
+		svm_flush(v);
+	}
+}
+
+/* Nothing of the guest stays in the CPU between two calls of enter(). */
+static void svm_put(struct vcpu *v)
+{
+	(void)v;
+}
+
+static void svm_enter(struct vcpu *v, struct exit *e)
+{
+	struct svm_vcpu *hw = v->hw;
+	do {
+		hw->vmcb.rax = v->regs[GPR_RAX];
+		svm_run(v->regs, hw->pa, hw->host_pa);
+		v->regs[GPR_RAX] = hw->vmcb.rax;
+		svm_exit_decode(hw, e);
+	} while (svm_exit_settle(hw, e));
+}
+
+const struct vcpu_ops svm_ops = {
+	.name = "svm",
+	.has_deadline = false,
+	.probe = svm_probe,
+	.cpu_on = svm_cpu_on,
+	.cpu_off = svm_cpu_off,
+	.vcpu_init = svm_vcpu_init,
+	.load = svm_load,
+	.put = svm_put,
+	.enter = svm_enter,
+	.get = svm_get,
+	.set = svm_set,
+	.get_seg = svm_get_seg,
+	.set_seg = svm_set_seg,
+	.inject = svm_inject,
+	.window = svm_window,
+	.flush = svm_flush,
+	.dump = svm_dump,
+};

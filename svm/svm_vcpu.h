@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of room svm share: the state behind vcpu->hw and the pure parts of svm_ops.
+ * Seen by nobody outside the room but its unit tests.
+ */
+#ifndef BULKHEAD_SVM_VCPU_H
+#define BULKHEAD_SVM_VCPU_H
+
+#include "vcpu.h"
+#include "x86/svm.h"
+
+#define SVM_MSRPM_SIZE (2 * PAGE_SIZE)
+#define SVM_IOPM_SIZE  (3 * PAGE_SIZE)
+
+/* vcpu->hw. Contiguous pages, so that @pa locates all that the CPU reads by physical address. */
+struct svm_vcpu {
+	struct vmcb vmcb;
+	u8 msrpm[SVM_MSRPM_SIZE];
+	u8 iopm[SVM_IOPM_SIZE];
+	u64 pa;	      /* of this struct, hence of the VMCB */
+	u64 host_pa;  /* where this CPU keeps what VMLOAD restores for the host */
+	u32 features; /* CPUID 8000_000A EDX */
+	bool shares_asid; /* more vCPUs than ASIDs: flush at each load */
+	bool nmi_blocked;
+	bool is_stepping; /* one instruction: the IRET that ends an NMI handler */
+	bool had_tf;	  /* the guest's own RFLAGS.TF before the step */
+	u64 step_dr6;	  /* its DR6 */
+};
+static_assert(offsetof(struct svm_vcpu, msrpm) == PAGE_SIZE, "permission maps are page aligned");
+#define SVM_VCPU_PAGES ((u32)(sizeof(struct svm_vcpu) / PAGE_SIZE))
+
+/* Change a VMCB field and tell the CPU which cached group it belongs to (APM 2 15.15.3). */
+#define vmcb_set(b, group, field, value)           \
+	do {                                       \
+		(b)->clean &= (u32) ~(u64)(group); \
+		(b)->field = (value);              \
+	} while (0)
+
+/** vmcb_intercept() - exit, or no longer, with @code. @code is at most VMEXIT_IDLE_HLT. */
+static inline void vmcb_intercept(struct vmcb *b, u32 code, bool on)
+{
+	u32 bit = 1u << (code % 32);
+	u32 word = b->intercept[code / 32];
+	vmcb_set(b, CLEAN_INTERCEPTS, intercept[code / 32], on ? word | bit : word & ~bit);
+}
+
+/** svm_msrpm_build() - all MSRs exit but those of @msrs, an array of @nr (APM 2 15.11) */
+void svm_msrpm_build(u8 map[SVM_MSRPM_SIZE], const struct msr_range *msrs, u32 nr);
+
+/** svm_iopm_build() - all ports exit but @ports, an array of @nr (APM 2 15.10.1) */
+void svm_iopm_build(u8 map[SVM_IOPM_SIZE], const u16 *ports, u32 nr);
+
+/** svm_intercepts() - word @n of the intercept vector at rest. */
+u32 svm_intercepts(u32 n);
+
+/** svm_exit_decode() - the VMCB after #VMEXIT as neutral data. */
+void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e);
+
+/** svm_event_encode() - @e for EVENTINJ; 0 for what the guest's own instruction will raise again. */
+u64 svm_event_encode(const struct event *e);
+
+/**
+ * svm_vcpu_setup() - the architectural reset state in @hw, zeroed pages at @pa
+ * @features, @nr_asids: CPUID 8000_000A EDX and EBX
+ */
+void svm_vcpu_setup(struct svm_vcpu *hw, const struct vcpu_params *p, u32 features, u32 nr_asids);
+
+/** svm_nmi_block() - the guest is, or no longer is, between an NMI and its IRET. */
+void svm_nmi_block(struct svm_vcpu *hw, bool blocked);
+
+/**
+ * svm_exit_settle() - @hw after @e: one-shot requests are off again, NMI blocking is followed
+ *
+ * Return: true if @e was the backend's own affair; enter again.
+ */
+bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e);
+
+/* entries of svm_ops */
+u64 svm_get(struct vcpu *v, enum vreg r);
+void svm_set(struct vcpu *v, enum vreg r, u64 value);
+void svm_get_seg(struct vcpu *v, enum seg s, struct segment *out);
+void svm_set_seg(struct vcpu *v, enum seg s, const struct segment *in);
+void svm_inject(struct vcpu *v, const struct event *e);
+void svm_window(struct vcpu *v, bool nmi);
+void svm_flush(struct vcpu *v);
+void svm_dump(struct vcpu *v);
+
+#endif

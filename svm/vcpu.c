@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The life of a VMCB apart from VMRUN itself: reset state, events and windows, and NMI blocking,
+ * which AMD-V leaves to software. Knows no policy: the kernel says what to inject and when. Pure.
+ */
+#include "svm_vcpu.h"
+#include "x86/regs.h"
+
+#define PAT_RESET 0x0007040600070406ull
+
+/* APM 2 table 14-1 "Initial Processor State" */
+static void reset_state(struct vmcb *b)
+{
+	static const struct vmcb_seg data = { .attr = 0x093, .limit = 0xffff };
+	b->es = b->ss = b->ds = b->fs = b->gs = data;
+	b->cs = (struct vmcb_seg){ .sel = 0xf000, .attr = 0x09b, .limit = 0xffff, .base = 0xffff0000 };
+	b->ldtr = (struct vmcb_seg){ .attr = 0x082, .limit = 0xffff };
+	b->tr = (struct vmcb_seg){ .attr = 0x08b, .limit = 0xffff };
+	b->gdtr.limit = b->idtr.limit = 0xffff;
+	b->cr0 = CR0_CD | CR0_NW | CR0_ET;
+	b->efer = EFER_SVME; /* VMRUN insists on it (15.5.1); the guest does not see it */
+	b->rflags = RFLAGS_FIXED1;
+	b->rip = 0xfff0;
+	b->dr6 = DR6_FIXED1;
+	b->dr7 = DR7_FIXED1;
+	b->g_pat = PAT_RESET;
+}
+
+void svm_vcpu_setup(struct svm_vcpu *hw, const struct vcpu_params *p, u32 features, u32 nr_asids)
+{
+	struct vmcb *b = &hw->vmcb;
+	u32 last_asid = nr_asids - 1;
+	hw->features = features;
+	hw->shares_asid = p->tag >= last_asid;
+	svm_msrpm_build(hw->msrpm, p->msrs, p->nr_msrs);
+	svm_iopm_build(hw->iopm, p->io_pass, p->nr_io_pass);
+	for (u32 i = 0; i < ARRAY_SIZE(b->intercept); i++) {
+		b->intercept[i] = svm_intercepts(i);
+	}
+	b->msrpm_pa = hw->pa + offsetof(struct svm_vcpu, msrpm);
+	b->iopm_pa = hw->pa + offsetof(struct svm_vcpu, iopm);
+	b->asid = MIN(p->tag, last_asid);
+	b->v_intr = V_INTR_MASKING;
+	b->np_control = NP_ENABLE;
+	b->n_cr3 = p->second_level.v;
+	reset_state(b);
+	b->clean = 0;
+	b->tlb_control = TLB_FLUSH_ALL;
+}
+
+void svm_flush(struct vcpu *v)
+{
+	struct svm_vcpu *hw = v->hw;
+	hw->vmcb.tlb_control = hw->features & SVM_FEATURE_FLUSH_ASID ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+}
+
+/*
+ * A window is a virtual interrupt that never gets in: V_IRQ pends above any TPR, and VINTR exits
+ * the moment the guest would take it. Both go together: with V_IRQ alone some hypervisors below
+ * refuse the entry.
+ */
+static void set_window(struct vmcb *b, bool on)
+{
+	u64 irq = on ? V_IRQ | V_INTR_PRIO | V_IGN_TPR : 0;
+	vmcb_intercept(b, VMEXIT_VINTR, on);
+	vmcb_set(b, CLEAN_TPR, v_intr, (b->v_intr & ~(V_IRQ | V_INTR_PRIO | V_IGN_TPR)) | irq);
+}
+
+/*
+ * While NMIs are blocked, IRET exits, which makes the NMI window of its own accord. Behind an
+ * interrupt shadow an NMI waits as an interrupt does: with IF=0 for some other exit at worst.
+ */
+void svm_window(struct vcpu *v, bool nmi)
+{
+	struct svm_vcpu *hw = v->hw;
+	if (!nmi || !hw->nmi_blocked) {
+		set_window(&hw->vmcb, true);
+	}
+}
+
+void svm_nmi_block(struct svm_vcpu *hw, bool blocked)
+{
+	hw->nmi_blocked = blocked;
+	vmcb_intercept(&hw->vmcb, VMEXIT_IRET, blocked);
+}
+
+void svm_inject(struct vcpu *v, const struct event *e)
+{
+	struct svm_vcpu *hw = v->hw;
+	hw->vmcb.event_inj = svm_event_encode(e);
+	if (e->type == EVENT_NMI) {
+		svm_nmi_block(hw, true);
+	} else if (e->type == EVENT_EXTINT) {
+		set_window(&hw->vmcb, false);
+	}
+}
+
+/*
+ * NMIs are blocked until IRET has been executed, but its intercept comes before that (APM 2 15.9):
+ * an NMI injected there would find the old handler still on its stack. So step over the IRET with
+ * RFLAGS.TF. All exceptions exit meanwhile, lest a faulting IRET push our TF for the guest to see.
+ */
+static void step_begin(struct svm_vcpu *hw)
+{
+	struct vmcb *b = &hw->vmcb;
+	hw->is_stepping = true;
+	hw->had_tf = b->rflags & RFLAGS_TF;
+	hw->step_dr6 = b->dr6;
+	b->rflags |= RFLAGS_TF;
+	vmcb_intercept(b, VMEXIT_IRET, false);
+	vmcb_set(b, CLEAN_INTERCEPTS, intercept[2], ~(1u << VEC_NMI));
+}
+
+/* After the IRET TF is what it popped; else RIP is still there, and the step starts anew next time. */
+static void step_end(struct svm_vcpu *hw, struct exit *e)
+{
+	struct vmcb *b = &hw->vmcb;
+	bool is_done = e->reason == VMEXIT_EXCP0 + VEC_DB && b->dr6 & DR6_BS;
+	hw->is_stepping = false;
+	vmcb_set(b, CLEAN_INTERCEPTS, intercept[2], svm_intercepts(2));
+	svm_nmi_block(hw, !is_done);
+	if (!is_done && !hw->had_tf) {
+		b->rflags &= ~RFLAGS_TF;
+	}
+	if (e->reason == VMEXIT_EXCP0 + VEC_PF) {
+		vmcb_set(b, CLEAN_CR2, cr2, b->exit_info2);
+	}
+	if (is_done && !hw->had_tf) {
+		vmcb_set(b, CLEAN_DRX, dr6, hw->step_dr6);
+		e->kind = EXIT_NMI_WINDOW;
+	}
+}
+
+bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e)
+{
+	struct vmcb *b = &hw->vmcb;
+	b->clean = (u32)CLEAN_ALL;
+	b->tlb_control = 0;
+	b->event_inj = 0;
+	if (hw->is_stepping) {
+		step_end(hw, e);
+	}
+	if (e->vectoring.type == EVENT_NMI) { /* it is to be injected again */
+		svm_nmi_block(hw, false);
+	}
+	if (e->kind == EXIT_WINDOW) {
+		set_window(b, false);
+	}
+	if (e->reason == VMEXIT_IRET) {
+		step_begin(hw);
+		return true;
+	}
+	return false;
+}
