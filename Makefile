@@ -72,6 +72,16 @@ FUZZ_RUNS ?= 20000
 fuzz: $(FUZZ)
 	@for f in $(FUZZ); do $$f $(FUZZ_RUNS) || exit 1; done
 
+# A guest's DSDT: compiled once, copied into its memory by kernel/guest_acpi.c
+$(B)/gen/dsdt.h: kernel/acpi/dsdt.asl
+	@mkdir -p $(@D)
+	$(Q)iasl -vs -p $(B)/gen/dsdt -tc $< >$(B)/gen/dsdt.log || { cat $(B)/gen/dsdt.log; exit 1; }
+	$(Q)sed -n 's/^unsigned/static const &/; /^static/,$$p' $(B)/gen/dsdt.hex | grep -v '^#' >$@
+$(B)/obj/kernel/guest_acpi.c.o $(B)/host/kernel/guest_acpi.c.o: $(B)/gen/dsdt.h
+
+$(B)/host/config-check: $(B)/host/tools/config-check.c.o $(B)/host/libpure.a
+	$(Q)$(HOSTCC) $(HOSTFLAGS) $^ -o $@ -lfdt
+
 -include test/test.mk guests/guests.mk
 
 clean:

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a guest cannot probe: how to power off, and which ports and lines belong to the PC's devices.
+// guest_acpi.c copies the compiled table as it is; addresses agree with devices/*.h.
+DefinitionBlock ("", "DSDT", 2, "BULKHD", "GUEST", 1)
+{
+	// SLP_TYP of soft off: VACPI_S5_TYP
+	Name (\_S5, Package () { 5, 5, 0, 0 })
+
+	Scope (\_SB)
+	{
+		Device (PIC)
+		{
+			Name (_HID, EisaId ("PNP0000"))
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x20, 0x20, 1, 2)
+				IO (Decode16, 0xa0, 0xa0, 1, 2)
+				IO (Decode16, 0x4d0, 0x4d0, 1, 2)
+				IRQNoFlags () { 2 }
+			})
+		}
+		Device (PIT)
+		{
+			Name (_HID, EisaId ("PNP0100"))
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x40, 0x40, 1, 4)
+				IRQNoFlags () { 0 }
+			})
+		}
+		Device (RTC)
+		{
+			Name (_HID, EisaId ("PNP0B00"))
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x70, 0x70, 1, 2)
+				IRQNoFlags () { 8 }
+			})
+		}
+		Device (COM1)
+		{
+			Name (_HID, EisaId ("PNP0501"))
+			Name (_UID, 1)
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x3f8, 0x3f8, 1, 8)
+				IRQNoFlags () { 4 }
+			})
+		}
+		// ports that nobody may hand out: POST code, system control, PM blocks, reset
+		Device (BRD)
+		{
+			Name (_HID, EisaId ("PNP0C02"))
+			Name (_CRS, ResourceTemplate ()
+			{
+				IO (Decode16, 0x80, 0x80, 1, 1)
+				IO (Decode16, 0x92, 0x92, 1, 1)
+				IO (Decode16, 0x600, 0x600, 1, 0x10)
+				IO (Decode16, 0xcf9, 0xcf9, 1, 1)
+			})
+		}
+	}
+}
