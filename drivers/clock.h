@@ -13,7 +13,12 @@ struct clock_calibration {
 	const char *source; /* "hpet", "pmtimer", "pit" */
 };
 
-/** clock_calibrate() - Return: STATUS_NOT_FOUND if no reference clock works. Takes ~20 ms. */
+/**
+ * clock_calibrate() - the rate by the best reference that another one confirms within 0.5 %
+ *
+ * The caller has mapped @acpi->hpet_addr (4 KiB, uncached, one to one) or set it to 0. Takes ~30 ms.
+ * Return: STATUS_NOT_FOUND if no reference clock works.
+ */
 enum status must_check clock_calibrate(const struct acpi_info *acpi, struct clock_calibration *out);
 
 /** clock_delay_us() - busy wait by the TSC. */
@@ -28,7 +33,10 @@ u64 clock_wall_time(void);
  */
 void machine_poweroff(const struct acpi_info *acpi) noreturn_fn;
 
-/** machine_reset() - ACPI reset register, 0xcf9, keyboard controller, triple fault. Never returns. */
+/**
+ * machine_reset() - ACPI reset register, 0xcf9, keyboard controller, triple fault. Never returns.
+ * A reset register in memory space must be mapped.
+ */
 void machine_reset(const struct acpi_info *acpi) noreturn_fn;
 
 #endif

@@ -13,7 +13,11 @@
 #define HOST_VEC_KICK	  0xf1
 #define HOST_VEC_SPURIOUS 0xff
 
-/** lapic_init() - enable on this CPU, all LVTs masked but the timer (HOST_VEC_TIMER), TPR 0. */
+/**
+ * lapic_init() - enable on this CPU, all LVTs masked but the timer (HOST_VEC_TIMER), TPR 0
+ *
+ * The caller has mapped 4 KiB at 0xfee00000, uncached, one to one (needed in xAPIC mode).
+ */
 void lapic_init(void);
 
 /** lapic_is_x2apic() - which mode this machine's APICs are in. */
