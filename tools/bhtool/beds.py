@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The machines a system can run on: QEMU's TCG (SVM), Bochs (VMX, SVM), KVM, and KVM inside TCG."""
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+from . import initramfs
+from .iso import make_iso
+from .system import BUILD, IMAGE, Fault, build, capture
+
+VERDICT = b"bulkhead: shutdown verdict="
+HALTED = b"bulkhead: halted"
+OK, FAILED, BAD_INPUT, TIMEOUT = 0, 1, 2, 124
+BOCHS_MODEL = {"bochs-vmx": "corei7_skylake_x", "bochs-svm": "ryzen"}
+
+
+def firmware_uefi():
+    for path in ("/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd",
+                 "/usr/share/OVMF/OVMF_CODE_4M.fd"):
+        if os.path.exists(path):
+            return path
+    raise Fault("no OVMF firmware: install the package ovmf")
+
+
+def kvm_can_nest():
+    for vendor in ("amd", "intel"):
+        try:
+            with open("/sys/module/kvm_%s/parameters/nested" % vendor, encoding="ascii") as f:
+                if f.read().strip() in ("1", "Y") and os.access("/dev/kvm", os.W_OK):
+                    return True
+        except OSError:
+            pass
+    return False
+
+
+class Run:
+    """One run: the system, the options of the command line, and where logs and scratch files go."""
+
+    def __init__(self, system, opts, log_dir, work):
+        self.system, self.opts, self.dir, self.work = system, opts, log_dir, work
+        self.com = [os.path.join(log_dir, "com1.log"), os.path.join(log_dir, "com2.log")]
+        for path in self.com:
+            open(path, "wb").close()
+
+    def iso(self):
+        path = os.path.join(self.work, "system.iso")
+        make_iso(self.system, path, self.work, self.opts.append)
+        return path
+
+    def modules(self):
+        """-initrd's argument; commas in a command line are doubled (QEMU's multiboot loader)"""
+        items = [(self.system.dtb, "system.dtb")]
+        items += [(path, name) for name, path in self.system.files.items()]
+        return ",".join("%s %s" % (path, name.replace(",", ",,")) for path, name in items)
+
+    def boot_args(self):
+        if self.opts.boot == "kernel":
+            build("build/bulkhead.elf32")
+            args = ["-kernel", IMAGE + "32", "-initrd", self.modules()]
+            return args + (["-append", self.opts.append] if self.opts.append else [])
+        args = ["-cdrom", self.iso()]
+        return args + (["-bios", firmware_uefi()] if self.opts.boot == "uefi" else [])
+
+
+def serial_args(run):
+    if not run.opts.interactive:
+        return ["-serial", "file:" + run.com[0], "-serial", "file:" + run.com[1]]
+    return ["-chardev", "stdio,id=c1,mux=on,signal=off,logfile=" + run.com[0],
+            "-serial", "chardev:c1", "-mon", "chardev=c1", "-serial", "file:" + run.com[1]]
+
+
+def qemu_args(run, accel, cpu):
+    args = ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-M", "q35",
+            "-m", str(run.opts.mem), "-smp", str(run.opts.cpus), "-display", "none",
+            "-no-reboot", "-net", "none"]
+    if run.opts.icount:
+        args += ["-icount", "shift=0,sleep=off"]
+    return args + serial_args(run) + run.boot_args()
+
+
+def bochs_args(run):
+    rc = os.path.join(run.work, "bochsrc")
+    share = "/usr/share/bochs"
+    mem = run.opts.mem
+    with open(rc, "w", encoding="ascii") as f:
+        f.write("\n".join([
+            "plugin_ctrl: unmapped=1, biosdev=1, serial=1, iodebug=1",
+            "config_interface: textconfig",
+            'display_library: rfb, options="timeout=0"',
+            "cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=0"
+            % (run.opts.cpu or BOCHS_MODEL[run.opts.on], run.opts.cpus, run.opts.ips),
+            "memory: guest=%d, host=%d" % (mem, mem),
+            "romimage: file=%s/BIOS-bochs-latest" % share,
+            "vgaromimage: file=%s/VGABIOS-lgpl-latest" % share,
+            "ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14",
+            "ata0-master: type=cdrom, path=%s, status=inserted" % run.iso(),
+            "boot: cdrom",
+            "com1: enabled=1, mode=file, dev=%s" % run.com[0],
+            "com2: enabled=1, mode=file, dev=%s" % run.com[1],
+            "log: %s" % os.path.join(run.dir, "bochs.log"),
+            "panic: action=fatal",
+            "clock: sync=none", ""]))
+    go = os.path.join(run.work, "go")
+    with open(go, "w", encoding="ascii") as f:
+        f.write("c\n")
+    return ["bochs", "-q", "-f", rc, "-rc", go]
+
+
+L1_INIT = """#!/bin/sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
+for m in /modules/*.ko; do insmod $m; done
+mkdir -p /usr /work /out /boot
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,ro usr /usr
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288 out /out
+ln -s usr/lib /lib; ln -s usr/lib64 /lib64
+ip link set lo up 2>/dev/null
+cd /out
+sh /out/l2.sh >/out/l2.out 2>&1
+echo "l2 status=$?" >>/out/l2.out
+poweroff -f
+"""
+
+
+def nested_l1(run):
+    """L1: Debian's kernel with kvm-amd; L2: this image, its files copied to where L1 sees them."""
+    kernel_dir = os.path.join(BUILD, "linux")
+    build("build/linux/vmlinuz")
+    cpio = initramfs.base(L1_INIT)
+    initramfs.add_modules(cpio, os.path.join(kernel_dir, "lib", "modules"),
+                          ["virtio_pci", "9pnet_virtio", "9p", "kvm-amd"])
+    path = os.path.join(run.work, "l1.img")
+    with open(path, "wb") as f:
+        f.write(cpio.bytes())
+    return os.path.join(kernel_dir, "vmlinuz"), path
+
+
+def nested_args(run):
+    shared = os.path.join(run.work, "shared")
+    shutil.rmtree(shared, ignore_errors=True)
+    os.makedirs(shared)
+    build("build/bulkhead.elf32")
+    shutil.copy(IMAGE + "32", os.path.join(shared, "bulkhead.elf32"))
+    shutil.copy(run.system.dtb, os.path.join(shared, "system.dtb"))
+    items = ["/out/system.dtb system.dtb"]
+    for i, (name, path) in enumerate(run.system.files.items()):
+        shutil.copy(path, os.path.join(shared, "m%d" % i))
+        items.append("/out/m%d %s" % (i, name.replace(",", ",,")))
+    with open(os.path.join(shared, "l2.sh"), "w", encoding="ascii") as f:
+        f.write("exec /usr/bin/qemu-system-x86_64 -accel kvm -cpu host -M q35 -nodefaults -display none "
+                "-no-reboot -m %d -smp %d -serial file:/out/com1.log -serial file:/out/com2.log "
+                "-kernel /out/bulkhead.elf32 -initrd '%s' -append '%s'\n"
+                % (run.opts.mem, run.opts.cpus, ",".join(items), run.opts.append))
+    for i in (0, 1):  # L2's logs are written where the caller reads them
+        name = os.path.join(shared, "com%d.log" % (i + 1))
+        open(name, "wb").close()
+        os.replace(name, run.com[i])
+        os.link(run.com[i], name)
+    vmlinuz, initrd = nested_l1(run)
+    return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-M", "q35",
+            "-m", str(run.opts.mem + 1024), "-smp", "1", "-display", "none", "-no-reboot",
+            "-net", "none", "-serial", "file:" + os.path.join(run.dir, "l1.log"),
+            "-virtfs", "local,path=/usr,mount_tag=usr,security_model=none,readonly=on,multidevs=remap",
+            "-virtfs", "local,path=%s,mount_tag=out,security_model=none" % shared,
+            "-kernel", vmlinuz, "-initrd", initrd,
+            "-append", "console=ttyS0 quiet panic=-1"]
+
+
+BEDS = {
+    "qemu-svm": lambda run: qemu_args(run, "tcg", run.opts.cpu or "max"),
+    "kvm": lambda run: qemu_args(run, "kvm", run.opts.cpu or "host"),
+    "bochs-vmx": bochs_args,
+    "bochs-svm": bochs_args,
+    "nested": nested_args,
+}
+
+
+def finished(path):
+    """Has the hypervisor said its last word?"""
+    with open(path, "rb") as f:
+        f.seek(0, os.SEEK_END)
+        f.seek(max(0, f.tell() - 8192))
+        tail = f.read()
+    return VERDICT in tail or HALTED in tail
+
+
+def verdict(path):
+    with open(path, "rb") as f:
+        text = f.read()
+    if VERDICT + b"OK" in text:
+        return OK
+    if VERDICT in text:
+        return FAILED
+    if b"bulkhead: FATAL config" in text:
+        return BAD_INPUT
+    return FAILED
+
+
+def wait(run, process, grace=3.0):
+    """Until the machine is off, the verdict is out (then a moment more), or time is up."""
+    deadline = time.monotonic() + run.opts.timeout if run.opts.timeout else None
+    last_word = None
+    while process.poll() is None:
+        now = time.monotonic()
+        if last_word is None and finished(run.com[0]):
+            last_word = now
+        if last_word is not None and now - last_word > grace:
+            break
+        if deadline and now > deadline and last_word is None:
+            return TIMEOUT
+        time.sleep(0.05)
+    return None
+
+
+def run_on(run):
+    """Return: exit status of `tools/bulkhead run`."""
+    args = BEDS[run.opts.on](run)
+    if capture(["which", args[0]]).returncode:
+        raise Fault("%s is not installed: make run (or make test) does that" % args[0])
+    out = None if run.opts.interactive else open(os.path.join(run.dir, "emulator.log"), "wb")
+    stdin = None if run.opts.interactive else subprocess.DEVNULL
+    process = subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out or sys.stderr)
+    try:
+        status = wait(run, process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+    return verdict(run.com[0]) if status is None else status
