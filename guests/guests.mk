@@ -5,3 +5,23 @@ $(B)/linux/vmlinuz: | deps-run
 $(B)/linux/initrd.img: tools/make-initrd tools/bhtool/initramfs.py tools/bhtool/demo_init.sh | deps-run
 	@mkdir -p $(@D)
 	$(Q)tools/make-initrd $@
+
+# guests/<name>/*.c and guests/lib make build/guests/<name>.elf
+GUEST_FLAGS := -std=gnu11 -O2 -g -Iguests -Iinclude -ffreestanding -fno-pic -fno-pie -mno-red-zone -mcmodel=small \
+	   -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+	   -Wall -Wextra -Werror -MMD -MP
+GUEST_NAMES := $(filter-out lib,$(notdir $(patsubst %/,%,$(wildcard guests/*/))))
+GUESTS := $(GUEST_NAMES:%=$(B)/guests/%.elf)
+GUEST_LIB := $(patsubst %,$(B)/guests/obj/%.o,$(wildcard guests/lib/*.c guests/lib/*.S))
+
+$(B)/guests/obj/%.o: % Makefile guests/guests.mk | deps-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(GUEST_FLAGS) -c $< -o $@
+.SECONDEXPANSION:
+$(B)/guests/%.elf: $(GUEST_LIB) $$(patsubst $$(percent),$(B)/guests/obj/$$(percent).o,$$(wildcard guests/$$*/*.c guests/$$*/*.S)) guests/lib/guest.ld
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,-T,guests/lib/guest.ld -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+		-Wl,--no-warn-rwx-segments -o $@.64 $(filter %.o,$^)
+	$(Q)objcopy -O elf32-i386 $@.64 $@
+percent := %
+.PHONY: guests
+guests: $(GUESTS)

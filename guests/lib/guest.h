@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What our bare-metal guests share: console, traps that can be expected, interrupts, timers, and the end.
+ * A guest's main() returns its verdict: 0 is OK. Shares nothing with the hypervisor but include/abi.
+ */
+#ifndef GUEST_H
+#define GUEST_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DEBUG_EXIT 0xf4 /* the .dts gives this port to debug-exit */
+#define COM1	   0x3f8
+
+struct trap_frame {
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+	uint64_t vector, error, rip, cs, rflags, rsp, ss;
+};
+
+int main(const char *cmdline);
+
+/* console */
+void putch(char c);
+void print(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* %s %c %d %u %x %lx %lu, width, 0 */
+
+/** arg() - number after "key=" in @cmdline, or @fallback */
+uint64_t arg(const char *cmdline, const char *key, uint64_t fallback);
+
+/** end() - write @code to the debug-exit port, then halt. */
+void end(uint32_t code) __attribute__((noreturn));
+
+/**
+ * TRY() - run one instruction and say which exception it raised, -1 if none
+ *
+ * The trap handler jumps to the label behind it. @...: asm operands after the string.
+ */
+extern volatile uint64_t try_resume;
+extern volatile struct trap_frame try_frame;
+#define TRY(insn, ...)                                                                        \
+	({                                                                                    \
+		int64_t trapped_;                                                             \
+		__asm__ volatile("leaq 1f(%%rip), %%r15\n\tmovq %%r15, try_resume(%%rip)\n\t" \
+				 "movq $-1, %%r15\n\t" insn "\n1:\tmovq $0, try_resume(%%rip)" \
+				 __VA_ARGS__);                                                \
+		__asm__ volatile("movq %%r15, %0" : "=r"(trapped_));                          \
+		(int)trapped_;                                                                \
+	})
+
+/** on_interrupt() - @handler runs at each interrupt on @vector, before the end of interrupt */
+void on_interrupt(uint8_t vector, void (*handler)(struct trap_frame *f));
+
+/* 8259 pair at 0x20 and 0x28, everything masked; end of interrupt is sent by the library */
+void pic_init(void);
+void pic_unmask(unsigned irq);
+#define PIC_VECTOR(irq) (0x20 + (irq))
+
+/** pit_periodic() - channel 0 at @hz by IRQ 0 */
+void pit_periodic(unsigned hz);
+
+/** CHECK() - print and count a failure; the verdict is `failures` */
+extern unsigned failures, checks;
+#define CHECK(cond, ...)                                             \
+	do {                                                         \
+		checks++;                                            \
+		if (!(cond)) {                                       \
+			failures++;                                  \
+			print("FAIL %s:%d %s ", __FILE__, __LINE__, #cond); \
+			print(__VA_ARGS__);                          \
+			print("\n");                                 \
+		}                                                    \
+	} while (0)
+
+static inline void outb(uint16_t port, uint8_t v)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+}
+static inline void outw(uint16_t port, uint16_t v)
+{
+	__asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
+}
+static inline void outl(uint16_t port, uint32_t v)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
+}
+static inline uint8_t inb(uint16_t port)
+{
+	uint8_t v;
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+static inline uint16_t inw(uint16_t port)
+{
+	uint16_t v;
+	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+static inline uint32_t inl(uint16_t port)
+{
+	uint32_t v;
+	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+static inline uint64_t rdtsc(void)
+{
+	uint32_t lo, hi;
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (uint64_t)hi << 32 | lo;
+}
+static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+	__asm__ volatile("cpuid"
+			 : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
+			 : "a"(leaf), "c"(sub));
+}
+static inline uint64_t rdmsr(uint32_t msr)
+{
+	uint32_t lo, hi;
+	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+	return (uint64_t)hi << 32 | lo;
+}
+static inline void wrmsr(uint32_t msr, uint64_t v)
+{
+	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
+}
+
+#endif
