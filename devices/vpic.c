@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Two 8259A as in the Intel data sheet (order 231468), wired as in a PC: the slave's INT is the master's
+ * IR2, edge or level is chosen per line by ELCR (ICH9 13.4.3 "ICW1": LTIM is "replaced by ELCR").
+ * ICW3 names that wiring and is taken as read. 8080 mode is unknown here: vectors are always 8086.
+ * Lines come from the platform, INTA from the kernel, registers through the bus.
+ */
+#include "vpic.h"
+
+#define MASTER	  0
+#define SLAVE	  1
+#define CASCADE	  2 /* IR2 of the master */
+#define NO_LEVEL  8
+#define SPURIOUS  7
+
+#define ICW1	  0x10
+#define ICW1_SNGL 0x02
+#define ICW1_IC4  0x01
+#define ICW4_AEOI 0x02
+#define ICW4_SFNM 0x10
+
+#define OCW3	  0x08
+#define OCW3_ESMM 0x40
+#define OCW3_SMM  0x20
+#define OCW3_POLL 0x04
+#define OCW3_RR	  0x02
+#define OCW3_RIS  0x01
+
+static u8 bit(u32 level)
+{
+	return (u8)(1u << (level & 7));
+}
+
+/* The bit of @set with the highest priority, or NO_LEVEL: levels run up from the one after the lowest */
+static u32 highest(const struct vpic_chip *c, u8 set)
+{
+	for (u32 i = 1; i <= 8; i++) {
+		u32 level = (c->priority + i) & 7;
+
+		if (set & bit(level)) {
+			return level;
+		}
+	}
+	return NO_LEVEL;
+}
+
+static u8 requests(const struct vpic_chip *c)
+{
+	return (c->irr & (u8)~c->elcr) | (c->lines & c->elcr);
+}
+
+/* The level that drives INT now, or NO_LEVEL. Between ICW1 and the last ICW there is none. */
+static u32 pending_level(const struct vpic *p, u32 n)
+{
+	const struct vpic_chip *c = &p->chip[n];
+	u8 blocking = c->isr, wanted = requests(c) & (u8)~c->imr;
+
+	if (c->icw_step) {
+		return NO_LEVEL;
+	}
+	if (c->special_mask) {
+		blocking &= (u8)~c->imr;
+	}
+	/* Whichever comes first decides: a level in service blocks itself and those below it */
+	u32 level = highest(c, wanted | blocking);
+	if (level == NO_LEVEL || !(blocking & bit(level))) {
+		return level;
+	}
+	/* Special fully nested: the slave may ask again while it is in service */
+	bool may_nest = n == MASTER && level == CASCADE && (c->icw4 & ICW4_SFNM);
+	return may_nest && (wanted & bit(level)) ? level : NO_LEVEL;
+}
+
+static void set_input(struct vpic_chip *c, u32 level, bool is_high)
+{
+	u8 b = bit(level);
+
+	if (!is_high) {
+		c->irr &= (u8)~b; /* the request must last until INTA, else it was spurious */
+		c->lines &= (u8)~b;
+	} else if (!(c->lines & b)) {
+		c->irr |= b;
+		c->lines |= b;
+	}
+}
+
+static void update_cascade(struct vpic *p)
+{
+	set_input(&p->chip[MASTER], CASCADE, pending_level(p, SLAVE) != NO_LEVEL);
+}
+
+static void end_of_interrupt(struct vpic_chip *c, u32 level, bool is_rotating)
+{
+	if (level != NO_LEVEL) {
+		c->isr &= (u8)~bit(level);
+		if (is_rotating) {
+			c->priority = (u8)level;
+		}
+	}
+}
+
+/* One chip's part of an INTA cycle or of a poll. Return: the level acknowledged, or NO_LEVEL */
+static u32 chip_ack(struct vpic *p, u32 n)
+{
+	struct vpic_chip *c = &p->chip[n];
+	u32 level = pending_level(p, n);
+
+	if (level == NO_LEVEL) {
+		return NO_LEVEL;
+	}
+	c->irr &= (u8)~bit(level);
+	c->isr |= bit(level);
+	if (c->icw4 & ICW4_AEOI) {
+		end_of_interrupt(c, level, c->auto_rotate);
+	}
+	if (n == SLAVE) {
+		/* INT falls with INTA, even if the next request raises it again: the master needs an edge */
+		set_input(&p->chip[MASTER], CASCADE, false);
+	}
+	return level;
+}
+
+/* In special mask mode a non-specific EOI passes over levels that are masked */
+static u32 level_in_service(const struct vpic_chip *c)
+{
+	return highest(c, c->special_mask ? c->isr & (u8)~c->imr : c->isr);
+}
+
+static void write_ocw2(struct vpic_chip *c, u8 value)
+{
+	u32 level = value & 7;
+
+	switch (value >> 5) { /* R, SL, EOI */
+	case 0: c->auto_rotate = false; break;
+	case 1: end_of_interrupt(c, level_in_service(c), false); break;
+	case 3: end_of_interrupt(c, level, false); break;
+	case 4: c->auto_rotate = true; break;
+	case 5: end_of_interrupt(c, level_in_service(c), true); break;
+	case 6: c->priority = (u8)level; break;
+	case 7: end_of_interrupt(c, level, true); break;
+	default: break; /* 2: no operation */
+	}
+}
+
+static void write_ocw3(struct vpic_chip *c, u8 value)
+{
+	if (value & OCW3_ESMM) {
+		c->special_mask = value & OCW3_SMM;
+	}
+	if (value & OCW3_RR) {
+		c->ocw3 = value & OCW3_RIS;
+	}
+	c->poll = value & OCW3_POLL;
+}
+
+/* "Initialization Command Words": what ICW1 resets. Lines stay: each must rise anew to be seen. */
+static void write_icw1(struct vpic_chip *c, u8 value)
+{
+	*c = (struct vpic_chip){
+		.lines = c->lines,
+		.elcr = c->elcr,
+		.vector_base = c->vector_base,
+		.priority = 7,
+		.icw_step = 2,
+		.needs_icw4 = value & ICW1_IC4,
+		.is_single = value & ICW1_SNGL,
+	};
+}
+
+static void write_icw(struct vpic_chip *c, u8 value)
+{
+	u8 done = c->icw_step;
+
+	if (done == 2) {
+		c->vector_base = value & 0xf8;
+	} else if (done == 4) {
+		c->icw4 = value;
+	}
+	if (done == 2 && !c->is_single) {
+		c->icw_step = 3;
+	} else {
+		c->icw_step = done < 4 && c->needs_icw4 ? 4 : 0;
+	}
+}
+
+static void chip_write(struct vpic *p, u32 n, u64 offset, u8 value)
+{
+	struct vpic_chip *c = &p->chip[n];
+
+	if (offset & 1) {
+		if (c->icw_step) {
+			write_icw(c, value);
+		} else {
+			c->imr = value;
+		}
+	} else if (value & ICW1) {
+		write_icw1(c, value);
+	} else if (value & OCW3) {
+		write_ocw3(c, value);
+	} else {
+		write_ocw2(c, value);
+	}
+	update_cascade(p);
+}
+
+static u8 chip_read(struct vpic *p, u32 n, u64 offset)
+{
+	struct vpic_chip *c = &p->chip[n];
+
+	if (c->poll) {
+		/* "Poll Command": the next read, of either port, is the INTA */
+		u32 level = chip_ack(p, n);
+
+		c->poll = false;
+		update_cascade(p);
+		return level == NO_LEVEL ? 0 : (u8)(0x80 | level);
+	}
+	if (offset & 1) {
+		return c->imr;
+	}
+	return c->ocw3 ? c->isr : requests(c);
+}
+
+static u64 master_read(void *self, u64 offset, u32 width maybe_unused)
+{
+	return chip_read(self, MASTER, offset);
+}
+
+static void master_write(void *self, u64 offset, u32 width maybe_unused, u64 value)
+{
+	chip_write(self, MASTER, offset, (u8)value);
+}
+
+static u64 slave_read(void *self, u64 offset, u32 width maybe_unused)
+{
+	return chip_read(self, SLAVE, offset);
+}
+
+static void slave_write(void *self, u64 offset, u32 width maybe_unused, u64 value)
+{
+	chip_write(self, SLAVE, offset, (u8)value);
+}
+
+static u64 elcr_read(void *self, u64 offset, u32 width maybe_unused)
+{
+	struct vpic *p = self;
+
+	return p->chip[offset & 1].elcr;
+}
+
+static void elcr_write(void *self, u64 offset, u32 width maybe_unused, u64 value)
+{
+	/* ICH9 13.4.10, 13.4.11: timer, keyboard, cascade, RTC and FERR# are always edge */
+	static const u8 may_be_level[] = { 0xf8, 0xde };
+	struct vpic *p = self;
+
+	p->chip[offset & 1].elcr = (u8)value & may_be_level[offset & 1];
+	update_cascade(p);
+}
+
+const struct vdev_ops vpic_master_ops = {
+	.read = master_read, .write = master_write, .is_byte_wide = true,
+};
+const struct vdev_ops vpic_slave_ops = {
+	.read = slave_read, .write = slave_write, .is_byte_wide = true,
+};
+const struct vdev_ops vpic_elcr_ops = {
+	.read = elcr_read, .write = elcr_write, .is_byte_wide = true,
+};
+
+/* As a PC's firmware leaves them: vectors 0x08 and 0x70, but all masked */
+void vpic_init(struct vpic *p)
+{
+	*p = (struct vpic){ .chip = {
+		{ .vector_base = 0x08, .imr = 0xff, .priority = 7 },
+		{ .vector_base = 0x70, .imr = 0xff, .priority = 7 },
+	} };
+}
+
+void vpic_set_line(struct vpic *p, u32 irq, bool level)
+{
+	if (irq > 15 || irq == CASCADE) { /* IRQ2 is the cascade; a PC has no such input */
+		return;
+	}
+	set_input(&p->chip[irq / 8], irq, level);
+	update_cascade(p);
+}
+
+bool vpic_is_pending(const struct vpic *p)
+{
+	return pending_level(p, MASTER) != NO_LEVEL;
+}
+
+u8 vpic_ack(struct vpic *p)
+{
+	u32 n = MASTER, level = chip_ack(p, MASTER);
+
+	if (level == CASCADE && !p->chip[MASTER].is_single) {
+		n = SLAVE;
+		level = chip_ack(p, SLAVE);
+		update_cascade(p);
+	}
+	if (level == NO_LEVEL) {
+		level = SPURIOUS; /* "IR7 default": no ISR bit */
+	}
+	return (u8)(p->chip[n].vector_base | level);
+}

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * 8254 as in the Intel data sheet (order 231164), and the port that gates its channel 2 (ICH9 13.7.1
+ * "NMI_SC"). All is computed from the partition's clock when somebody looks; nothing ticks. Of channel 0's
+ * OUT only the rising edges reach the line: it falls just before it rises, so controllers see an edge.
+ * Called through the bus, and by the kernel's poll.
+ */
+#include "vpit.h"
+
+#define CONTROL_PORT 3
+#define SELECT_BACK  3 /* read-back command, in place of a channel number */
+#define BACK_NO_COUNT  0x20
+#define BACK_NO_STATUS 0x10
+
+#define RW_LATCH 0
+#define RW_LOW	 1
+#define RW_HIGH	 2
+#define RW_BOTH	 3
+
+#define STATUS_OUT	  0x80
+#define STATUS_NULL_COUNT 0x40
+
+#define P61_GATE2     0x01
+#define P61_WRITABLE  0x0f
+#define P61_REFRESH   0x10
+#define P61_OUT2      0x20
+#define P61_REFRESH_NS 15085 /* 18 pulses: channel 1's period on a PC */
+
+static u64 ticks_ns(u64 ticks)
+{
+	return ticks_to_ns(ticks, PIT_HZ);
+}
+
+static u32 access_of(const struct vpit_channel *c)
+{
+	return c->control >> 4 & 3;
+}
+
+static bool is_triggered(u8 mode) /* by a rising gate only; the gate's level does nothing */
+{
+	return mode == 1 || mode == 5;
+}
+
+static bool is_periodic(u8 mode)
+{
+	return mode == 2 || mode == 3;
+}
+
+static u32 high_half(u32 reload)
+{
+	return (reload + 1) / 2;
+}
+
+/* Clock pulses since the count was written or triggered; start_ns may lie before 0, wrapped */
+static u64 pulses(const struct vpit_channel *c, u64 now_ns)
+{
+	return c->gate || is_triggered(c->mode) ? ns_to_ticks(now_ns - c->start_ns, PIT_HZ) :
+						  c->held_ticks;
+}
+
+/* Pulses since the counting element was loaded, which took one */
+static u64 counted(const struct vpit_channel *c, u64 now_ns)
+{
+	u64 t = pulses(c, now_ns);
+
+	return t ? t - 1 : 0;
+}
+
+/* Data sheet, "Mode Definitions": OUT as a function of pulses counted */
+static bool channel_out(const struct vpit_channel *c, u64 now_ns)
+{
+	u64 x = counted(c, now_ns);
+
+	if (!c->is_loaded || !pulses(c, now_ns)) {
+		return c->mode != 0;
+	}
+	switch (c->mode) {
+	case 0: return x >= c->reload;
+	case 1: return x >= c->reload;
+	case 2: return !c->gate || x % c->reload != c->reload - 1;
+	case 3: return !c->gate || x % c->reload < high_half(c->reload);
+	default: return x != c->reload; /* strobe: low for one pulse */
+	}
+}
+
+static u32 modulus(const struct vpit_channel *c)
+{
+	return (c->control & 1) ? 10000 : 65536;
+}
+
+static u16 to_bcd(u32 v)
+{
+	return (u16)(v % 10 | v / 10 % 10 << 4 | v / 100 % 10 << 8 | v / 1000 % 10 << 12);
+}
+
+static u32 from_bcd(u32 v)
+{
+	return (v & 15) + (v >> 4 & 15) * 10 + (v >> 8 & 15) * 100 + (v >> 12) * 1000;
+}
+
+/* The counting element as a read sees it */
+static u16 channel_count(const struct vpit_channel *c, u64 now_ns)
+{
+	u64 x = counted(c, now_ns);
+	u32 m = modulus(c), left;
+
+	if (!c->is_loaded) {
+		return 0;
+	}
+	if (c->mode == 2) {
+		left = c->reload - (u32)(x % c->reload);
+	} else if (c->mode == 3) {
+		/* By twos, through each half anew; an odd count loses its odd one */
+		u32 phase = (u32)(x % c->reload), high = high_half(c->reload);
+
+		left = (c->reload & ~1u) - 2 * (phase < high ? phase : phase - high);
+	} else {
+		left = c->reload + m - (u32)(x % m); /* goes on below zero */
+	}
+	return (c->control & 1) ? to_bcd(left % m) : (u16)left;
+}
+
+/* A count written during a period takes over at its end (mode 3: of the half). Called before any use. */
+static void channel_sync(struct vpit_channel *c, u64 now_ns)
+{
+	if (!c->next_reload || !c->is_loaded || !c->gate || now_ns < c->switch_ns) {
+		return;
+	}
+	u32 skipped = c->is_switch_low ? high_half(c->next_reload) : 0;
+
+	c->reload = c->next_reload;
+	c->next_reload = 0;
+	c->start_ns = c->switch_ns - ticks_ns(1 + skipped);
+}
+
+static void plan_switch(struct vpit_channel *c, u64 now_ns)
+{
+	u64 x = counted(c, now_ns), phase = x % c->reload, end = c->reload;
+
+	c->is_switch_low = c->mode == 3 && phase < high_half(c->reload);
+	if (c->is_switch_low) {
+		end = high_half(c->reload);
+	}
+	c->switch_ns = c->start_ns + ticks_ns(1 + x - phase + end);
+}
+
+/* A whole count has been written */
+static void channel_load(struct vpit_channel *c, u32 value, u64 now_ns)
+{
+	u32 count = (c->control & 1) ? from_bcd(value) : value;
+
+	c->next_reload = count ? count : modulus(c);
+	if (is_triggered(c->mode)) {
+		return; /* waits for the gate */
+	}
+	if (is_periodic(c->mode) && c->is_loaded && c->gate) {
+		plan_switch(c, now_ns);
+		return;
+	}
+	c->reload = c->next_reload;
+	c->next_reload = 0;
+	c->is_loaded = true;
+	c->start_ns = now_ns;
+	c->held_ticks = 1; /* a closed gate stops counting, not loading */
+}
+
+static void channel_write(struct vpit_channel *c, u8 value, u64 now_ns)
+{
+	switch (access_of(c)) {
+	case RW_LOW: channel_load(c, value, now_ns); return;
+	case RW_HIGH: channel_load(c, (u32)value << 8, now_ns); return;
+	default: break;
+	}
+	c->is_write_high = !c->is_write_high;
+	if (!c->is_write_high) {
+		channel_load(c, (u32)value << 8 | c->write_latch, now_ns);
+		return;
+	}
+	c->write_latch = value;
+	if (c->mode == 0) { /* "Mode 0": writing the first byte disables counting, OUT goes low */
+		c->is_loaded = false;
+	}
+}
+
+static void channel_program(struct vpit_channel *c, u8 control)
+{
+	bool gate = c->gate;
+
+	*c = (struct vpit_channel){
+		.gate = gate,
+		.control = control & 0x3f,
+		.mode = control >> 1 & ((control & 4) ? 3 : 7),
+	};
+}
+
+static void latch_count(struct vpit_channel *c, u64 now_ns)
+{
+	if (!c->latched_bytes) { /* a second latch command before the read is ignored */
+		c->latched_count = channel_count(c, now_ns);
+		c->latched_bytes = access_of(c) == RW_BOTH ? 2 : 1;
+		c->is_read_high = false;
+	}
+}
+
+static void latch_status(struct vpit_channel *c, u64 now_ns)
+{
+	bool is_null = !c->is_loaded || c->next_reload || !pulses(c, now_ns);
+
+	if (!c->has_latched_status) {
+		c->has_latched_status = true;
+		c->latched_status = (u8)((channel_out(c, now_ns) ? STATUS_OUT : 0) |
+					 (is_null ? STATUS_NULL_COUNT : 0) | c->control);
+	}
+}
+
+static u8 channel_read(struct vpit_channel *c, u64 now_ns)
+{
+	if (c->has_latched_status) {
+		c->has_latched_status = false;
+		return c->latched_status;
+	}
+	u16 count = c->latched_bytes ? c->latched_count : channel_count(c, now_ns);
+	bool is_high = access_of(c) == RW_HIGH;
+	if (access_of(c) == RW_BOTH) {
+		is_high = c->is_read_high;
+		c->is_read_high = !is_high;
+	}
+	if (c->latched_bytes) {
+		c->latched_bytes--;
+	}
+	return (u8)(is_high ? count >> 8 : count);
+}
+
+/* The gate of modes 0 and 4 suspends, that of 2 and 3 restarts, that of 1 and 5 triggers */
+static void channel_gate(struct vpit_channel *c, bool gate, u64 now_ns)
+{
+	if (gate == c->gate) {
+		return;
+	}
+	if (!gate) {
+		c->held_ticks = pulses(c, now_ns);
+	} else if (c->mode == 0 || c->mode == 4) {
+		c->start_ns = now_ns - ticks_ns(c->held_ticks);
+	} else {
+		c->start_ns = now_ns;
+		if (c->next_reload) {
+			c->reload = c->next_reload;
+			c->next_reload = 0;
+			c->is_loaded = true;
+		}
+	}
+	c->gate = gate;
+}
+
+/* When OUT rises next; channel 0's gate is always open */
+static u64 next_edge(const struct vpit_channel *c, u64 now_ns)
+{
+	u64 t = pulses(c, now_ns), edge = c->reload + 1;
+
+	if (!c->is_loaded || is_triggered(c->mode)) {
+		return NEVER;
+	}
+	if (is_periodic(c->mode)) {
+		if (c->next_reload) {
+			u32 low = c->is_switch_low ? c->next_reload / 2 : 0;
+
+			return c->switch_ns + ticks_ns(low);
+		}
+		edge = 1 + (counted(c, now_ns) / c->reload + 1) * c->reload;
+	} else if (c->mode == 4) {
+		edge++; /* the end of the strobe */
+	}
+	return t < edge ? c->start_ns + ticks_ns(edge) : NEVER;
+}
+
+u64 vpit_poll(struct vpit *p, u64 now_ns)
+{
+	struct vpit_channel *c = &p->ch[0];
+
+	if (now_ns >= p->next_edge_ns) {
+		irq_line_set(&p->irq, false);
+		irq_line_set(&p->irq, true);
+		channel_sync(c, now_ns);
+		p->next_edge_ns = next_edge(c, now_ns);
+	}
+	return p->next_edge_ns;
+}
+
+/* Channel 0 was written: the line follows OUT, but for the low phases of modes 2 to 4 */
+static void update_line(struct vpit *p, u64 now_ns)
+{
+	struct vpit_channel *c = &p->ch[0];
+
+	irq_line_set(&p->irq, c->mode != 0 || channel_out(c, now_ns));
+	p->next_edge_ns = next_edge(c, now_ns);
+}
+
+static void read_back(struct vpit *p, u8 command, u64 now_ns)
+{
+	for (u32 i = 0; i < 3; i++) {
+		if (!(command & (2u << i))) {
+			continue;
+		}
+		if (!(command & BACK_NO_COUNT)) {
+			latch_count(&p->ch[i], now_ns);
+		}
+		if (!(command & BACK_NO_STATUS)) {
+			latch_status(&p->ch[i], now_ns);
+		}
+	}
+}
+
+static void write_control(struct vpit *p, u8 value, u64 now_ns)
+{
+	u32 select = value >> 6;
+
+	if (select == SELECT_BACK) {
+		read_back(p, value, now_ns);
+	} else if ((value >> 4 & 3) == RW_LATCH) {
+		latch_count(&p->ch[select], now_ns);
+	} else {
+		channel_program(&p->ch[select], value);
+		if (select == 0) {
+			update_line(p, now_ns);
+		}
+	}
+}
+
+/* What is due before the access must have happened */
+static u64 catch_up(struct vpit *p)
+{
+	u64 now_ns = vclock_now(p->clock);
+
+	vpit_poll(p, now_ns);
+	for (u32 i = 0; i < 3; i++) {
+		channel_sync(&p->ch[i], now_ns);
+	}
+	return now_ns;
+}
+
+static u64 vpit_read(void *self, u64 offset, u32 width maybe_unused)
+{
+	struct vpit *p = self;
+	u64 now_ns = catch_up(p);
+
+	return (offset & 3) == CONTROL_PORT ? 0xff : channel_read(&p->ch[offset & 3], now_ns);
+}
+
+static void vpit_write(void *self, u64 offset, u32 width maybe_unused, u64 value)
+{
+	struct vpit *p = self;
+	u64 now_ns = catch_up(p);
+
+	if ((offset & 3) == CONTROL_PORT) {
+		write_control(p, (u8)value, now_ns);
+		return;
+	}
+	channel_write(&p->ch[offset & 3], (u8)value, now_ns);
+	if ((offset & 3) == 0) {
+		update_line(p, now_ns);
+	}
+}
+
+static u64 port61_read(void *self, u64 offset maybe_unused, u32 width maybe_unused)
+{
+	struct vpit *p = self;
+	u64 now_ns = catch_up(p);
+
+	return p->port61 | (now_ns / P61_REFRESH_NS % 2 ? P61_REFRESH : 0) |
+	       (channel_out(&p->ch[2], now_ns) ? P61_OUT2 : 0);
+}
+
+static void port61_write(void *self, u64 offset maybe_unused, u32 width maybe_unused, u64 value)
+{
+	struct vpit *p = self;
+	u64 now_ns = catch_up(p);
+
+	p->port61 = (u8)value & P61_WRITABLE;
+	channel_gate(&p->ch[2], value & P61_GATE2, now_ns);
+}
+
+const struct vdev_ops vpit_ops = {
+	.read = vpit_read, .write = vpit_write, .is_byte_wide = true,
+};
+const struct vdev_ops vpit_port61_ops = {
+	.read = port61_read, .write = port61_write, .is_byte_wide = true,
+};
+
+/* Unprogrammed channels stand still: a guest without firmware pays for no tick that it did not ask for */
+void vpit_init(struct vpit *p, const struct vclock *clock, struct irq_line irq)
+{
+	*p = (struct vpit){
+		.clock = clock,
+		.irq = irq,
+		.next_edge_ns = NEVER,
+	};
+	for (u32 i = 0; i < 3; i++) {
+		p->ch[i].control = RW_BOTH << 4;
+		p->ch[i].gate = i != 2;
+	}
+}
