@@ -27,6 +27,7 @@ struct boot_module {
 
 /**
  * struct boot_info - @mem sorted, without overlap; a byte is usable only if no entry says otherwise
+ * @status: of reading the loader's data: unless STATUS_OK, the rest is incomplete
  * @rsdp:  bytes of the ACPI RSDP the loader gave (36 at most), rsdp_len 0 if it gave none
  * @image: the hypervisor from its first byte to the end of .bss
  * @sha256: of the loaded image (text, rodata, data) before anything wrote to it
@@ -41,6 +42,7 @@ struct boot_info {
 	u32 rsdp_len;
 	hpa image_start, image_end;
 	u8 sha256[32];
+	enum status status;
 };
 
 /** kmain() - boot's one way up. Never returns. */

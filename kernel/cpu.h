@@ -13,6 +13,20 @@
 
 #define MAX_CPUS 64
 
+/* SDM 3A 7.7 "Task Management in 64-bit Mode" */
+struct tss {
+	u32 reserved0;
+	u64 rsp[3];
+	u64 reserved1;
+	u64 ist[7];
+	u64 reserved2;
+	u16 reserved3;
+	u16 iomap_base;
+} __attribute__((packed));
+static_assert(sizeof(struct tss) == 104, "SDM 3A figure 7-11");
+
+#define NR_GDT 5 /* null, code, data, TSS (two entries) */
+
 struct cpu {
 	struct cpu *self; /* at GS:0 */
 	u32 index;	  /* 0 = BSP, MADT order after it */
@@ -21,7 +35,8 @@ struct cpu {
 	bool is_kicked;	      /* shared, atomic: another CPU wants this one to look around */
 	u64 nr_timer_irqs, nr_kicks, nr_nmis, nr_spurious;
 	void *sched;	      /* run loop's own data */
-	u8 opaque[];	      /* GDT, TSS: cpu.c's own */
+	u64 gdt[NR_GDT];
+	struct tss tss;
 };
 
 /** this_cpu() - the calling CPU's struct. */
@@ -29,8 +44,18 @@ struct cpu *this_cpu(void);
 struct cpu *cpu_by_index(u32 index);
 u32 cpu_count(void);
 
-/** cpu_init_bsp() - GDT, TSS with IST stacks (NMI, #DF, #MC), IDT, GS, CR0/CR4/EFER hardening. */
+/**
+ * cpu_init_bsp() - GDT, TSS with IST stacks (NMI, #DF, #MC), IDT, GS, CR0/CR4/EFER/XCR0 hardening
+ *
+ * Optional features (NX, SMEP, SMAP, UMIP, XSAVE) are switched on where CPUID has them.
+ */
 void cpu_init_bsp(void);
+
+/** cpu_init() - the same for @c, which is the calling CPU. IST stacks are tss.ist, set before. */
+void cpu_init(struct cpu *c);
+
+/** cpuid_has() - bit @bit of register @reg (0 = EAX) of a leaf; false where the leaf does not exist. */
+bool cpuid_has(u32 leaf, u32 reg, u32 bit);
 
 /**
  * cpus_start() - INIT/SIPI every other enabled CPU of @acpi up to MAX_CPUS
@@ -46,21 +71,32 @@ void cpu_kick(u32 index);
 /** cpus_freeze() - NMI all others into a halt: crash and power-off. */
 void cpus_freeze(void);
 
-/** rdmsr_safe(), wrmsr_safe() - Return: false if the access raised #GP. */
-bool rdmsr_safe(u32 msr, u64 *value);
-bool wrmsr_safe(u32 msr, u64 value);
+/** cpu_nmi() - what an NMI means: a freeze, or a count. The NMI gate, and EXIT_NMI where it is consumed. */
+void cpu_nmi(void);
+
+/** crash_init() - failed assertions and unexpected exceptions end in a crash record from now on. */
+void crash_init(void);
 
 /* Memory of the hypervisor itself, set up by kmain: frames, host page table, page source. */
 struct host_memory {
 	struct frames frames;
 	struct page_source pages; /* zeroed, from frames */
+	hpa trampoline;		  /* a page below 1 MiB where other CPUs can start; 0 = none */
 };
 extern struct host_memory host_memory;
 
-/** host_memory_init() - frames from @info; own page tables: W^X, NX, identity, guard pages; load CR3.
- * mmio_map() adds device pages (uncached) later. */
+/**
+ * host_memory_init() - frames from @info; own page tables: W^X, NX, identity, guard pages; load CR3
+ *
+ * Mapped: the image, all usable memory, the first MiB but for page 0, and what firmware reserved below 4 GiB.
+ */
 void host_memory_init(const struct boot_info *info);
+
+/** mmio_map() - device registers, uncached, mapped before or not. Context: before other CPUs run. */
 void mmio_map(u64 addr, u64 len);
+
+/** host_is_mapped() - can all of [@addr, @addr+@len) be read? */
+bool host_is_mapped(u64 addr, u64 len);
 
 /** stack_alloc() - a stack of @len bytes with an unmapped guard page below. Return: its top. */
 void *stack_alloc(u64 len);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The feature report at start: what CPUID says of the host's own needs, then what the backend found of
+ * its. Checks all and lists all before anybody stops. kmain calls it.
+ */
+#include "features.h"
+#include "cpu.h"
+#include "lib/lib.h"
+#include "log.h"
+#include "svm/svm.h"
+#include "x86/insn.h"
+
+enum { EAX, EBX, ECX, EDX };
+
+/* @reason: set for what we cannot do without; the others are for information */
+struct host_feature {
+	const char *name;
+	u32 leaf, reg, bit;
+	const char *reason;
+};
+
+static const struct host_feature host_features[] = {
+	{ "tsc", 1, EDX, 4, "this CPU has no time stamp counter" },
+	{ "msr", 1, EDX, 5, "this CPU has no model-specific registers" },
+	{ "lapic", 1, EDX, 9, "the local APIC is off in the firmware or missing" },
+	{ "pat", 1, EDX, 16, "this CPU has no page attribute table" },
+	{ "nx", 0x80000001, EDX, 20, "no-execute is off in the firmware or missing" },
+	{ "x2apic", 1, ECX, 21, NULL },
+	{ "tsc-deadline", 1, ECX, 24, NULL },
+	{ "xsave", 1, ECX, 26, NULL },
+	{ "smep", 7, EBX, 7, NULL },
+	{ "smap", 7, EBX, 20, NULL },
+	{ "umip", 7, ECX, 2, NULL },
+	{ "1gib-pages", 0x80000001, EDX, 26, NULL },
+	{ "invariant-tsc", 0x80000007, EDX, 8, NULL },
+};
+
+const char *cpu_vendor(void)
+{
+	static char name[13];
+	u32 out[4];
+
+	cpuid(0, 0, out);
+	memcpy(name, &out[EBX], 4);
+	memcpy(name + 4, &out[EDX], 4);
+	memcpy(name + 8, &out[ECX], 4);
+	if (!strcmp(name, "AuthenticAMD")) {
+		return "AMD";
+	}
+	return strcmp(name, "GenuineIntel") ? name : "Intel";
+}
+
+const struct vcpu_ops *backend_pick(void)
+{
+	if (cpuid_has(1, ECX, 5)) {
+		return NULL; /* &vmx_ops: that room is not written yet */
+	}
+	return cpuid_has(0x80000001, ECX, 2) ? &svm_ops : NULL;
+}
+
+/* Return: false if it is needed and absent */
+static bool report(const char *name, bool is_present, const char *reason)
+{
+	log("feature %s=%s", name, is_present ? "present" : "absent");
+	return is_present || !reason;
+}
+
+bool features_check(const struct vcpu_ops *ops)
+{
+	struct feature needs[MAX_FEATURES + ARRAY_SIZE(host_features) + 1];
+	u32 nr = 0, nr_missing = 0;
+
+	for (; nr < ARRAY_SIZE(host_features); nr++) {
+		const struct host_feature *h = &host_features[nr];
+		needs[nr] = (struct feature){ h->name, cpuid_has(h->leaf, h->reg, h->bit),
+					      h->reason };
+	}
+	needs[nr++] = (struct feature){ "virtualization", ops != NULL,
+					"this CPU has neither VMX nor SVM, or firmware hides it" };
+	if (ops) {
+		nr += ops->probe(needs + nr, MAX_FEATURES);
+	}
+	for (u32 i = 0; i < nr; i++) {
+		nr_missing += !report(needs[i].name, needs[i].is_present, needs[i].reason);
+	}
+	for (u32 i = 0; i < nr; i++) {
+		if (!needs[i].is_present && needs[i].reason) {
+			log("FATAL feature=%s %s", needs[i].name, needs[i].reason);
+		}
+	}
+	return nr_missing == 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the hypervisor needs of the CPU, and which backend drives it. */
+#ifndef BULKHEAD_FEATURES_H
+#define BULKHEAD_FEATURES_H
+
+#include "vcpu.h"
+
+/** cpu_vendor() - CPUID's vendor as people write it: "AMD", "Intel", else the 12 characters. */
+const char *cpu_vendor(void);
+
+/** backend_pick() - the ops that CPUID has the hardware for, or NULL. */
+const struct vcpu_ops *backend_pick(void);
+
+/**
+ * features_check() - log every feature as present or absent; each needed one that is absent as FATAL
+ *
+ * @ops: the backend, whose own needs are listed too; NULL is itself an absent need.
+ * Return: true if nothing is missing.
+ */
+bool must_check features_check(const struct vcpu_ops *ops);
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From struct boot_info to a running system, in the order that each step needs the one before. Knows
+ * every room's entry point and no detail of any. boot calls it once; nothing returns to boot.
+ */
+#include "acpi_host.h"
+#include "console.h"
+#include "cpu.h"
+#include "drivers/clock.h"
+#include "drivers/lapic.h"
+#include "drivers/uart.h"
+#include "features.h"
+#include "lib/lib.h"
+#include "log.h"
+#include "x86/insn.h"
+
+static void noreturn_fn stop(const char *why)
+{
+	log("FATAL %s", why);
+	console_sync(false);
+	cpus_freeze();
+	cpu_stop();
+}
+
+/* console=com1|com2|none|0xPORT */
+static u16 console_port(const char *cmdline)
+{
+	char word[16];
+	const char *value;
+	u64 port = UART_COM1;
+	int len = arg_find(cmdline, "console", &value);
+
+	format(word, sizeof(word), "%.*s", MAX(len, 0), len > 0 ? value : "");
+	if (!strcmp(word, "none")) {
+		return 0;
+	}
+	if (!strcmp(word, "com2")) {
+		return UART_COM2;
+	}
+	return str_to_u64(word, &port) ? (u16)port : UART_COM1;
+}
+
+static void log_to_console(void *self, const char *text, size_t len)
+{
+	(void)self;
+	console_line(text, len);
+}
+
+static void console_start(const struct boot_info *info)
+{
+	static const struct console_port_ops uart = { .write = uart_write, .getc = uart_getc };
+	static const struct log_sink sink = { .line = log_to_console };
+	u16 port = console_port(info->cmdline);
+
+	console_init(port && uart_init(port) ? port : 0, &uart);
+	log_set_sink(&sink);
+}
+
+static void hello(const struct boot_info *info, const struct vcpu_ops *ops)
+{
+	char hex[65];
+
+	for (u32 i = 0; i < sizeof(info->sha256); i++) {
+		format(hex + 2 * i, 3, "%02x", info->sha256[i]);
+	}
+	log("%s sha256=%s vendor=%s backend=%s", BULKHEAD_VERSION, hex, cpu_vendor(),
+	    ops ? ops->name : "none");
+	if (info->status != STATUS_OK) {
+		stop("boot: the loader's information is broken or has no memory map");
+	}
+}
+
+static const struct clock_calibration *clock_start(const struct acpi_info *acpi)
+{
+	static struct clock_calibration clock;
+
+	if (clock_calibrate(acpi, &clock) != STATUS_OK) {
+		stop("clock: no reference to measure the TSC against");
+	}
+	log("tsc %lu Hz by %s", clock.tsc_hz, clock.source);
+	lapic_init();
+	lapic_timer_calibrate(clock.tsc_hz);
+	return &clock;
+}
+
+static void noreturn_fn ap_idle(struct cpu *c)
+{
+	(void)c;
+	for (;;) {
+		irq_wait();
+	}
+}
+
+void kmain(const struct boot_info *info)
+{
+	static struct acpi_info acpi;
+	const struct vcpu_ops *ops = backend_pick();
+
+	console_start(info);
+	crash_init();
+	hello(info, ops);
+	cpu_init_bsp();
+	if (!features_check(ops)) {
+		stop("features are missing, see above");
+	}
+	host_memory_init(info);
+	if (!acpi_start(info, &acpi)) {
+		stop("acpi: no usable RSDP or MADT");
+	}
+	const struct clock_calibration *clock = clock_start(&acpi);
+	u32 online = cpus_start(&acpi, clock->tsc_hz, ap_idle);
+	log("cpus online=%u", online);
+	console_sync(false);
+	machine_poweroff(&acpi);
+}

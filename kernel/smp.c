@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * All CPUs: the table of them, how the others are started, how one gets another's attention or
+ * stops it. Knows the local APIC's IPIs and boot's trampoline, not what a CPU then does.
+ */
+#include "cpu.h"
+#include "boot/boot.h"
+#include "drivers/clock.h"
+#include "drivers/lapic.h"
+#include "gmem.h"
+#include "lib/lib.h"
+#include "log.h"
+#include "x86/insn.h"
+
+static struct cpu cpus[MAX_CPUS];
+static u32 nr_cpus = 1;
+static bool is_freezing; /* atomic */
+static u32 nr_frozen;	 /* atomic */
+static void (*ap_entry)(struct cpu *);
+
+struct cpu *cpu_by_index(u32 index)
+{
+	return &cpus[index];
+}
+
+u32 cpu_count(void)
+{
+	return __atomic_load_n(&nr_cpus, __ATOMIC_ACQUIRE);
+}
+
+static bool is_online(const struct cpu *c)
+{
+	return __atomic_load_n(&c->is_online, __ATOMIC_ACQUIRE);
+}
+
+/* A started CPU, on its own stack */
+static void ap_main(void *arg)
+{
+	struct cpu *c = arg;
+
+	cpu_init(c);
+	lapic_init();
+	__atomic_store_n(&c->is_online, true, __ATOMIC_RELEASE); /* pairs with is_online() */
+	ap_entry(c);
+}
+
+static bool wait_online(const struct cpu *c, u64 tsc_hz, u64 us)
+{
+	for (u64 waited = 0; waited < us && !is_online(c); waited += 50) {
+		clock_delay_us(tsc_hz, 50);
+	}
+	return is_online(c);
+}
+
+/* SDM 3A 8.4.4.1 "Typical BSP Initialization Sequence": INIT, 10 ms, SIPI, 200 us, SIPI */
+static bool ap_start_one(struct cpu *c, u64 tsc_hz)
+{
+	u8 page = (u8)(host_memory.trampoline.v >> PAGE_SHIFT);
+
+	for (u32 i = 0; i < NR_BOOT_STACKS - 1 && !c->tss.ist[i]; i++) {
+		c->tss.ist[i] = (uintptr_t)stack_alloc(STACK_SIZE);
+	}
+	ap_start = (struct ap_start){
+		.cr3 = read_cr3(),
+		.stack = (uintptr_t)stack_alloc(STACK_SIZE),
+		.arg = (uintptr_t)c,
+		.entry = ap_main,
+	};
+	lapic_send_init(c->apic_id);
+	clock_delay_us(tsc_hz, 10000);
+	lapic_send_startup(c->apic_id, page);
+	if (wait_online(c, tsc_hz, 200)) {
+		return true;
+	}
+	lapic_send_startup(c->apic_id, page);
+	if (wait_online(c, tsc_hz, 100000)) {
+		return true;
+	}
+	lapic_send_init(c->apic_id); /* that it does not wake later, into another's stack */
+	return is_online(c);
+}
+
+u32 cpus_start(const struct acpi_info *acpi, u64 tsc_hz, void (*entry)(struct cpu *))
+{
+	void *page = phys_ptr(host_memory.trampoline);
+
+	ap_entry = entry;
+	cpus[0].apic_id = lapic_id();
+	if (!page) {
+		log("smp: no free page below 1 MiB, only one CPU is used");
+		return nr_cpus;
+	}
+	memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	for (u32 i = 0; i < acpi->nr_cpus && nr_cpus < MAX_CPUS; i++) {
+		struct cpu *c = &cpus[nr_cpus];
+		if (acpi->apic_id[i] == cpus[0].apic_id) {
+			continue;
+		}
+		c->index = nr_cpus;
+		c->apic_id = acpi->apic_id[i];
+		if (ap_start_one(c, tsc_hz)) {
+			__atomic_store_n(&nr_cpus, nr_cpus + 1, __ATOMIC_RELEASE);
+		} else {
+			log("smp: CPU with APIC ID %u does not answer", c->apic_id);
+		}
+	}
+	return nr_cpus;
+}
+
+void cpu_kick(u32 index)
+{
+	__atomic_store_n(&cpus[index].is_kicked, true, __ATOMIC_RELEASE);
+	if (&cpus[index] != this_cpu()) {
+		lapic_send_ipi(cpus[index].apic_id, HOST_VEC_KICK);
+	}
+}
+
+void cpu_nmi(void)
+{
+	if (__atomic_load_n(&is_freezing, __ATOMIC_ACQUIRE)) {
+		__atomic_fetch_add(&nr_frozen, 1, __ATOMIC_RELEASE);
+		cpu_stop();
+	}
+	this_cpu()->nr_nmis++;
+}
+
+void cpus_freeze(void)
+{
+	__atomic_store_n(&is_freezing, true, __ATOMIC_RELEASE); /* pairs with cpu_nmi() */
+	for (u32 i = 0; i < cpu_count(); i++) {
+		if (&cpus[i] != this_cpu()) {
+			lapic_send_nmi(cpus[i].apic_id);
+		}
+	}
+	/* A CPU that has itself crashed never counts: do not wait for ever */
+	for (u32 i = 0; i < 10000000; i++) {
+		if (__atomic_load_n(&nr_frozen, __ATOMIC_ACQUIRE) + 1 >= cpu_count()) {
+			break;
+		}
+		cpu_pause();
+	}
+}

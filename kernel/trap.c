@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What interrupts and exceptions mean to the hypervisor itself: host interrupts only count (the run
+ * loop looks around after each), an NMI may freeze, an access to an MSR may fail, all else is a crash.
+ * trap.S calls it with interrupts off.
+ */
+#include "trap.h"
+#include "cpu.h"
+#include "drivers/lapic.h"
+#include "x86/insn.h"
+#include "x86/regs.h"
+
+struct gate { /* SDM 3A 6.14.1 "64-Bit Mode IDT" */
+	u16 offset_low, selector;
+	u8 ist, type;
+	u16 offset_mid;
+	u32 offset_high, reserved;
+};
+static_assert(sizeof(struct gate) == 16, "SDM 3A figure 6-8");
+
+#define GATE_INTERRUPT 0x8e /* present, DPL 0, 64-bit interrupt gate: clears IF */
+
+static struct gate idt[256];
+
+/* Stacks of their own for what can hit on any stack, even a broken one (tss.ist[n - 1]) */
+static u8 ist_of(u32 vector)
+{
+	switch (vector) {
+	case VEC_NMI: return 1;
+	case VEC_DF: return 2;
+	case VEC_MC: return 3;
+	default: return 0;
+	}
+}
+
+const struct table_ptr *idt_ptr(void)
+{
+	static struct table_ptr ptr;
+
+	for (u32 i = 0; ptr.base == 0 && i < ARRAY_SIZE(idt); i++) {
+		u64 stub = (uintptr_t)trap_stubs[i];
+		idt[i] = (struct gate){
+			.offset_low = (u16)stub,
+			.selector = 0x08,
+			.ist = ist_of(i),
+			.type = GATE_INTERRUPT,
+			.offset_mid = (u16)(stub >> 16),
+			.offset_high = (u32)(stub >> 32),
+		};
+	}
+	ptr = (struct table_ptr){ .limit = sizeof(idt) - 1, .base = (uintptr_t)idt };
+	return &ptr;
+}
+
+static bool fix_up(struct trap_frame *f)
+{
+	for (const struct ex_entry *x = ex_table; x < ex_table_end; x++) {
+		if (f->vector == VEC_GP && f->rip == x->insn) {
+			f->rip = x->resume;
+			return true;
+		}
+	}
+	return false;
+}
+
+void trap_handle(struct trap_frame *f)
+{
+	struct cpu *c = this_cpu();
+
+	switch (f->vector) {
+	case VEC_NMI: cpu_nmi(); return;
+	case HOST_VEC_TIMER:
+		c->nr_timer_irqs++;
+		break;
+	case HOST_VEC_KICK:
+		c->nr_kicks++;
+		break;
+	case HOST_VEC_SPURIOUS: /* no EOI: SDM 3A 11.9 "Spurious Interrupt" */
+		c->nr_spurious++;
+		return;
+	default:
+		if (fix_up(f)) {
+			return;
+		}
+		if (f->vector < 32) {
+			crash(f);
+		}
+		c->nr_spurious++; /* a line that firmware left open */
+		break;
+	}
+	lapic_eoi();
+}
