@@ -69,6 +69,12 @@ struct value {
 	size_t len;
 };
 
+static void skip(struct value *v, size_t len)
+{
+	v->data += len;
+	v->len -= len;
+}
+
 static bool take_cell(const struct property *def, struct value *v, u32 *cell)
 {
 	fdt32_t raw;
@@ -76,10 +82,12 @@ static bool take_cell(const struct property *def, struct value *v, u32 *cell)
 		return false;
 	}
 	memcpy(&raw, v->data, sizeof(raw));
-	v->data += sizeof(raw);
-	v->len -= sizeof(raw);
 	*cell = fdt32_to_cpu(raw);
-	return *cell >= def->min && *cell <= def->max;
+	if (*cell < def->min || *cell > def->max) {
+		return false;
+	}
+	skip(v, sizeof(raw));
+	return true;
 }
 
 static bool take_text(const struct property *def, struct value *v, const char **text)
@@ -94,8 +102,7 @@ static bool take_text(const struct property *def, struct value *v, const char **
 		}
 	}
 	*text = v->data;
-	v->data += len + 1;
-	v->len -= len + 1;
+	skip(v, len + 1);
 	return true;
 }
 
@@ -105,30 +112,32 @@ static bool take_word(const struct property *def, struct value *v, u32 *word)
 		const char *w = def->words[i];
 		if (w && v->len == strlen(w) + 1 && !memcmp(v->data, w, v->len)) {
 			*word = i;
-			v->len = 0;
+			skip(v, v->len);
 			return true;
 		}
 	}
 	return false;
 }
 
+/* A list is taken whole or not at all */
 static bool take_cells(const struct property *def, struct value *v, struct partition_config *p)
 {
-	bool ok = v->len != 0;
-	for (p->nr_cpus = 0; ok && v->len && p->nr_cpus < CONFIG_MAX_VCPUS; p->nr_cpus += ok) {
-		ok = take_cell(def, v, &p->cpus[p->nr_cpus]);
+	u32 n = 0;
+	while (n < CONFIG_MAX_VCPUS && take_cell(def, v, &p->cpus[n])) {
+		n++;
 	}
-	return ok;
+	p->nr_cpus = v->len ? 0 : n;
+	return p->nr_cpus;
 }
 
 static bool take_texts(const struct property *def, struct value *v, struct partition_config *p)
 {
-	bool ok = v->len != 0;
-	for (p->nr_modules = 0; ok && v->len && p->nr_modules < CONFIG_MAX_MODULES;
-	     p->nr_modules += ok) {
-		ok = take_text(def, v, &p->modules[p->nr_modules]);
+	u32 n = 0;
+	while (n < CONFIG_MAX_MODULES && take_text(def, v, &p->modules[n])) {
+		n++;
 	}
-	return ok;
+	p->nr_modules = v->len ? 0 : n;
+	return p->nr_modules;
 }
 
 /* Store what @v says in @p. Return: false if it is not of @def's type or range, or too much. */
@@ -139,8 +148,8 @@ static bool take(const struct property *def, struct value v, struct partition_co
 	const char *text = NULL;
 	bool ok = false;
 	switch (def->kind) {
-	case KIND_CELLS: return take_cells(def, &v, p) && !v.len;
-	case KIND_TEXTS: return take_texts(def, &v, p) && !v.len;
+	case KIND_CELLS: return take_cells(def, &v, p);
+	case KIND_TEXTS: return take_texts(def, &v, p);
 	case KIND_CELL: ok = take_cell(def, &v, &number); break;
 	case KIND_WORD: ok = take_word(def, &v, &number); break;
 	case KIND_TEXT: ok = take_text(def, &v, &text); break;
