@@ -111,24 +111,44 @@ static void step_begin(struct svm_vcpu *hw)
 	vmcb_set(b, CLEAN_INTERCEPTS, intercept[2], ~(1u << VEC_NMI));
 }
 
-/* After the IRET TF is what it popped; else RIP is still there, and the step starts anew next time. */
-static void step_end(struct svm_vcpu *hw, struct exit *e)
+/* The IRET is done: TF is what it popped. The trap is the guest's if TF was set before. */
+static void step_done(struct svm_vcpu *hw, struct exit *e)
 {
-	struct vmcb *b = &hw->vmcb;
-	bool is_done = e->reason == VMEXIT_EXCP0 + VEC_DB && b->dr6 & DR6_BS;
-	hw->is_stepping = false;
-	vmcb_set(b, CLEAN_INTERCEPTS, intercept[2], svm_intercepts(2));
-	svm_nmi_block(hw, !is_done);
-	if (!is_done && !hw->had_tf) {
-		b->rflags &= ~RFLAGS_TF;
-	}
-	if (e->reason == VMEXIT_EXCP0 + VEC_PF) {
-		vmcb_set(b, CLEAN_CR2, cr2, b->exit_info2);
-	}
-	if (is_done && !hw->had_tf) {
-		vmcb_set(b, CLEAN_DRX, dr6, hw->step_dr6);
+	svm_nmi_block(hw, false);
+	if (!hw->had_tf) {
+		vmcb_set(&hw->vmcb, CLEAN_DRX, dr6, hw->step_dr6);
 		e->kind = EXIT_NMI_WINDOW;
 	}
+}
+
+/* RIP is still at the IRET, which will exit again. What it raised goes to the guest at once. */
+static bool step_broken(struct svm_vcpu *hw, const struct exit *e)
+{
+	struct vmcb *b = &hw->vmcb;
+	vmcb_intercept(b, VMEXIT_IRET, true);
+	if (!hw->had_tf) {
+		b->rflags &= ~RFLAGS_TF;
+	}
+	if (e->kind != EXIT_EXCEPTION) {
+		return false;
+	}
+	if (e->event.vector == VEC_PF) {
+		vmcb_set(b, CLEAN_CR2, cr2, b->exit_info2);
+	}
+	b->event_inj = svm_event_encode(&e->event);
+	return true;
+}
+
+static bool step_end(struct svm_vcpu *hw, struct exit *e)
+{
+	struct vmcb *b = &hw->vmcb;
+	hw->is_stepping = false;
+	vmcb_set(b, CLEAN_INTERCEPTS, intercept[2], svm_intercepts(2));
+	if (e->reason == VMEXIT_EXCP0 + VEC_DB && b->dr6 & DR6_BS) {
+		step_done(hw, e);
+		return false;
+	}
+	return step_broken(hw, e);
 }
 
 bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e)
@@ -138,7 +158,7 @@ bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e)
 	b->tlb_control = 0;
 	b->event_inj = 0;
 	if (hw->is_stepping) {
-		step_end(hw, e);
+		return step_end(hw, e);
 	}
 	if (e->vectoring.type == EVENT_NMI) { /* it is to be injected again */
 		svm_nmi_block(hw, false);
