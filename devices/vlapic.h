@@ -33,17 +33,24 @@ struct vlapic {
 	u64 apic_base; /* MSR 0x1b */
 	u32 id;
 	u32 tpr, ldr, dfr, svr, esr, esr_pending, icr_lo, icr_hi, divide, initial_count;
-	u32 lvt[7];	/* in register order: CMCI(0x2f0), timer(0x320), thermal, perf, LINT0, LINT1, error */
+	u32 lvt[6]; /* in register order: timer (0x320), thermal, perf, LINT0, LINT1, error; no CMCI */
 	u32 isr[8], tmr[8], irr[8];
-	u64 timer_start_ns;
 	u64 timer_expiry_ns; /* NEVER = not running */
 	u64 tsc_deadline;
 	bool has_x2apic;
 	bool nmi_pending; /* an LVT or IPI delivered an NMI; the kernel takes it and clears this */
+	u8 lint_levels;	  /* bit n: LINTn is asserted */
 };
 extern const struct vdev_ops vlapic_mmio_ops; /* 4 KiB, self = struct vlapic */
 
 void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is_bsp, bool has_x2apic);
+
+/**
+ * vlapic_set_virtual_wire() - what PC firmware leaves behind: enabled, 8259 through LINT0, NMI on LINT1
+ *
+ * SDM 3A 9.11.5.1 / MultiProcessor Specification 1.4, 3.6.2.2 "Virtual Wire Mode".
+ */
+void vlapic_set_virtual_wire(struct vlapic *a);
 
 /** vlapic_poll() - expire the timer if due at @now_ns. Return: next deadline in partition ns, or NEVER. */
 u64 vlapic_poll(struct vlapic *a, u64 now_ns);
@@ -66,7 +73,11 @@ void vlapic_lint(struct vlapic *a, u32 pin, bool level);
 /** vlapic_matches() - is this APIC the target of @ipi (physical, logical flat or cluster, x2APIC)? */
 bool vlapic_matches(const struct vlapic *a, u32 dest, bool is_logical, bool is_x2apic);
 
-/** vlapic_rdmsr(), vlapic_wrmsr() - MSRs 0x1b, 0x6e0, 0x800-0x8ff. Return: false = #GP. */
+/**
+ * vlapic_rdmsr(), vlapic_wrmsr() - MSRs 0x1b, 0x6e0, 0x800-0x8ff. Return: false = #GP.
+ *
+ * The MMIO page stays where it is: an APIC_BASE with another address is refused.
+ */
 bool vlapic_rdmsr(struct vlapic *a, u32 msr, u64 *value);
 bool vlapic_wrmsr(struct vlapic *a, u32 msr, u64 value);
 

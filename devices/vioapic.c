@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Virtual I/O APIC (82093AA data sheet 3.0; ICH9 13.5): 24 pins, each a redirection entry. Knows lines
+ * and messages; who takes a message is the platform's affair. Lines are "asserted or not", so the
+ * polarity bit is stored and changes nothing. Called by the MMIO bus and the platform.
+ */
+#include "devices/vioapic.h"
+
+#define REDIR_VECTOR	 BITS(7, 0)
+#define REDIR_MODE	 BITS(10, 8)
+#define REDIR_LOGICAL	 BIT(11)
+#define REDIR_REMOTE_IRR BIT(14)
+#define REDIR_LEVEL	 BIT(15)
+#define REDIR_MASKED	 BIT(16)
+#define REDIR_DEST	 BITS(63, 56)
+#define REDIR_WRITABLE	 (REDIR_DEST | 0x1afff) /* not: delivery status 12, remote IRR 14 */
+
+#define VERSION ((VIOAPIC_PINS - 1) << 16 | 0x20)
+
+enum { WINDOW_INDEX = 0x00, WINDOW_DATA = 0x10, WINDOW_EOI = 0x40 };
+enum { REG_ID = 0, REG_VERSION = 1, REG_ARBITRATION = 2, REG_REDIR = 0x10 };
+
+/* Only fixed and lowest priority can be level-triggered (82093AA 3.2.4 "Delivery Mode") */
+static bool is_level(u64 redir)
+{
+	return (redir & REDIR_LEVEL) && field_get(REDIR_MODE, redir) <= 1;
+}
+
+static void deliver(struct vioapic *a, u32 pin)
+{
+	u64 r = a->redir[pin];
+	const struct vioapic_message m = {
+		.dest = (u8)field_get(REDIR_DEST, r),
+		.vector = (u8)field_get(REDIR_VECTOR, r),
+		.mode = (u8)field_get(REDIR_MODE, r),
+		.is_logical = r & REDIR_LOGICAL,
+		.is_level = is_level(r),
+	};
+	if (m.is_level) {
+		a->redir[pin] |= REDIR_REMOTE_IRR;
+	}
+	a->deliver(a->ctx, &m);
+}
+
+/* A level-triggered pin sends one message, and the next only after its EOI */
+static void update_level(struct vioapic *a, u32 pin)
+{
+	u64 r = a->redir[pin];
+	if (is_level(r) && (a->lines & BIT(pin)) && !(r & (REDIR_MASKED | REDIR_REMOTE_IRR))) {
+		deliver(a, pin);
+	}
+}
+
+void vioapic_init(struct vioapic *a, u8 id, void (*deliver_fn)(void *, const struct vioapic_message *),
+		  void *ctx)
+{
+	*a = (struct vioapic){ .id = id & 0xf, .deliver = deliver_fn, .ctx = ctx };
+	for (u32 i = 0; i < VIOAPIC_PINS; i++) {
+		a->redir[i] = REDIR_MASKED;
+	}
+}
+
+/* An edge on a masked pin is lost (82093AA 3.2.4 "Interrupt Mask") */
+void vioapic_set_line(struct vioapic *a, u32 pin, bool level)
+{
+	u32 bit = 1u << pin;
+	bool is_rise = level && !(a->lines & bit);
+	a->lines = level ? a->lines | bit : a->lines & ~bit;
+	if (is_level(a->redir[pin])) {
+		update_level(a, pin);
+	} else if (is_rise && !(a->redir[pin] & REDIR_MASKED)) {
+		deliver(a, pin);
+	}
+}
+
+void vioapic_eoi(struct vioapic *a, u8 vector)
+{
+	for (u32 pin = 0; pin < VIOAPIC_PINS; pin++) {
+		u64 r = a->redir[pin];
+		if ((r & REDIR_REMOTE_IRR) && field_get(REDIR_VECTOR, r) == vector) {
+			a->redir[pin] &= ~REDIR_REMOTE_IRR;
+			update_level(a, pin);
+		}
+	}
+}
+
+static u32 data_read(const struct vioapic *a)
+{
+	u32 n = (u32)a->index - REG_REDIR;
+	if (n < 2 * VIOAPIC_PINS) {
+		return (u32)(a->redir[n / 2] >> (n % 2 * 32));
+	}
+	switch (a->index) {
+	case REG_ID:
+	case REG_ARBITRATION: return (u32)a->id << 24;
+	case REG_VERSION: return VERSION;
+	default: return 0;
+	}
+}
+
+/* Edge-triggered entries have no remote IRR: making one edge and level again is how drivers clear it */
+static void redir_write(struct vioapic *a, u32 pin, u64 value)
+{
+	u64 r = (a->redir[pin] & ~REDIR_WRITABLE) | (value & REDIR_WRITABLE);
+	a->redir[pin] = is_level(r) ? r : r & ~REDIR_REMOTE_IRR;
+	update_level(a, pin);
+}
+
+static void data_write(struct vioapic *a, u32 value)
+{
+	u32 n = (u32)a->index - REG_REDIR;
+	if (n < 2 * VIOAPIC_PINS) {
+		u64 half = n % 2 ? BITS(63, 32) : BITS(31, 0);
+		redir_write(a, n / 2, field_set(half, a->redir[n / 2], value));
+	} else if (a->index == REG_ID) {
+		a->id = value >> 24 & 0xf;
+	}
+}
+
+/* Three 32-bit windows, 16 bytes apart; narrow accesses see and change their bytes of them */
+static u64 vioapic_read(void *self, u64 offset, u32 width)
+{
+	struct vioapic *a = self;
+	(void)width;
+	u64 at = offset % 16;
+	if (at >= 4) {
+		return 0;
+	}
+	switch (offset - at) {
+	case WINDOW_INDEX: return (u32)a->index >> (8 * at);
+	case WINDOW_DATA: return data_read(a) >> (8 * at);
+	default: return 0;
+	}
+}
+
+static void vioapic_write(void *self, u64 offset, u32 width, u64 value)
+{
+	struct vioapic *a = self;
+	u64 at = offset % 16;
+	if (at >= 4) {
+		return;
+	}
+	u64 mask = width_mask(width) << (8 * at);
+	u64 shifted = (value << (8 * at)) & mask;
+	switch (offset - at) {
+	case WINDOW_INDEX: a->index = (u8)((a->index & ~mask) | shifted); break;
+	case WINDOW_DATA: data_write(a, (u32)((data_read(a) & ~mask) | shifted)); break;
+	case WINDOW_EOI:
+		if (at == 0) {
+			vioapic_eoi(a, (u8)value);
+		}
+		break;
+	default: break;
+	}
+}
+
+const struct vdev_ops vioapic_ops = { .read = vioapic_read, .write = vioapic_write };
