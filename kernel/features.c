@@ -65,12 +65,24 @@ static bool report(const char *name, bool is_present, const char *reason)
 	return is_present || !reason;
 }
 
+static struct feature needs[MAX_FEATURES + ARRAY_SIZE(host_features) + 1];
+static u32 nr;
+
+bool feature_has(const char *name)
+{
+	for (u32 i = 0; i < nr; i++) {
+		if (!strcmp(needs[i].name, name)) {
+			return needs[i].is_present;
+		}
+	}
+	return false;
+}
+
 bool features_check(const struct vcpu_ops *ops)
 {
-	struct feature needs[MAX_FEATURES + ARRAY_SIZE(host_features) + 1];
-	u32 nr = 0, nr_missing = 0;
+	u32 nr_missing = 0;
 
-	for (; nr < ARRAY_SIZE(host_features); nr++) {
+	for (nr = 0; nr < ARRAY_SIZE(host_features); nr++) {
 		const struct host_feature *h = &host_features[nr];
 		needs[nr] = (struct feature){ h->name, cpuid_has(h->leaf, h->reg, h->bit),
 					      h->reason };

@@ -19,4 +19,7 @@ const struct vcpu_ops *backend_pick(void);
  */
 bool must_check features_check(const struct vcpu_ops *ops);
 
+/** feature_has() - was the feature of this name found present? After features_check(). */
+bool feature_has(const char *name);
+
 #endif

@@ -29,8 +29,9 @@ struct host {
 static inline void timebase_init(struct timebase *t, u64 tsc_hz)
 {
 	t->tsc_hz = tsc_hz;
-	t->ns_per_tick_q32 = (u64)(((u128)NSEC_PER_SEC << 32) / tsc_hz);
-	t->ticks_per_ns_q32 = (u64)(((u128)tsc_hz << 32) / NSEC_PER_SEC);
+	t->ns_per_tick_q32 = (NSEC_PER_SEC << 32) / tsc_hz;
+	t->ticks_per_ns_q32 = ((tsc_hz / NSEC_PER_SEC) << 32) +
+			      ((tsc_hz % NSEC_PER_SEC) << 32) / NSEC_PER_SEC;
 }
 
 static inline u64 tsc_to_ns(const struct timebase *t, u64 ticks)

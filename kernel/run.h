@@ -16,6 +16,7 @@ struct machine {
 	u32 nr_running;	     /* atomic */
 	bool is_released;    /* atomic: all partitions are built, CPUs may run them */
 	bool is_ending;	     /* atomic: an on-exit = "shutdown" partition ended */
+	u64 max_page;	     /* largest second-level leaf */
 	u64 host_xcr0;	     /* all that the host has; 0 = no XSAVE */
 	u64 boot_tsc;	     /* TSC at the first instruction of C */
 };

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Takes the device tree out of the boot modules, has it checked against this machine, and builds its
+ * partitions. Knows modules and memory in total; how one partition is built is partition.c's. kmain calls it.
+ */
+#include "kernel/system.h"
+#include "config/config_room.h"
+#include "lib/lib.h"
+#include "log.h"
+#include "x86/insn.h"
+
+#define FDT_MAGIC_BE 0xedfe0dd0u  /* 0xd00dfeed as stored, read little-endian */
+#define OWN_RESERVE  (8 * MIB)	  /* second-level tables, VMCS/VMCB pages, vCPU state */
+
+static struct system_config system_config;
+static struct config_faults faults;
+
+static const struct boot_module *find_config(const struct boot_info *info)
+{
+	for (u32 i = 0; i < info->nr_modules; i++) {
+		const struct boot_module *m = &info->modules[i];
+		if (m->len >= sizeof(u32) && *(const u32 *)phys_ptr(m->start) == FDT_MAGIC_BE) {
+			return m;
+		}
+	}
+	return NULL;
+}
+
+static u64 memory_for_partitions(void)
+{
+	u64 free = frames_free_bytes(&host_memory.frames);
+	return free > OWN_RESERVE ? free - OWN_RESERVE : 0;
+}
+
+static void log_faults(void)
+{
+	char text[sizeof(struct config_fault) + 8];
+	for (u32 i = 0; i < MIN(faults.nr, CONFIG_MAX_FAULTS); i++) {
+		config_fault_text(&faults.fault[i], text, sizeof(text));
+		log("config: %s", text);
+	}
+	log("FATAL config faults=%u, nothing is started", faults.nr);
+}
+
+static bool check(const struct boot_info *info)
+{
+	struct config_file files[BOOT_MAX_MODULES];
+	const struct config_machine m = { .nr_cpus = cpu_count(),
+					  .memory_mib = memory_for_partitions() / MIB,
+					  .files = files,
+					  .nr_files = info->nr_modules };
+	const struct boot_module *dtb = find_config(info);
+	if (!dtb) {
+		log("FATAL config: no module is a device tree blob (module2 FILE.dtb in grub.cfg)");
+		return false;
+	}
+	for (u32 i = 0; i < info->nr_modules; i++) {
+		files[i] = (struct config_file){ .name = info->modules[i].name,
+						 .len = info->modules[i].len };
+	}
+	config_parse(phys_ptr(dtb->start), dtb->len, &system_config, &faults);
+	config_check(&system_config, &m, &faults);
+	if (faults.nr > 0) {
+		log_faults();
+		return false;
+	}
+	return true;
+}
+
+/* The module whose name is the first word of @string; config_check() has seen that it exists. */
+static struct blob find_file(const struct boot_info *info, const char *string)
+{
+	const char *blank = string ? strchr(string, ' ') : NULL;
+	size_t len = !string ? 0 : blank ? (size_t)(blank - string) : strlen(string);
+	for (u32 i = 0; len > 0 && i < info->nr_modules; i++) {
+		const struct boot_module *m = &info->modules[i];
+		if (strlen(m->name) == len && !memcmp(m->name, string, len)) {
+			return (struct blob){ .data = phys_ptr(m->start), .len = m->len };
+		}
+	}
+	return (struct blob){ .len = 0 };
+}
+
+static struct load_input files_of(const struct boot_info *info, const struct partition_config *cfg)
+{
+	struct load_input in = { .kernel = find_file(info, cfg->kernel),
+				 .initrd = find_file(info, cfg->initrd),
+				 .nr_modules = cfg->nr_modules };
+	for (u32 i = 0; i < cfg->nr_modules; i++) {
+		in.modules[i].file = find_file(info, cfg->modules[i]);
+		in.modules[i].string = cfg->modules[i];
+	}
+	return in;
+}
+
+static u32 xsave_len(void)
+{
+	u32 out[4];
+	if (machine.host_xcr0 == 0) {
+		return 512; /* FXSAVE, SDM 1 10.5.1 */
+	}
+	cpuid(0xd, 0, out); /* EBX: for what XCR0 has on now, SDM 2A "CPUID" */
+	return out[1];
+}
+
+static struct partition *new_partition(void)
+{
+	u64 pages = ALIGN_UP(sizeof(struct partition), PAGE_SIZE) / PAGE_SIZE;
+	hpa at = host_memory.pages.alloc(&host_memory.pages, (u32)pages);
+	return at.v ? host_memory.pages.ptr(&host_memory.pages, at) : NULL;
+}
+
+static const char *build_one(const struct boot_info *info, const struct partition_config *cfg)
+{
+	const bool is_vmx = !strcmp(machine.ops->name, "vmx");
+	struct partition_resources res = {
+		.host = &machine.host,
+		.ops = machine.ops,
+		.space_format = is_vmx ? &pt_ept : &pt_npt,
+		.max_page = machine.max_page,
+		.frames = &host_memory.frames,
+		.pages = &host_memory.pages,
+		.xsave_len = xsave_len(),
+		.files = files_of(info, cfg),
+		.tag = (u16)(machine.nr_partitions + 1),
+	};
+	struct partition *p = new_partition();
+	if (!p) {
+		return "out of memory";
+	}
+	p->index = machine.nr_partitions;
+	console_add(&p->pc.console, cfg->name,
+		    cfg->console == CONSOLE_COM1 ? 0x3f8 : cfg->console == CONSOLE_COM2 ? 0x2f8 : 0);
+	const char *why = partition_build(p, cfg, &res);
+	if (!why) {
+		machine.partition[machine.nr_partitions++] = p;
+		log("[%s] cpu=%u memory=%u MiB kernel=%s", cfg->name, cfg->cpus[0],
+		    cfg->memory_mib, cfg->kernel);
+	}
+	return why;
+}
+
+bool system_build(const struct boot_info *info)
+{
+	if (!check(info)) {
+		return false;
+	}
+	bool is_ok = true;
+	for (u32 i = 0; i < system_config.nr_partitions; i++) {
+		const struct partition_config *cfg = &system_config.partitions[i];
+		const char *why = build_one(info, cfg);
+		if (why) {
+			log("FATAL config [%s] %s", cfg->name, why);
+			is_ok = false;
+		}
+	}
+	machine.nr_running = machine.nr_partitions;
+	return is_ok;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From the configuration module to partitions that are ready to run. Boot only, BSP. */
+#ifndef BULKHEAD_SYSTEM_H
+#define BULKHEAD_SYSTEM_H
+
+#include "boot_info.h"
+#include "kernel/run.h"
+
+/**
+ * system_build() - find the device tree, check it, build every partition of @machine
+ *
+ * machine.ops, .host and .acpi are set. All faults are logged; nothing is built if there is one.
+ * Return: false if the system cannot start.
+ */
+bool must_check system_build(const struct boot_info *info);
+
+#endif
