@@ -25,11 +25,19 @@ struct vacpi {
 	void (*notify)(void *ctx, enum vacpi_event e, const char *how); /* how: "acpi-s5", "0xcf9", ... */
 	void *ctx;
 	u16 pm1_sts, pm1_en, pm1_cnt;
+	u64 timer_halves; /* half periods of the PM timer up to the last look: bit 23 changes at each */
 	u8 cf9, port92;
-	u8 kbc_cmd, kbc_status, kbc_data, kbc_ctr;
+	u8 kbc_cmd; /* the command that the next data byte belongs to, 0 = none: the keyboard's */
+	u8 kbc_status, kbc_data, kbc_ctr;
 };
-extern const struct vdev_ops vacpi_pm_ops, vacpi_cf9_ops, vacpi_kbc_ops, vacpi_port92_ops;
+/* vacpi_kbc_data_ops is port 0x60, vacpi_kbc_ops port 0x64 */
+extern const struct vdev_ops vacpi_pm_ops, vacpi_cf9_ops, vacpi_kbc_data_ops, vacpi_kbc_ops,
+	vacpi_port92_ops;
 
+/** vacpi_init() - the fields notify and ctx are the caller's; they may be set before or after. */
 void vacpi_init(struct vacpi *a, const struct vclock *clock, struct irq_line sci);
+
+/** vacpi_poll() - PM timer overflow due at @now_ns. Return: next deadline; NEVER unless TMR_EN is set. */
+u64 vacpi_poll(struct vacpi *a, u64 now_ns);
 
 #endif

@@ -5,17 +5,22 @@
 
 #include "bus.h"
 
+#define VRTC_RAM     128
+#define VRTC_CENTURY 0x32 /* what the FADT must say */
+
 struct vrtc {
-	u8 ram[128];
+	u8 ram[VRTC_RAM]; /* time registers are brought up to date when somebody looks */
 	u8 index;
 	const struct vclock *clock;
 	struct irq_line irq;
-	s64 base_seconds; /* wall time (1970) when the partition's clock was 0 */
-	u64 next_periodic_ns, next_update_ns;
+	s64 base_seconds; /* wall time (1970) when the divider chain was 0 */
+	u64 phase_ns;	  /* below 1 s: divider chain = partition clock + this */
+	u64 synced_ns;	  /* divider chain when flags were last brought up to date */
+	u8 weekday_shift; /* a guest may call any day a Sunday */
 };
 extern const struct vdev_ops vrtc_ops; /* self = struct vrtc */
 
-/** vrtc_init() - @wall_seconds: UTC since 1970 at birth; @base_mem_kib, @ext_mem_kib for the CMOS size bytes. */
+/** vrtc_init() - @wall_seconds: UTC since 1970 at birth */
 void vrtc_init(struct vrtc *r, const struct vclock *clock, struct irq_line irq, u64 wall_seconds);
 
 /** vrtc_set_memory() - the CMOS bytes 15-18, 30-31, 34-35, 5b-5d that tell memory sizes in bytes. */
