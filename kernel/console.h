@@ -22,6 +22,7 @@ struct console_port_ops {
  * struct console_source - a partition's end. Owner: the CPU of the partition's vCPU 0.
  * tx: bytes collect in @line until newline (or CONSOLE_LINE_MAX, or console_source_flush() after
  * a pause: prompts), then go to the ring as "[name] text". rx is a lock-free ring, one producer, one consumer.
+ * With a raw port, @line is such a ring too, of bytes on their way to it.
  */
 struct console_source {
 	const char *name;
@@ -31,7 +32,8 @@ struct console_source {
 	bool is_partial; /* part of this line is already out: what follows continues it */
 	u64 last_tx_ns;
 	u8 rx[64];
-	u32 rx_head, rx_tail; /* atomics */
+	u32 rx_head, rx_tail;	/* atomics; count up, index modulo size */
+	u32 raw_head, raw_tail; /* likewise, into line */
 };
 
 /** console_init() - @port: physical UART base or 0 for none. */
@@ -42,10 +44,12 @@ void console_add(struct console_source *s, const char *name, u16 raw_port);
 
 /** console_source_room() - how many bytes console_source_tx() takes now; 0 while the ring is full. */
 size_t console_source_room(struct console_source *s);
+
+/** console_source_tx() - one byte. NUL and CR are dropped (not on a raw port), LF ends the line. */
 void console_source_tx(struct console_source *s, u8 byte, u64 now_ns);
 
-/** console_source_flush() - a line that has waited since @now_ns - 50 ms goes out unfinished. Return:
- * next time to ask, or NEVER. */
+/** console_source_flush() - a line that has waited since @now_ns - 50 ms goes out unfinished; at once
+ * if @now_ns is NEVER (the partition stopped). Return: next time to ask, or NEVER. */
 u64 console_source_flush(struct console_source *s, u64 now_ns);
 
 /** console_line() - a line of the hypervisor's own (log sink). Never lost: waits for the UART when the
@@ -56,10 +60,15 @@ void console_line(const char *text, size_t len);
  * Return: true if bytes are left. Any CPU; gives up at once if another CPU is at it. */
 bool console_drain(size_t max);
 
-/** console_sync() - drain all, waiting: before power-off and in a crash (@force: ignore locks). */
+/** console_sync() - drain all, waiting: before power-off and in a crash. @force: from now on ignore
+ * locks for good; the other CPUs are frozen, perhaps while holding one. */
 void console_sync(bool force);
 
-/** console_poll_input() - read the UARTs, switch focus on Ctrl-] digit, help on Ctrl-] ?, feed rx rings.
+/** console_last() - copy the newest bytes of the memory ring, @max at most. Return: how many. */
+size_t console_last(char *out, size_t max);
+
+/** console_poll_input() - read the UARTs, switch focus on Ctrl-] digit (Ctrl-] n: the next one), help on
+ * Ctrl-] ?, a literal Ctrl-] on Ctrl-] Ctrl-], feed rx rings.
  * Return: bit mask of sources that got a byte. One CPU (the BSP). */
 u64 console_poll_input(void);
 
