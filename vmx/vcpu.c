@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * One vCPU's VMCS: built once, loaded on its CPU, put away again. put() clears it, so that a vCPU
+ * which is not loaded has no trace in any CPU. Knows host state, controls and the state after reset,
+ * nothing of what the guest does with it.
+ */
+#include "lib/lib.h"
+#include "vmx/vmcs.h"
+#include "x86/msr.h"
+#include "x86/regs.h"
+
+/*
+ * Exceptions that exit. #AC and #DB since a guest can make their delivery raise them again without
+ * end, and no interrupt comes between (CVE-2015-5307, CVE-2015-8104); #MC since it is the host's.
+ */
+#define EXCEPTIONS ((u32)(BIT(VEC_DB) | BIT(VEC_AC) | BIT(VEC_MC)))
+
+/* CR0 bits that the CPU wants (NE) or that VM entry does not load (SDM 3C 27.3.2.1) */
+#define CR0_OWNED (CR0_NE | CR0_ET | CR0_NW | CR0_CD)
+/* CR4 bits that a guest may change without anybody looking */
+#define CR4_FREE (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+
+/* MSRs that neither entry nor exit switches and that guests may have without exits. The host uses none. */
+static const u32 switched[VMX_NR_SWITCHED] = { MSR_STAR,   MSR_LSTAR,	       MSR_CSTAR,
+					       MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX };
+
+/* The last one exists with RDTSCP only. */
+static u32 nr_switched(void)
+{
+	return vmx_common.ctls.proc2 & PROC2_RDTSCP ? VMX_NR_SWITCHED : VMX_NR_SWITCHED - 1;
+}
+
+static void init_controls(const struct vmx_vcpu *x, u16 vpid)
+{
+	static const vmcs32 zero[] = {
+		VMCS_PF_ERROR_MASK, VMCS_PF_ERROR_MATCH, VMCS_CR3_TARGET_COUNT,
+		VMCS_EXIT_MSR_STORES, VMCS_EXIT_MSR_LOADS, VMCS_ENTRY_MSR_LOADS,
+		VMCS_ENTRY_INTR_INFO,
+	};
+	const struct vmx_controls *c = &vmx_common.ctls;
+
+	for (u32 i = 0; i < ARRAY_SIZE(zero); i++) {
+		vmcs_write32(zero[i], 0);
+	}
+	vmcs_write32(VMCS_PIN_CTLS, c->pin);
+	vmcs_write32(VMCS_PROC_CTLS, c->proc);
+	vmcs_write32(VMCS_PROC_CTLS2, c->proc2);
+	vmcs_write32(VMCS_EXIT_CTLS, c->exit);
+	vmcs_write32(VMCS_ENTRY_CTLS, c->entry);
+	vmcs_write32(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);
+	vmcs_writenat(VMCS_CR0_MASK, CR0_OWNED);
+	vmcs_writenat(VMCS_CR4_MASK, ~CR4_FREE);
+	vmcs_write64(VMCS_IO_BITMAP_A, x->pa.v + offsetof(struct vmx_vcpu, io_bitmap));
+	vmcs_write64(VMCS_IO_BITMAP_B, x->pa.v + offsetof(struct vmx_vcpu, io_bitmap) + PAGE_SIZE);
+	vmcs_write64(VMCS_MSR_BITMAP, x->pa.v + offsetof(struct vmx_vcpu, msr_bitmap));
+	vmcs_write64(VMCS_EPTP, x->eptp);
+	vmcs_write64(VMCS_TSC_OFFSET, 0);
+	vmcs_write64(VMCS_LINK_POINTER, ~0ull);
+	if (c->proc2 & PROC2_VPID) {
+		vmcs_write16(VMCS_VPID, vpid);
+	}
+}
+
+/* SDM 3A table 10-1 "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
+static void init_guest(struct vcpu *v)
+{
+	static const struct { u8 reg; u64 value; } regs[] = {
+		{ VREG_RIP, 0xfff0 },		{ VREG_RSP, 0 },
+		{ VREG_RFLAGS, RFLAGS_FIXED1 }, { VREG_EFER, 0 },
+		{ VREG_CR4, 0 },		{ VREG_CR3, 0 },
+		{ VREG_CR0, CR0_CD | CR0_NW | CR0_ET },
+		{ VREG_DR7, DR7_FIXED1 },	{ VREG_PAT, 0x0007040600070406 },
+		{ VREG_SYSENTER_CS, 0 },	{ VREG_SYSENTER_ESP, 0 },
+		{ VREG_SYSENTER_EIP, 0 },
+	};
+	static const u32 attrs[NR_SEGS] = {
+		[SEG_ES] = 0x93, [SEG_CS] = 0x9b, [SEG_SS] = 0x93, [SEG_DS] = 0x93,
+		[SEG_FS] = 0x93, [SEG_GS] = 0x93, [SEG_LDTR] = 0x82, [SEG_TR] = 0x8b,
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(regs); i++) {
+		vmx_set(v, regs[i].reg, regs[i].value);
+	}
+	for (u32 i = 0; i < NR_SEGS; i++) {
+		struct segment s = { .limit = 0xffff, .attr = attrs[i] };
+		if (i == SEG_CS) {
+			s.base = 0xffff0000;
+			s.sel = 0xf000;
+		}
+		vmx_set_seg(v, i, &s);
+	}
+	vmcs_write64(VMCS_GUEST_DEBUGCTL, 0);
+	vmcs_write32(VMCS_INTERRUPTIBILITY, 0);
+	vmcs_write32(VMCS_ACTIVITY, 0); /* always active: HLT is the kernel's */
+	vmcs_writenat(VMCS_PENDING_DEBUG, 0);
+}
+
+enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
+{
+	hpa pa = p->pages->alloc(p->pages, VMX_VCPU_PAGES);
+	if (pa.v == 0) {
+		return STATUS_NO_MEMORY;
+	}
+	struct vmx_vcpu *x = p->pages->ptr(p->pages, pa);
+	*(u32 *)x->vmcs = vmx_common.revision;
+	x->pa = pa;
+	x->eptp = p->second_level.v | EPTP_WB | EPTP_WALK_4;
+	x->proc = vmx_common.ctls.proc;
+	x->dr6 = DR6_FIXED1;
+	vmx_msr_bitmap_build(x->msr_bitmap, p->msrs, p->nr_msrs);
+	vmx_io_bitmap_build(x->io_bitmap, p->io_pass, p->nr_io_pass);
+	v->hw = x;
+
+	bool failed = vmclear(pa.v);
+	BUG_ON(failed);
+	u64 before = vmcs_borrow(x);
+	init_controls(x, p->tag);
+	init_guest(v);
+	vmcs_return(x, before);
+	return STATUS_OK;
+}
+
+/* SDM 3A 7.2.3 "TSS Descriptor in 64-bit mode": the base in four pieces */
+static u64 tss_base(u64 gdt, u16 tr)
+{
+	const u32 *d = (const u32 *)(uintptr_t)(gdt + (tr & ~7u));
+
+	return (u64)d[2] << 32 | (d[1] & BITS(31, 24)) | (d[1] & BITS(7, 0)) << 16 | d[0] >> 16;
+}
+
+/* All that differs between CPUs is found in the CPU itself. */
+static void write_host_state(void)
+{
+	vmcs_write16(VMCS_HOST_ES, read_es());
+	vmcs_write16(VMCS_HOST_CS, read_cs());
+	vmcs_write16(VMCS_HOST_SS, read_ss());
+	vmcs_write16(VMCS_HOST_DS, read_ds());
+	vmcs_write16(VMCS_HOST_FS, read_fs());
+	vmcs_write16(VMCS_HOST_GS, read_gs());
+	vmcs_write16(VMCS_HOST_TR, read_tr());
+	vmcs_writenat(VMCS_HOST_CR0, read_cr0());
+	vmcs_writenat(VMCS_HOST_CR3, read_cr3());
+	vmcs_writenat(VMCS_HOST_CR4, read_cr4());
+	vmcs_writenat(VMCS_HOST_FS_BASE, rdmsr(MSR_FS_BASE));
+	vmcs_writenat(VMCS_HOST_GS_BASE, rdmsr(MSR_GS_BASE));
+	vmcs_writenat(VMCS_HOST_TR_BASE, tss_base(read_gdt_base(), read_tr()));
+	vmcs_writenat(VMCS_HOST_GDTR_BASE, read_gdt_base());
+	vmcs_writenat(VMCS_HOST_IDTR_BASE, read_idt_base());
+	vmcs_write32(VMCS_HOST_SYSENTER_CS, (u32)rdmsr(MSR_SYSENTER_CS));
+	vmcs_writenat(VMCS_HOST_SYSENTER_ESP, rdmsr(MSR_SYSENTER_ESP));
+	vmcs_writenat(VMCS_HOST_SYSENTER_EIP, rdmsr(MSR_SYSENTER_EIP));
+	vmcs_write64(VMCS_HOST_PAT, rdmsr(MSR_PAT));
+	vmcs_write64(VMCS_HOST_EFER, rdmsr(MSR_EFER));
+	vmcs_writenat(VMCS_HOST_RIP, (u64)(uintptr_t)vmx_exit_stub);
+}
+
+void vmx_load(struct vcpu *v)
+{
+	struct vmx_vcpu *x = v->hw;
+	u64 gs = rdmsr(MSR_GS_BASE);
+	bool failed = vmptrld(x->pa.v);
+
+	BUG_ON(failed || x->is_loaded);
+	x->is_loaded = true;
+	if (x->host_gs != gs) {
+		x->host_gs = gs;
+		x->must_flush = true; /* this CPU may remember another space by the same name */
+		write_host_state();
+	}
+	for (u32 i = 0; i < nr_switched(); i++) {
+		wrmsr(switched[i], x->msr[i]);
+	}
+	write_cr2(x->cr2);
+	write_dr6(x->dr6);
+}
+
+void vmx_put(struct vcpu *v)
+{
+	struct vmx_vcpu *x = v->hw;
+	bool failed = vmclear(x->pa.v);
+
+	BUG_ON(failed || !x->is_loaded);
+	x->is_loaded = false;
+	x->is_launched = false;
+	for (u32 i = 0; i < nr_switched(); i++) {
+		x->msr[i] = rdmsr(switched[i]);
+	}
+	x->cr2 = read_cr2();
+	x->dr6 = read_dr6();
+}

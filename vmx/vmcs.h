@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The current VMCS, field by typed field. A field that cannot be read or written is our bug: we
+ * name only fields whose controls probe() has found, so VMfail here ends in BUG_ON.
+ */
+#ifndef BULKHEAD_VMX_VMCS_H
+#define BULKHEAD_VMX_VMCS_H
+
+#include "log.h"
+#include "vmx/vmx_room.h"
+#include "x86/vmx_insn.h"
+
+static inline u64 vmcs_get(u64 enc)
+{
+	u64 value;
+	bool failed = vmread(enc, &value);
+	BUG_ON(failed);
+	return value;
+}
+
+static inline void vmcs_set(u64 enc, u64 value)
+{
+	bool failed = vmwrite(enc, value);
+	BUG_ON(failed);
+}
+
+#define VMCS_ACCESSORS(type, value_type, field_type)                          \
+	static inline value_type vmcs_read##type(field_type f)                     \
+	{                                                                     \
+		return (value_type)vmcs_get(f.enc);                           \
+	}                                                                     \
+	static inline void vmcs_write##type(field_type f, value_type value)        \
+	{                                                                     \
+		vmcs_set(f.enc, value);                                       \
+	}
+VMCS_ACCESSORS(16, u16, vmcs16)
+VMCS_ACCESSORS(32, u32, vmcs32)
+VMCS_ACCESSORS(64, u64, vmcs64)
+VMCS_ACCESSORS(nat, u64, vmcs_nat)
+#undef VMCS_ACCESSORS
+
+/**
+ * vmcs_borrow() - make @x's VMCS current if it is not loaded; vmcs_return() undoes it
+ *
+ * Return: what vmcs_return() wants. Between the two nothing may be entered.
+ */
+u64 vmcs_borrow(const struct vmx_vcpu *x);
+void vmcs_return(const struct vmx_vcpu *x, u64 before);
+
+#endif

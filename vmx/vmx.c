@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Into the guest and out again: what an entry delivers, how an exit is read, and the table of
+ * operations. Meaning is exit.c's. Context: the vCPU is loaded on this CPU, IF=0.
+ */
+#include "vmx/vmx.h"
+#include "lib/lib.h"
+#include "vmx/vmcs.h"
+#include "x86/insn.h"
+#include "x86/regs.h"
+
+/* EXIT_ENTRY_FAILED by VMfail: no exit took place; no basic reason looks like it. */
+#define REASON_VMFAIL UINT32_MAX
+
+static bool is_soft(u32 intr_info)
+{
+	return (intr_info & INTR_VALID) && field_get(INTR_TYPE, intr_info) >= INTR_TYPE_SWINT;
+}
+
+/* SDM 3C 28.2: each field is defined for some exits only, and a VMREAD costs: read what is needed. */
+static void read_exit(struct vmx_raw *raw)
+{
+	memset(raw, 0, sizeof(*raw));
+	raw->reason = vmcs_read32(VMCS_EXIT_REASON);
+	raw->rip = vmcs_readnat(VMCS_GUEST_RIP);
+	u32 needs = vmx_reason(raw->reason)->needs;
+	if (needs & NEEDS_QUAL) {
+		raw->qual = vmcs_readnat(VMCS_QUALIFICATION);
+	}
+	if (needs & NEEDS_PHYS) {
+		raw->phys = vmcs_read64(VMCS_GUEST_PHYS);
+	}
+	if (needs & NEEDS_INTR) {
+		raw->intr_info = vmcs_read32(VMCS_EXIT_INTR_INFO);
+		raw->intr_error = vmcs_read32(VMCS_EXIT_INTR_ERROR);
+	}
+	if (needs & NEEDS_VECTORING) {
+		raw->vectoring_info = vmcs_read32(VMCS_VECTORING_INFO);
+		raw->vectoring_error = vmcs_read32(VMCS_VECTORING_ERROR);
+	}
+	if ((needs & NEEDS_INSN_INFO) && vmx_common.has_insn_info) {
+		raw->insn_info = vmcs_read32(VMCS_EXIT_INSN_INFO);
+	}
+	if ((needs & NEEDS_LEN) || is_soft(raw->intr_info) || is_soft(raw->vectoring_info)) {
+		raw->insn_len = vmcs_read32(VMCS_EXIT_INSN_LEN);
+	}
+}
+
+static void set_proc(struct vmx_vcpu *x, u32 proc)
+{
+	if (x->proc != proc) {
+		x->proc = proc;
+		vmcs_write32(VMCS_PROC_CTLS, proc);
+	}
+}
+
+/*
+ * An intercepted #DB has changed neither DR6 nor DR7 (SDM 3C 28.1 "Architectural State Before a VM
+ * Exit"), and its injection will not: do here what delivery would have done.
+ */
+static void debug_exception(u64 qual)
+{
+	u64 cause = qual & QUAL_DB_CAUSE;
+
+	write_dr6((read_dr6() & ~QUAL_DB_BP) | cause);
+	if (cause & DR6_BD) {
+		vmcs_writenat(VMCS_GUEST_DR7, vmcs_readnat(VMCS_GUEST_DR7) & ~DR7_GD);
+	}
+}
+
+/* What must happen at once, whatever the kernel decides */
+static void settle(struct vmx_vcpu *x, const struct vmx_raw *raw, const struct exit *e)
+{
+	if (vmx_exit_unblocked_nmi(raw, e)) {
+		vmcs_write32(VMCS_INTERRUPTIBILITY, vmcs_read32(VMCS_INTERRUPTIBILITY) | BLOCK_NMI);
+	}
+	switch (e->kind) {
+	case EXIT_WINDOW: set_proc(x, x->proc & ~(u32)PROC_INT_WINDOW); break;
+	case EXIT_NMI_WINDOW: set_proc(x, x->proc & ~(u32)PROC_NMI_WINDOW); break;
+	case EXIT_NMI: nmi_redeliver(); break;
+	case EXIT_EXCEPTION:
+		if (e->event.vector == VEC_DB && e->event.type == EVENT_EXCEPTION) {
+			debug_exception(raw->qual);
+		}
+		break;
+	default: break;
+	}
+}
+
+/* With EPT all cached translations are tagged by EPTP, so INVEPT covers every VPID (SDM 3C 29.4.3.1). */
+static void flush_now(struct vmx_vcpu *x)
+{
+	bool failed = invept(vmx_common.invept_type, x->eptp);
+
+	BUG_ON(failed);
+	x->must_flush = false;
+}
+
+static void vmx_enter(struct vcpu *v, struct exit *e)
+{
+	struct vmx_vcpu *x = v->hw;
+	struct vmx_raw raw;
+
+	if (x->must_flush) {
+		flush_now(x);
+	}
+	vmcs_write32(VMCS_PREEMPTION_TIMER,
+		     vmx_timer_ticks(v->deadline_tsc, rdtsc(), vmx_common.timer_rate));
+	if (vmx_run(v->regs, x->is_launched)) {
+		*e = (struct exit){ .kind = EXIT_ENTRY_FAILED,
+				    .reason = REASON_VMFAIL,
+				    .info = { vmcs_read32(VMCS_INSN_ERROR) },
+				    .rip = vmcs_readnat(VMCS_GUEST_RIP) };
+		return;
+	}
+	read_exit(&raw);
+	x->is_launched |= !(raw.reason & REASON_ENTRY_FAILED);
+	vmx_exit_decode(&raw, e);
+	settle(x, &raw, e);
+}
+
+/*
+ * Delivery ends the STI and MOV SS shadows, and VM entry refuses some events while they or NMI
+ * blocking are on (SDM 3C 26.3.1.5); an NMI that an exit cut short has set the latter already.
+ */
+static void vmx_inject(struct vcpu *v, const struct event *e)
+{
+	struct vmx_vcpu *x = v->hw;
+	u64 before = vmcs_borrow(x);
+	u64 blocks = BLOCK_STI | BLOCK_MOV_SS | (e->type == EVENT_NMI ? BLOCK_NMI : 0);
+	bool has_pe = vmcs_readnat(VMCS_GUEST_CR0) & CR0_PE;
+
+	vmcs_write32(VMCS_INTERRUPTIBILITY, vmcs_read32(VMCS_INTERRUPTIBILITY) & ~(u32)blocks);
+	vmcs_write32(VMCS_ENTRY_INTR_INFO, vmx_event_encode(e, has_pe));
+	vmcs_write32(VMCS_ENTRY_INTR_ERROR, e->error);
+	vmcs_write32(VMCS_ENTRY_INSN_LEN, e->insn_len);
+	vmcs_return(x, before);
+}
+
+static void vmx_window(struct vcpu *v, bool nmi)
+{
+	struct vmx_vcpu *x = v->hw;
+	u64 before = vmcs_borrow(x);
+
+	set_proc(x, x->proc | (u32)(nmi ? PROC_NMI_WINDOW : PROC_INT_WINDOW));
+	vmcs_return(x, before);
+}
+
+static void vmx_flush(struct vcpu *v)
+{
+	struct vmx_vcpu *x = v->hw;
+
+	x->must_flush = true;
+}
+
+static void vmx_dump(struct vcpu *v)
+{
+	const struct vmx_vcpu *x = v->hw;
+	u64 before = vmcs_borrow(x);
+	u32 reason = vmcs_read32(VMCS_EXIT_REASON);
+
+	log("vmx: exit reason 0x%x (%s) qualification 0x%lx insn error %u", reason,
+	    vmx_reason(reason)->name, vmcs_readnat(VMCS_QUALIFICATION), vmcs_read32(VMCS_INSN_ERROR));
+	log("vmx: exit intr 0x%x vectoring 0x%x insn len %u info 0x%x guest-physical 0x%lx",
+	    vmcs_read32(VMCS_EXIT_INTR_INFO), vmcs_read32(VMCS_VECTORING_INFO),
+	    vmcs_read32(VMCS_EXIT_INSN_LEN), vmcs_read32(VMCS_EXIT_INSN_INFO),
+	    vmcs_read64(VMCS_GUEST_PHYS));
+	log("vmx: controls pin 0x%x proc 0x%x proc2 0x%x exit 0x%x entry 0x%x",
+	    vmcs_read32(VMCS_PIN_CTLS), vmcs_read32(VMCS_PROC_CTLS), vmcs_read32(VMCS_PROC_CTLS2),
+	    vmcs_read32(VMCS_EXIT_CTLS), vmcs_read32(VMCS_ENTRY_CTLS));
+	log("vmx: real cr0 0x%lx shadow 0x%lx cr4 0x%lx shadow 0x%lx", vmcs_readnat(VMCS_GUEST_CR0),
+	    vmcs_readnat(VMCS_CR0_SHADOW), vmcs_readnat(VMCS_GUEST_CR4),
+	    vmcs_readnat(VMCS_CR4_SHADOW));
+	log("vmx: interruptibility 0x%x pending debug 0x%lx entry intr 0x%x error 0x%x timer %u",
+	    vmcs_read32(VMCS_INTERRUPTIBILITY), vmcs_readnat(VMCS_PENDING_DEBUG),
+	    vmcs_read32(VMCS_ENTRY_INTR_INFO), vmcs_read32(VMCS_ENTRY_INTR_ERROR),
+	    vmcs_read32(VMCS_PREEMPTION_TIMER));
+	log("vmx: vmcs 0x%lx eptp 0x%lx tsc offset 0x%lx launched %d loaded %d", x->pa.v, x->eptp,
+	    x->tsc_offset, x->is_launched, x->is_loaded);
+	vmcs_return(x, before);
+}
+
+const struct vcpu_ops vmx_ops = {
+	.name = "vmx",
+	.has_deadline = true,
+	.probe = vmx_probe,
+	.cpu_on = vmx_cpu_on,
+	.cpu_off = vmx_cpu_off,
+	.vcpu_init = vmx_vcpu_init,
+	.load = vmx_load,
+	.put = vmx_put,
+	.enter = vmx_enter,
+	.get = vmx_get,
+	.set = vmx_set,
+	.get_seg = vmx_get_seg,
+	.set_seg = vmx_set_seg,
+	.inject = vmx_inject,
+	.window = vmx_window,
+	.flush = vmx_flush,
+	.dump = vmx_dump,
+};

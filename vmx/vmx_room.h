@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of the vmx room share and nobody else sees. First the pure half: capabilities to
+ * controls, tables to bitmaps, raw exit fields to struct exit. Then the VMCS bundle of one vCPU.
+ */
+#ifndef BULKHEAD_VMX_ROOM_H
+#define BULKHEAD_VMX_ROOM_H
+
+#include "vcpu.h"
+#include "x86/vmx.h"
+
+/* Capability MSRs of one CPU, raw; all zero where there is no VT-x */
+struct vmx_caps {
+	bool has_vmx;
+	u64 feature_control;
+	u64 basic, misc, ept_vpid;
+	u64 pin, proc, proc2, exit, entry;
+};
+
+/* The controls that every VMCS starts with */
+struct vmx_controls {
+	u32 pin, proc, proc2, exit, entry;
+};
+
+/**
+ * vmx_ctl_adjust() - choose a control word that this CPU accepts
+ * @cap: capability MSR: bits 31:0 must be 1 where set, bits 63:32 may be 1 where set (SDM 3D A.2)
+ *
+ * Return: false if a @required bit may not be 1. *@out has the required bits, those of @wanted that
+ * may be 1, and those that must be.
+ */
+bool must_check vmx_ctl_adjust(u64 cap, u32 required, u32 wanted, u32 *out);
+
+/** vmx_controls_choose() - Return: false if a control that we cannot do without is missing. */
+bool must_check vmx_controls_choose(const struct vmx_caps *caps, struct vmx_controls *out);
+
+/** vmx_features() - the table for ops->probe; rows that are optional appear only if present. */
+u32 vmx_features(const struct vmx_caps *caps, struct feature *out, u32 max);
+
+/** vmx_msr_bitmap_build() - SDM 3C 25.6.9: a page of four bitmaps; a set bit exits. */
+void vmx_msr_bitmap_build(u8 bitmap[PAGE_SIZE], const struct msr_range *pass, u32 nr);
+
+/** vmx_io_bitmap_build() - SDM 3C 25.6.4: A and B in one; a set bit exits. */
+void vmx_io_bitmap_build(u8 bitmap[2 * PAGE_SIZE], const u16 *pass, u32 nr);
+
+/** vmx_timer_ticks() - preemption timer for @deadline; never off, see vmx/pure.c. */
+u32 vmx_timer_ticks(u64 deadline, u64 now, u32 rate);
+
+/** vmx_segment_fix() - make the G bit agree with the limit (SDM 3C 26.3.1.2). */
+struct segment vmx_segment_fix(const struct segment *in);
+
+/* What an exit needs to be read from the VMCS beyond reason and RIP */
+enum vmx_needs {
+	NEEDS_LEN = 1,	     /* instruction length */
+	NEEDS_QUAL = 2,	     /* exit qualification */
+	NEEDS_INTR = 4,	     /* interruption information and error code */
+	NEEDS_INSN_INFO = 8, /* instruction information: INS and OUTS */
+	NEEDS_PHYS = 16,     /* guest-physical address */
+	NEEDS_VECTORING = 32 /* IDT-vectoring information and error code */
+};
+
+struct vmx_reason {
+	const char *name;
+	u8 kind;  /* enum exit_kind */
+	u8 needs; /* enum vmx_needs */
+};
+
+/** vmx_reason() - the row of a reason; one that is not in the manual gets EXIT_UNEXPECTED. */
+const struct vmx_reason *vmx_reason(u32 reason);
+
+/* The exit fields as the VMCS has them; those not needed are 0 */
+struct vmx_raw {
+	u32 reason, insn_len, insn_info;
+	u32 intr_info, intr_error;
+	u32 vectoring_info, vectoring_error;
+	u64 rip, qual, phys;
+};
+
+/** vmx_exit_decode() - fill @e. Whatever bits come, it is some exit. */
+void vmx_exit_decode(const struct vmx_raw *raw, struct exit *e);
+
+/** vmx_exit_unblocked_nmi() - did an IRET that faulted end NMI blocking before this exit? */
+bool vmx_exit_unblocked_nmi(const struct vmx_raw *raw, const struct exit *e);
+
+/** vmx_event_encode() - interruption information for VM entry. @has_pe: guest CR0.PE. */
+u32 vmx_event_encode(const struct event *e, bool has_pe);
+
+/**
+ * struct vmx_vcpu - what vcpu->hw points to: the pages that the CPU reads, then our own words
+ * @pa:          host-physical address of this struct
+ * @proc:        VMCS_PROC_CTLS as it is now: windows come and go
+ * @is_loaded:   the VMCS is this CPU's current one
+ * @is_launched: VMRESUME, not VMLAUNCH
+ * @must_flush:  INVEPT before the next entry
+ * @host_gs:     GS base of the physical CPU whose state the VMCS's host area holds: one per CPU
+ * @tsc_offset:  VMCS_TSC_OFFSET; clocks ask for it all the time
+ * @cr2, @dr6, @msr: what VM entry does not switch, while the vCPU is not loaded
+ */
+#define VMX_NR_SWITCHED 6
+struct vmx_vcpu {
+	u8 vmcs[PAGE_SIZE];
+	u8 msr_bitmap[PAGE_SIZE];
+	u8 io_bitmap[2 * PAGE_SIZE];
+	hpa pa;
+	u64 eptp;
+	u32 proc;
+	bool is_loaded, is_launched, must_flush;
+	u64 host_gs;
+	u64 cr2, dr6, tsc_offset;
+	u64 msr[VMX_NR_SWITCHED];
+};
+#define VMX_VCPU_PAGES 5
+static_assert(offsetof(struct vmx_vcpu, msr_bitmap) == 0x1000, "bitmaps must start pages");
+static_assert(offsetof(struct vmx_vcpu, io_bitmap) == 0x2000, "bitmaps must start pages");
+static_assert(sizeof(struct vmx_vcpu) <= VMX_VCPU_PAGES * PAGE_SIZE, "one allocation holds all");
+
+/** vmx_run() - enter.S: the guest, until an exit. Return: true on VMfail, false after an exit. */
+bool vmx_run(u64 regs[NR_GPRS], bool is_launched);
+/** vmx_exit_stub() - enter.S: where exits arrive; not to be called. */
+void vmx_exit_stub(void);
+
+/* vmx/cpu.c: this CPU, and what all CPUs have in common once probe() has run */
+struct vmx_common {
+	struct vmx_controls ctls;
+	u32 revision, timer_rate;
+	bool has_insn_info; /* INS and OUTS fill instruction information */
+	u64 invept_type;
+};
+extern struct vmx_common vmx_common;
+u32 vmx_probe(struct feature *out, u32 max);
+enum status vmx_cpu_on(struct page_source *pages);
+void vmx_cpu_off(void);
+
+/* vmx/regs.c: registers of any vCPU that belongs to this CPU, loaded or not */
+u64 vmx_get(struct vcpu *v, enum vreg r);
+void vmx_set(struct vcpu *v, enum vreg r, u64 value);
+void vmx_get_seg(struct vcpu *v, enum seg s, struct segment *out);
+void vmx_set_seg(struct vcpu *v, enum seg s, const struct segment *in);
+
+/* vmx/vcpu.c: a VMCS from birth to put() */
+enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p);
+void vmx_load(struct vcpu *v);
+void vmx_put(struct vcpu *v);
+
+#endif
