@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What CPUID says to a guest. The table below names every bit of the host that passes; the rest reads
+ * zero, as does every leaf it does not name. Fix-ups then add what the virtual CPU has of its own:
+ * topology, timers, XSAVE sizes. Called at CPUID exits and by the MSR and CR policies. SDM 2A 3.3
+ * "CPUID"; APM 3 appendix E.
+ */
+#include "kernel/cpuid.h"
+#include "abi/hypercall.h"
+#include "x86/regs.h"
+
+enum { EAX, EBX, ECX, EDX };
+
+#define APIC_BASE_EN	BIT(11)
+#define LEAF_TIMING	0x40000010
+#define LAPIC_KHZ	1000000 /* devices/vlapic.h: one tick a nanosecond */
+#define MAX_BASIC	0x1f
+#define MAX_EXTENDED	0x80000008
+#define VENDOR_INTEL	0x756e6547 /* "Genu" in EBX of leaf 0 */
+#define XSAVE_LEGACY	576	   /* FXSAVE area and XSAVE header */
+#define XCR0_GUEST_MASK                                                                  \
+	(XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM | \
+	 XCR0_PKRU)
+#define XCR0_LAST 9
+
+/* Bits that pass. Denied are VMX, SVM and all that needs MSRs or state that no guest is given. */
+#define LEAF1_ECX /* SSE3 PCLMUL, SSSE3, FMA CX16, PCID, SSE4.1 4.2, MOVBE POPCNT, AES XSAVE, AVX F16C RDRAND */ \
+	(BITS(1, 0) | BIT(9) | BITS(13, 12) | BIT(17) | BITS(20, 19) | BITS(23, 22) |                             \
+	 BITS(26, 25) | BITS(30, 28))
+#define LEAF1_EDX /* FPU VME DE PSE TSC MSR PAE MCE CX8, SEP .. PSE36, CLFSH, MMX FXSR SSE SSE2 SS */ \
+	(BITS(8, 0) | BITS(17, 11) | BIT(19) | BITS(27, 23))
+#define LEAF7_EBX /* not: SGX, HLE, RTM, PQM, MPX, PQE, bit 22, PT */ \
+	(BIT(0) | BIT(1) | BIT(3) | BITS(10, 5) | BIT(13) | BITS(21, 16) | BITS(24, 23) | BITS(31, 26))
+#define LEAF7_ECX /* PREFETCHWT1 VBMI UMIP PKU, VBMI2, GFNI VAES VPCLMUL VNNI BITALG, VPOPCNTDQ, RDPID, .. */ \
+	(BITS(3, 0) | BIT(6) | BITS(12, 8) | BIT(14) | BIT(22) | BIT(25) | BITS(28, 27))
+#define LEAF7_EDX /* AVX512 4VNNIW 4FMAPS, FSRM, VP2INTERSECT, MD_CLEAR, SERIALIZE, AVX512_FP16 */ \
+	(BITS(4, 2) | BIT(8) | BIT(10) | BIT(14) | BIT(23))
+#define EXT1_ECX /* LAHF, ABM SSE4A MISALIGNSSE PREFETCHW, XOP, FMA4, TBM */ \
+	(BIT(0) | BITS(8, 5) | BIT(11) | BIT(16) | BIT(21))
+#define EXT1_EDX /* as leaf 1, SYSCALL, NX, MMXEXT, FFXSR, 1 GiB pages, RDTSCP, LM, 3DNow! */ \
+	(BITS(9, 0) | BITS(17, 11) | BIT(20) | BITS(27, 22) | BITS(31, 29))
+
+static void host(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	env->host(leaf, subleaf, out);
+}
+
+/* Highest leaf the guest has in the range of @leaf; ranges start at 0, 4000_0000 and 8000_0000 */
+static u32 limit(const struct cpuid_env *env, u32 leaf)
+{
+	u32 r[4];
+	switch (leaf >> 28) {
+	case 0: host(env, 0, 0, r); return MIN(r[EAX], (u32)MAX_BASIC);
+	case 4: return LEAF_TIMING;
+	case 8: host(env, 0x80000000, 0, r); return MIN(r[EAX], MAX_EXTENDED);
+	default: return 0;
+	}
+}
+
+/* Bits of an APIC ID that tell this partition's CPUs apart */
+static u32 id_bits(const struct cpuid_env *env)
+{
+	return env->nr_vcpus < 2 ? 0 : 32 - (u32)__builtin_clz(env->nr_vcpus - 1);
+}
+
+static void set_bit_if(u32 *reg, u32 bit, bool is_on)
+{
+	*reg = is_on ? *reg | 1u << bit : *reg & ~(1u << bit);
+}
+
+static void fix_limit(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	(void)subleaf;
+	out[EAX] = limit(env, leaf);
+}
+
+static void fix_features(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	(void)leaf, (void)subleaf;
+	bool has_xsave = out[ECX] & BIT(26);
+	out[EBX] |= (env->apic_id & 0xff) << 24 | (env->nr_vcpus & 0xff) << 16;
+	set_bit_if(&out[ECX], 21, env->has_x2apic);
+	set_bit_if(&out[ECX], 24, env->has_tsc_deadline);
+	set_bit_if(&out[ECX], 27, has_xsave && (env->cr4 & CR4_OSXSAVE));
+	set_bit_if(&out[ECX], 31, true); /* reserved for hypervisors by both vendors: APM 3 E.3.2 */
+	out[EDX] |= BIT(7) | BIT(12) | BIT(14) | BIT(16); /* MCE, MTRR, MCA, PAT: the MSR table has them */
+	set_bit_if(&out[EDX], 9, env->apic_base & APIC_BASE_EN);
+	set_bit_if(&out[EDX], 28, env->nr_vcpus > 1);
+}
+
+/* Intel's caches: no core shares its L1 and L2, all share L3; all cores in one package */
+static void fix_caches(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	(void)leaf, (void)subleaf;
+	u32 nr_ids = 1u << id_bits(env), level = (u32)field_get(BITS(7, 5), out[EAX]);
+	if (out[EAX] & 0x1f) {
+		out[EAX] |= (nr_ids - 1) << 26 | (level >= 3 ? (nr_ids - 1) << 14 : 0);
+	}
+}
+
+/* ARAT: the virtual APIC timer never stops */
+static void fix_power(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	(void)env, (void)leaf, (void)subleaf;
+	out[EAX] = BIT(2);
+}
+
+static void clear_all(u32 out[4])
+{
+	out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
+}
+
+/* EAX = 0: no further subleaves */
+static void fix_extended_features(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	(void)leaf;
+	if (subleaf) {
+		clear_all(out);
+		return;
+	}
+	set_bit_if(&out[ECX], 4, (out[ECX] & BIT(3)) && (env->cr4 & CR4_PKE)); /* OSPKE */
+}
+
+/* One thread per core, all cores in one package. SDM 2A "INPUT EAX = 0BH", "1FH" */
+static void fix_topology(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	enum { LEVEL_NONE, LEVEL_SMT, LEVEL_CORE };
+	(void)leaf;
+	u32 level = subleaf == 0 ? LEVEL_SMT : subleaf == 1 ? LEVEL_CORE : LEVEL_NONE;
+	out[EAX] = level == LEVEL_CORE ? id_bits(env) : 0;
+	out[EBX] = level == LEVEL_CORE ? env->nr_vcpus : level == LEVEL_SMT;
+	out[ECX] = level << 8 | (subleaf & 0xff);
+	out[EDX] = env->apic_id;
+}
+
+u64 cpuid_guest_xcr0_mask(const struct cpuid_env *env)
+{
+	u32 r[4];
+	host(env, 1, 0, r);
+	if (!(r[ECX] & BIT(26)) || limit(env, 0xd) < 0xd) {
+		return 0;
+	}
+	host(env, 0xd, 0, r);
+	return r[EAX] & XCR0_GUEST_MASK;
+}
+
+/* SDM 1 13.4.2, 13.4.3: standard offsets are fixed, compacted ones follow each other */
+static u32 xsave_size(const struct cpuid_env *env, u64 xcr0, bool is_compacted)
+{
+	u32 size = XSAVE_LEGACY, r[4];
+	for (u32 i = 2; i <= XCR0_LAST; i++) {
+		if (!(xcr0 & BIT(i))) {
+			continue;
+		}
+		host(env, 0xd, i, r);
+		if (!is_compacted) {
+			size = MAX(size, r[EBX] + r[EAX]);
+		} else {
+			size = (r[ECX] & BIT(1) ? ALIGN_UP(size, 64u) : size) + r[EAX];
+		}
+	}
+	return size;
+}
+
+static void fix_xsave(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	u64 mask = cpuid_guest_xcr0_mask(env);
+	(void)leaf;
+	if (!mask || (subleaf > 1 && (subleaf > XCR0_LAST || !(mask & BIT(subleaf))))) {
+		clear_all(out);
+	} else if (subleaf == 0) {
+		out[EAX] = (u32)mask;
+		out[EBX] = xsave_size(env, env->xcr0 & mask, false);
+		out[ECX] = xsave_size(env, mask, false);
+		out[EDX] = 0;
+	} else if (subleaf == 1) {
+		out[EAX] &= BITS(2, 0); /* XSAVEOPT, XSAVEC, XGETBV(1); not XSAVES, XFD */
+		out[EBX] = out[EAX] & BIT(1) ? xsave_size(env, env->xcr0 & mask, true) : 0;
+		out[ECX] = out[EDX] = 0;
+	} else {
+		out[ECX] &= BIT(1); /* a user component, maybe aligned; XFD is not offered */
+		out[EDX] = 0;
+	}
+}
+
+static void fix_hypervisor(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	(void)env, (void)leaf, (void)subleaf;
+	out[EAX] = LEAF_TIMING;
+	out[EBX] = BULKHEAD_CPUID_EBX;
+	out[ECX] = BULKHEAD_CPUID_ECX;
+	out[EDX] = BULKHEAD_CPUID_EDX;
+}
+
+/* The timing leaf as VMware defined it and KVM took it over: TSC and APIC bus rate in kHz */
+static void fix_timing(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	(void)leaf, (void)subleaf;
+	out[EAX] = (u32)(env->tsc_hz / 1000);
+	out[EBX] = LAPIC_KHZ;
+}
+
+bool cpuid_guest_is_intel(const struct cpuid_env *env)
+{
+	u32 r[4];
+	host(env, 0, 0, r);
+	return r[EBX] == VENDOR_INTEL;
+}
+
+/* AMD repeats the APIC bit, and says by CmpLegacy that HTT counts cores, not threads */
+static void fix_ext_features(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	(void)leaf, (void)subleaf;
+	if (!cpuid_guest_is_intel(env)) {
+		set_bit_if(&out[EDX], 9, env->apic_base & APIC_BASE_EN);
+		out[EDX] |= BIT(7) | BIT(12) | BIT(14) | BIT(16);
+		set_bit_if(&out[ECX], 1, env->nr_vcpus > 1);
+	}
+}
+
+/* Four-level paging only: 48 linear bits. ECX is AMD's: number of cores, less one, and their ID bits */
+static void fix_sizes(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	(void)leaf, (void)subleaf;
+	u32 linear = MIN(out[EAX] >> 8 & 0xff, 48u);
+	out[EAX] = linear << 8 | (out[EAX] & 0xff);
+	out[ECX] = cpuid_guest_is_intel(env) ? 0 : id_bits(env) << 12 | (env->nr_vcpus - 1);
+}
+
+#define ALL 0xffffffff
+static const struct leaf {
+	u32 first, last;
+	u32 mask[4]; /* bits of the host's EAX, EBX, ECX, EDX that pass */
+	void (*fix)(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4]);
+} leaves[] = {
+	{ 0x0, 0x0, { 0, ALL, ALL, ALL }, fix_limit },
+	{ 0x1, 0x1, { ALL, 0xffff, LEAF1_ECX, LEAF1_EDX }, fix_features },
+	{ 0x4, 0x4, { 0x3fff, ALL, ALL, ALL }, fix_caches },
+	{ 0x6, 0x6, { 0, 0, 0, 0 }, fix_power },
+	{ 0x7, 0x7, { 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX }, fix_extended_features },
+	{ 0xb, 0xb, { 0, 0, 0, 0 }, fix_topology },
+	{ 0xd, 0xd, { ALL, ALL, ALL, ALL }, fix_xsave },
+	{ 0x1f, 0x1f, { 0, 0, 0, 0 }, fix_topology },
+	{ 0x40000000, 0x40000000, { 0, 0, 0, 0 }, fix_hypervisor },
+	{ LEAF_TIMING, LEAF_TIMING, { 0, 0, 0, 0 }, fix_timing },
+	{ 0x80000000, 0x80000000, { 0, ALL, ALL, ALL }, fix_limit },
+	{ 0x80000001, 0x80000001, { ALL, ALL, EXT1_ECX, EXT1_EDX }, fix_ext_features },
+	{ 0x80000002, 0x80000006, { ALL, ALL, ALL, ALL }, NULL }, /* brand string, AMD's caches */
+	{ 0x80000007, 0x80000007, { 0, 0, 0, BIT(8) }, NULL },	  /* invariant TSC */
+	{ 0x80000008, 0x80000008, { 0xffff, BIT(0) | BIT(2), 0, 0 }, fix_sizes }, /* CLZERO, FP error pointers */
+};
+
+void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	clear_all(out);
+	if (leaf > limit(env, leaf)) {
+		return;
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(leaves); i++) {
+		const struct leaf *l = &leaves[i];
+		if (leaf < l->first || leaf > l->last) {
+			continue;
+		}
+		host(env, leaf, subleaf, out);
+		for (u32 r = 0; r < 4; r++) {
+			out[r] &= l->mask[r];
+		}
+		if (l->fix) {
+			l->fix(env, leaf, subleaf, out);
+		}
+	}
+}
+
+bool cpuid_guest_has(const struct cpuid_env *env, u32 leaf, u32 reg, u32 bit)
+{
+	u32 r[4];
+	cpuid_emulate(env, leaf, 0, r);
+	return r[reg] >> bit & 1;
+}
+
+/* Register bits that exist only if CPUID shows a feature; sorted by leaf, so that each is asked once */
+struct gate {
+	u64 bits;
+	u32 leaf;
+	u8 reg, bit;
+};
+
+static u64 gated_bits(const struct cpuid_env *env, const struct gate *gates, u32 nr)
+{
+	u64 bits = 0;
+	u32 r[4];
+	for (u32 i = 0; i < nr; i++) {
+		if (i == 0 || gates[i].leaf != gates[i - 1].leaf) {
+			cpuid_emulate(env, gates[i].leaf, 0, r);
+		}
+		bits |= r[gates[i].reg] >> gates[i].bit & 1 ? gates[i].bits : 0;
+	}
+	return bits;
+}
+
+/* SDM 3A 2.5 "Control Registers". PCE has no CPUID bit. */
+u64 cpuid_guest_cr4_mask(const struct cpuid_env *env)
+{
+	static const struct gate gates[] = {
+		{ CR4_VME | CR4_PVI, 1, EDX, 1 }, { CR4_DE, 1, EDX, 2 },
+		{ CR4_PSE, 1, EDX, 3 },		  { CR4_TSD, 1, EDX, 4 },
+		{ CR4_PAE, 1, EDX, 6 },		  { CR4_MCE, 1, EDX, 7 },
+		{ CR4_PGE, 1, EDX, 13 },	  { CR4_OSFXSR, 1, EDX, 24 },
+		{ CR4_OSXMMEXCPT, 1, EDX, 25 },	  { CR4_PCIDE, 1, ECX, 17 },
+		{ CR4_OSXSAVE, 1, ECX, 26 },	  { CR4_FSGSBASE, 7, EBX, 0 },
+		{ CR4_SMEP, 7, EBX, 7 },	  { CR4_SMAP, 7, EBX, 20 },
+		{ CR4_UMIP, 7, ECX, 2 },	  { CR4_PKE, 7, ECX, 3 },
+	};
+	return CR4_PCE | gated_bits(env, gates, ARRAY_SIZE(gates));
+}
+
+u64 cpuid_guest_efer_mask(const struct cpuid_env *env)
+{
+	static const struct gate gates[] = {
+		{ EFER_SCE, 0x80000001, EDX, 11 },
+		{ EFER_NXE, 0x80000001, EDX, 20 },
+		{ EFER_FFXSR, 0x80000001, EDX, 25 },
+		{ EFER_LME | EFER_LMA, 0x80000001, EDX, 29 },
+	};
+	return gated_bits(env, gates, ARRAY_SIZE(gates));
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What RDMSR and WRMSR do. Two tables, each sorted: MSRs that never exit, because entry, exit or
+ * vcpu_ops.load switch them; and MSRs that do, with what a read gives and a write may be. What neither
+ * names is #GP. Values are checked before anything changes. SDM 4 chapter 2; APM 2 appendix A.
+ */
+#include "kernel/msr.h"
+#include "x86/msr.h"
+#include "x86/regs.h"
+
+#define RW (MSR_PASS_READ | MSR_PASS_WRITE)
+
+/* The CPU itself refuses non-canonical bases here, and TSC_AUX where there is no RDTSCP */
+static const struct msr_range pass[] = {
+	{ MSR_SYSENTER_CS, MSR_SYSENTER_EIP, RW },
+	{ MSR_STAR, MSR_SFMASK, RW },
+	{ MSR_FS_BASE, MSR_TSC_AUX, RW },
+};
+
+const struct msr_range *msr_pass_table(u32 *nr)
+{
+	*nr = ARRAY_SIZE(pass);
+	return pass;
+}
+
+#define NR_VARIABLE	   8
+#define MTRRCAP_VALUE	   (NR_VARIABLE | BIT(8) /* fixed ranges */ | BIT(10) /* WC */)
+#define MTRR_PHYSBASE_LAST (MSR_MTRR_PHYSBASE0 + 2 * NR_VARIABLE - 1)
+#define MTRR_VALID	   BIT(11) /* in PHYSMASK */
+#define MTRR_FIX_ENABLE	   BIT(10) /* in DEF_TYPE */
+#define MTRR_ENABLE	   BIT(11)
+#define PHYS_BITS_MAX	   BITS(51, 12)
+#define MEM_UC		   0
+#define MEM_WB		   6
+#define ALL_BYTES(type)	   ((type) * 0x0101010101010101ull)
+
+#define MISC_FAST_STRINGS BIT(0)
+#define MISC_NO_BTS_PEBS  (BIT(11) | BIT(12))
+#define MCG_STATUS_BITS	  BITS(2, 0)
+
+/*
+ * Memory types as firmware leaves them, or Linux would run without PAT: write-back, but for the VGA
+ * window and, from 0xfe000000, the chipset. They have no effect: the second level decides.
+ */
+void msr_state_init(struct msr_state *s)
+{
+	*s = (struct msr_state){
+		.mtrr_def_type = MTRR_ENABLE | MTRR_FIX_ENABLE | MEM_WB,
+		.mtrr_variable = { 0xfe000000 | MEM_UC, (PHYS_BITS_MAX & ~0x1ffffffull) | MTRR_VALID },
+		.misc_enable = MISC_FAST_STRINGS | MISC_NO_BTS_PEBS,
+	};
+	for (u32 i = 0; i < ARRAY_SIZE(s->mtrr_fixed); i++) {
+		s->mtrr_fixed[i] = i == 2 ? ALL_BYTES(MEM_UC) : ALL_BYTES(MEM_WB);
+	}
+}
+
+static u64 tsc_now(const struct msr_env *env)
+{
+	return env->host_tsc + env->v->ops->get(env->v, VREG_TSC_OFFSET);
+}
+
+/* TSC and TSC_ADJUST move together (SDM 3B 18.17.3 "Time-Stamp Counter Adjustment") */
+static void tsc_move(const struct msr_env *env, u64 delta)
+{
+	struct vcpu *v = env->v;
+	v->ops->set(v, VREG_TSC_OFFSET, v->ops->get(v, VREG_TSC_OFFSET) + delta);
+	env->state->tsc_adjust += delta;
+}
+
+static bool tsc_read(const struct msr_env *env, u32 msr, u64 *value)
+{
+	(void)msr;
+	*value = tsc_now(env);
+	return true;
+}
+
+static bool tsc_write(const struct msr_env *env, u32 msr, u64 value)
+{
+	(void)msr;
+	tsc_move(env, value - tsc_now(env));
+	return true;
+}
+
+static bool has_tsc_adjust(const struct msr_env *env)
+{
+	return cpuid_guest_has(env->cpuid, 7, 1, 1);
+}
+
+static bool tsc_adjust_read(const struct msr_env *env, u32 msr, u64 *value)
+{
+	(void)msr;
+	*value = env->state->tsc_adjust;
+	return has_tsc_adjust(env);
+}
+
+static bool tsc_adjust_write(const struct msr_env *env, u32 msr, u64 value)
+{
+	(void)msr;
+	if (!has_tsc_adjust(env)) {
+		return false;
+	}
+	tsc_move(env, value - env->state->tsc_adjust);
+	return true;
+}
+
+static bool apic_offers(const struct msr_env *env, u32 msr)
+{
+	return msr != MSR_TSC_DEADLINE || env->cpuid->has_tsc_deadline;
+}
+
+static bool apic_read(const struct msr_env *env, u32 msr, u64 *value)
+{
+	return apic_offers(env, msr) && vlapic_rdmsr(env->apic, msr, value);
+}
+
+static bool apic_write(const struct msr_env *env, u32 msr, u64 value)
+{
+	return apic_offers(env, msr) && vlapic_wrmsr(env->apic, msr, value);
+}
+
+static bool misc_read(const struct msr_env *env, u32 msr, u64 *value)
+{
+	(void)msr;
+	*value = env->state->misc_enable;
+	return true;
+}
+
+/* Only fast strings can be switched; the other bits stand for what no guest is given */
+static bool misc_write(const struct msr_env *env, u32 msr, u64 value)
+{
+	(void)msr;
+	if ((value ^ env->state->misc_enable) & ~MISC_FAST_STRINGS) {
+		return false;
+	}
+	env->state->misc_enable = value;
+	return true;
+}
+
+static bool mcg_read(const struct msr_env *env, u32 msr, u64 *value)
+{
+	(void)msr;
+	*value = env->state->mcg_status;
+	return true;
+}
+
+static bool mcg_write(const struct msr_env *env, u32 msr, u64 value)
+{
+	(void)msr;
+	if (value & ~MCG_STATUS_BITS) {
+		return false;
+	}
+	env->state->mcg_status = value;
+	return true;
+}
+
+/* All eight bytes are memory types among those of @allowed, a set of bits */
+static bool are_types(u64 value, u32 allowed)
+{
+	for (u32 i = 0; i < 64; i += 8) {
+		u64 type = value >> i & 0xff;
+		if (type > 7 || !(allowed >> type & 1)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+#define MTRR_TYPES 0x73 /* UC WC WT WP WB: SDM 3A 12.11, table 12-8 */
+#define PAT_TYPES  0xf3 /* and UC-: SDM 3A 12.12.2, table 12-10 */
+
+static u64 *mtrr_cell(struct msr_state *s, u32 msr)
+{
+	switch (msr) {
+	case MSR_MTRR_DEF_TYPE: return &s->mtrr_def_type;
+	case MSR_MTRR_FIX64K_00000: return &s->mtrr_fixed[0];
+	case MSR_MTRR_FIX16K_80000:
+	case MSR_MTRR_FIX16K_A0000: return &s->mtrr_fixed[1 + msr - MSR_MTRR_FIX16K_80000];
+	case MSR_MTRR_FIX4K_C0000 ... MSR_MTRR_FIX4K_F8000:
+		return &s->mtrr_fixed[3 + msr - MSR_MTRR_FIX4K_C0000];
+	default: return &s->mtrr_variable[msr - MSR_MTRR_PHYSBASE0];
+	}
+}
+
+/* Bits of @msr that can be set at all; base and mask reach as far as physical addresses do */
+static u64 mtrr_bits(const struct msr_env *env, u32 msr)
+{
+	if (msr == MSR_MTRR_DEF_TYPE) {
+		return MTRR_ENABLE | MTRR_FIX_ENABLE | 0xff;
+	}
+	if (msr > MTRR_PHYSBASE_LAST) {
+		return ~0ull;
+	}
+	u32 r[4];
+	cpuid_emulate(env->cpuid, 0x80000008, 0, r);
+	u32 phys_bits = r[0] & 0xff ? MIN(r[0] & 0xff, 52u) : 36;
+	return (PHYS_BITS_MAX & (BIT(phys_bits) - 1)) | (msr & 1 ? MTRR_VALID : 0xff);
+}
+
+static bool mtrr_read(const struct msr_env *env, u32 msr, u64 *value)
+{
+	*value = *mtrr_cell(env->state, msr) & mtrr_bits(env, msr);
+	return true;
+}
+
+static bool mtrr_write(const struct msr_env *env, u32 msr, u64 value)
+{
+	bool is_mask = msr <= MTRR_PHYSBASE_LAST && (msr & 1);
+	bool is_fixed = msr > MTRR_PHYSBASE_LAST && msr != MSR_MTRR_DEF_TYPE;
+	u64 types = is_mask ? MEM_UC : is_fixed ? value : value & 0xff;
+	if ((value & ~mtrr_bits(env, msr)) || !are_types(types, MTRR_TYPES)) {
+		return false;
+	}
+	*mtrr_cell(env->state, msr) = value;
+	return true;
+}
+
+static bool pat_read(const struct msr_env *env, u32 msr, u64 *value)
+{
+	(void)msr;
+	*value = env->v->ops->get(env->v, VREG_PAT);
+	return true;
+}
+
+static bool pat_write(const struct msr_env *env, u32 msr, u64 value)
+{
+	(void)msr;
+	if (!are_types(value, PAT_TYPES)) {
+		return false;
+	}
+	env->v->ops->set(env->v, VREG_PAT, value);
+	return true;
+}
+
+static bool efer_read(const struct msr_env *env, u32 msr, u64 *value)
+{
+	(void)msr;
+	*value = env->v->ops->get(env->v, VREG_EFER);
+	return true;
+}
+
+/* SDM 3A 2.2.1, 4.1.2: LME is fixed while paging; LMA is the CPU's own, a write leaves it */
+static bool efer_write(const struct msr_env *env, u32 msr, u64 value)
+{
+	(void)msr;
+	struct vcpu *v = env->v;
+	u64 old = v->ops->get(v, VREG_EFER);
+	bool is_paging = v->ops->get(v, VREG_CR0) & CR0_PG;
+	if ((value & ~cpuid_guest_efer_mask(env->cpuid)) ||
+	    (is_paging && ((value ^ old) & EFER_LME))) {
+		return false;
+	}
+	v->ops->set(v, VREG_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
+	return true;
+}
+
+static bool write_ignored(const struct msr_env *env, u32 msr, u64 value)
+{
+	(void)env, (void)msr, (void)value;
+	return true;
+}
+
+enum vendor { ANY, INTEL, AMD };
+
+/* No read function: a read gives @value. No write function: a write is #GP. */
+static const struct row {
+	u32 first, last;
+	enum vendor vendor;
+	u64 value;
+	bool (*read)(const struct msr_env *env, u32 msr, u64 *value);
+	bool (*write)(const struct msr_env *env, u32 msr, u64 value);
+} rows[] = {
+	{ MSR_P5_MC_ADDR, MSR_P5_MC_TYPE, ANY, 0, NULL, write_ignored },
+	{ MSR_TSC, MSR_TSC, ANY, 0, tsc_read, tsc_write },
+	{ MSR_PLATFORM_ID, MSR_PLATFORM_ID, ANY, 0, NULL, NULL },
+	{ MSR_APIC_BASE, MSR_APIC_BASE, ANY, 0, apic_read, apic_write },
+	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, INTEL, BIT(0) /* locked, VMX off */, NULL, NULL },
+	{ MSR_TSC_ADJUST, MSR_TSC_ADJUST, ANY, 0, tsc_adjust_read, tsc_adjust_write },
+	/* microcode revision: Intel has it in the upper half; drivers write 0 before they read */
+	{ MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, INTEL, BIT(32), NULL, write_ignored },
+	{ MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, AMD, 0x01000065, NULL, write_ignored },
+	{ 0xc1, 0xc2, INTEL, 0, NULL, write_ignored }, /* PERFCTR0, 1: no counters, but no #GP */
+	{ 0xcd, 0xce, INTEL, 0, NULL, NULL },	       /* FSB_FREQ, PLATFORM_INFO: no rate told */
+	{ MSR_MTRRCAP, MSR_MTRRCAP, ANY, MTRRCAP_VALUE, NULL, NULL },
+	{ MSR_MCG_CAP, MSR_MCG_CAP, ANY, 0 /* no banks */, NULL, NULL },
+	{ MSR_MCG_STATUS, MSR_MCG_STATUS, ANY, 0, mcg_read, mcg_write },
+	{ 0x186, 0x187, INTEL, 0, NULL, write_ignored }, /* EVNTSEL0, 1 */
+	{ 0x198, 0x198, INTEL, 0, NULL, NULL },		 /* PERF_STATUS: Atom kernels ask for the rate */
+	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, INTEL, 0, misc_read, misc_write },
+	{ MSR_DEBUGCTL, MSR_DEBUGCTL, ANY, 0, NULL, write_ignored },
+	{ MSR_MTRR_PHYSBASE0, MTRR_PHYSBASE_LAST, ANY, 0, mtrr_read, mtrr_write },
+	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX64K_00000, ANY, 0, mtrr_read, mtrr_write },
+	{ MSR_MTRR_FIX16K_80000, MSR_MTRR_FIX16K_A0000, ANY, 0, mtrr_read, mtrr_write },
+	{ MSR_MTRR_FIX4K_C0000, MSR_MTRR_FIX4K_F8000, ANY, 0, mtrr_read, mtrr_write },
+	{ MSR_PAT, MSR_PAT, ANY, 0, pat_read, pat_write },
+	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, ANY, 0, mtrr_read, mtrr_write },
+	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, ANY, 0, apic_read, apic_write },
+	{ MSR_X2APIC_FIRST, MSR_X2APIC_LAST, ANY, 0, apic_read, apic_write },
+	{ MSR_EFER, MSR_EFER, ANY, 0, efer_read, efer_write },
+	{ 0xc0010000, 0xc0010007, AMD, 0, NULL, write_ignored }, /* PERFEVTSEL, PERFCTR 0 to 3 */
+	{ MSR_AMD_SYSCFG, MSR_AMD_SYSCFG, AMD, 0, NULL, write_ignored },
+	/* HWCR bit 24 TscFreqSel: the TSC counts at the P0 rate; without it Linux warns of the firmware */
+	{ MSR_AMD_HWCR, MSR_AMD_HWCR, AMD, BIT(24), NULL, write_ignored },
+	{ MSR_AMD_NB_CFG, MSR_AMD_NB_CFG, AMD, 0, NULL, write_ignored },
+	{ 0xc0010020, 0xc0010020, AMD, 0, NULL, write_ignored }, /* PATCH_LOADER: no microcode */
+	{ 0xc0010055, 0xc0010055, AMD, 0, NULL, write_ignored }, /* INT_PENDING: no C1E */
+	{ 0xc0010058, 0xc0010058, AMD, 0, NULL, write_ignored }, /* MMIO_CONF_BASE: off */
+	{ MSR_AMD_VM_CR, MSR_AMD_VM_CR, AMD, BIT(3) | BIT(4) /* SVM locked, off */, NULL, NULL },
+	{ MSR_AMD_DE_CFG, MSR_AMD_DE_CFG, AMD, BIT(1) /* LFENCE serializes */, NULL, write_ignored },
+};
+
+static const struct row *find(const struct msr_env *env, u32 msr)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct row *r = &rows[i];
+		if (msr >= r->first && msr <= r->last &&
+		    (r->vendor == ANY || cpuid_guest_is_intel(env->cpuid) == (r->vendor == INTEL))) {
+			return r;
+		}
+	}
+	return NULL;
+}
+
+bool msr_read(const struct msr_env *env, u32 msr, u64 *value)
+{
+	const struct row *r = find(env, msr);
+	if (r && r->read) {
+		return r->read(env, msr, value);
+	}
+	*value = r ? r->value : 0;
+	return r;
+}
+
+bool msr_write(const struct msr_env *env, u32 msr, u64 value)
+{
+	const struct row *r = find(env, msr);
+	return r && r->write && r->write(env, msr, value);
+}
