@@ -239,13 +239,16 @@ u64 clock_wall_time(void)
 	return days_since_1970(t) * 86400 + t[HOUR] * 3600ull + t[MIN] * 60ull + t[SEC];
 }
 
-/* About 100 ms on a machine: chipsets take their time to pull the plug. */
-static void settle(void)
+/* About @us on a machine: port 80 is a bus cycle of 1 us, whatever the TSC does. */
+static void settle(u32 us)
 {
-	for (u32 i = 0; i < 100000; i++) {
+	while (us--) {
 		inb(0x80);
 	}
 }
+
+#define UART_US	  3000	 /* until a UART has sent the 17 bytes that it still holds */
+#define CHIPSET_US 100000 /* until the plug is pulled */
 
 /* PM1 control: SLP_TYP in bits 12:10, SLP_EN bit 13. ACPI 6.5 4.8.3.2.1 */
 static void pm1_sleep(u16 port, u8 type)
@@ -258,11 +261,12 @@ static void pm1_sleep(u16 port, u8 type)
 
 void machine_poweroff(const struct acpi_info *acpi)
 {
+	settle(UART_US);
 	wbinvd();
 	if (acpi->has_s5) {
 		pm1_sleep(acpi->pm1a_cnt_port, acpi->s5_typ_a);
 		pm1_sleep(acpi->pm1b_cnt_port, acpi->s5_typ_b);
-		settle();
+		settle(CHIPSET_US);
 	}
 	outw(0x604, 0x2000);
 	outw(0xb004, 0x2000);
@@ -286,13 +290,14 @@ void machine_reset(const struct acpi_info *acpi)
 	/* with nothing mapped, neither the next instruction nor any fault handler can be fetched */
 	static const page_aligned u64 empty_table[512];
 
+	settle(UART_US);
 	reset_register(acpi);
-	settle();
+	settle(CHIPSET_US);
 	outb(0xcf9, 0x02); /* reset control: hard reset, then the 0-to-1 edge of RST_CPU */
 	outb(0xcf9, 0x06);
-	settle();
+	settle(CHIPSET_US);
 	outb(0x64, 0xfe); /* keyboard controller: pulse the reset line */
-	settle();
+	settle(CHIPSET_US);
 	write_cr3((u64)empty_table);
 	cpu_stop();
 }
