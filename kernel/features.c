@@ -8,6 +8,7 @@
 #include "lib/lib.h"
 #include "log.h"
 #include "svm/svm.h"
+#include "vmx/vmx.h"
 #include "x86/insn.h"
 
 enum { EAX, EBX, ECX, EDX };
@@ -53,7 +54,7 @@ const char *cpu_vendor(void)
 const struct vcpu_ops *backend_pick(void)
 {
 	if (cpuid_has(1, ECX, 5)) {
-		return NULL; /* &vmx_ops: that room is not written yet */
+		return &vmx_ops;
 	}
 	return cpuid_has(0x80000001, ECX, 2) ? &svm_ops : NULL;
 }

@@ -96,10 +96,10 @@ void kmain(const struct boot_info *info)
 	static struct acpi_info acpi;
 	const struct vcpu_ops *ops = backend_pick();
 
+	cpu_init_bsp();
 	console_start(info);
 	crash_init();
 	hello(info, ops);
-	cpu_init_bsp();
 	if (!features_check(ops)) {
 		stop("features are missing, see above");
 	}
