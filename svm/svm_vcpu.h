@@ -24,7 +24,7 @@ struct svm_vcpu {
 	bool nmi_blocked;
 	bool is_stepping; /* one instruction: the IRET that ends an NMI handler */
 	bool had_tf;	  /* the guest's own RFLAGS.TF before the step */
-	u64 step_dr6;	  /* its DR6 */
+	u64 step_rip, step_dr6; /* where the IRET is; DR6 before the step */
 };
 static_assert(offsetof(struct svm_vcpu, msrpm) == PAGE_SIZE, "permission maps are page aligned");
 #define SVM_VCPU_PAGES ((u32)(sizeof(struct svm_vcpu) / PAGE_SIZE))

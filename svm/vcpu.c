@@ -105,6 +105,7 @@ static void step_begin(struct svm_vcpu *hw)
 	struct vmcb *b = &hw->vmcb;
 	hw->is_stepping = true;
 	hw->had_tf = b->rflags & RFLAGS_TF;
+	hw->step_rip = b->rip;
 	hw->step_dr6 = b->dr6;
 	b->rflags |= RFLAGS_TF;
 	vmcb_intercept(b, VMEXIT_IRET, false);
@@ -144,7 +145,8 @@ static bool step_end(struct svm_vcpu *hw, struct exit *e)
 	struct vmcb *b = &hw->vmcb;
 	hw->is_stepping = false;
 	vmcb_set(b, CLEAN_INTERCEPTS, intercept[2], svm_intercepts(2));
-	if (e->reason == VMEXIT_EXCP0 + VEC_DB && b->dr6 & DR6_BS) {
+	/* DR6 tells the trap behind IRET from a breakpoint on it, but Bochs does not save DR6.BS */
+	if (e->reason == VMEXIT_EXCP0 + VEC_DB && (b->dr6 & DR6_BS || b->rip != hw->step_rip)) {
 		step_done(hw, e);
 		return false;
 	}
