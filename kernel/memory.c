@@ -14,6 +14,7 @@
 #include "cpu.h"
 #include "gmem.h"
 #include "lib/lib.h"
+#include "lock.h"
 #include "log.h"
 #include "mm/pt.h"
 #include "x86/insn.h"
@@ -21,13 +22,16 @@
 #define MAP_TOP BIT(47) /* of the canonical lower half */
 
 struct host_memory host_memory;
+static struct lock frames_lock; /* host_memory.frames, once other CPUs enter root mode */
 static struct pt host_pt;
 
 static hpa page_alloc(struct page_source *self, u32 nr_pages)
 {
 	struct host_memory *m = container_of(self, struct host_memory, pages);
-	hpa page = frames_alloc(&m->frames, nr_pages * PAGE_SIZE, PAGE_SIZE);
 
+	lock_take(&frames_lock);
+	hpa page = frames_alloc(&m->frames, nr_pages * PAGE_SIZE, PAGE_SIZE);
+	lock_drop(&frames_lock);
 	if (page.v) {
 		memset(phys_ptr(page), 0, nr_pages * PAGE_SIZE);
 	}

@@ -123,7 +123,7 @@ static enum status attach_all(struct partition *p)
 	const struct bus_range ports[] = {
 		{ 0x20, 2, "pic", &vpic_master_ops, &pc->pic },
 		{ 0x40, 4, "pit", &vpit_ops, &pc->pit },
-		{ 0x60, 1, "kbc-data", &vacpi_kbc_ops, &pc->acpi },
+		{ 0x60, 1, "kbc-data", &vacpi_kbc_data_ops, &pc->acpi },
 		{ 0x61, 1, "port61", &vpit_port61_ops, &pc->pit },
 		{ 0x64, 1, "kbc", &vacpi_kbc_ops, &pc->acpi },
 		{ 0x70, 2, "rtc", &vrtc_ops, &pc->rtc },
