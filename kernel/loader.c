@@ -82,7 +82,7 @@ const char *load_image(struct loading *l, u64 addr, u64 off, u64 filesz, u64 mem
 		return "kernel has a part larger in the file than in memory";
 	}
 	if (!load_claim(l, addr, memsz)) {
-		return "kernel does not fit into the partition's memory";
+		return "kernel's parts overlap or lie outside the partition's memory";
 	}
 	load_bytes(l, addr, (const u8 *)k->data + off, filesz);
 	BUG_ON(!gmem_fill(l->mem, GPA(addr + filesz), 0, memsz - filesz));
