@@ -15,7 +15,23 @@
 
 struct vmx_common vmx_common;
 
-/* The TRUE_ MSRs exist, and the secondary controls may, only if others say so: reads must not fault. */
+/*
+ * Which MSR holds a word, and which bit of an earlier word says that it exists (SDM 3D A.3, A.10).
+ * The TRUE_ ones tell CR3 exits from those that must be: a CPU without them is too old anyway.
+ */
+static const struct {
+	u32 msr;
+	u8 gate;
+	u32 gate_bit;
+} words[NR_WORDS] = {
+	[WORD_PIN] = { MSR_VMX_TRUE_PINBASED, 0, 0 },
+	[WORD_PROC] = { MSR_VMX_TRUE_PROCBASED, 0, 0 },
+	[WORD_PROC2] = { MSR_VMX_PROCBASED_CTLS2, WORD_PROC, PROC_SECONDARY },
+	[WORD_EXIT] = { MSR_VMX_TRUE_EXIT, 0, 0 },
+	[WORD_ENTRY] = { MSR_VMX_TRUE_ENTRY, 0, 0 },
+	[WORD_EPT] = { MSR_VMX_EPT_VPID_CAP, WORD_PROC2, PROC2_EPT },
+};
+
 static struct vmx_caps caps_read(void)
 {
 	struct vmx_caps c = { .has_vmx = false };
@@ -29,29 +45,26 @@ static struct vmx_caps caps_read(void)
 	c.feature_control = rdmsr(MSR_FEATURE_CONTROL);
 	c.basic = rdmsr(MSR_VMX_BASIC);
 	c.misc = rdmsr(MSR_VMX_MISC);
-	if (c.basic & VMX_BASIC_TRUE_CTLS) {
-		c.pin = rdmsr(MSR_VMX_TRUE_PINBASED);
-		c.proc = rdmsr(MSR_VMX_TRUE_PROCBASED);
-		c.exit = rdmsr(MSR_VMX_TRUE_EXIT);
-		c.entry = rdmsr(MSR_VMX_TRUE_ENTRY);
+	for (u32 w = 0; w < NR_WORDS && (c.basic & VMX_BASIC_TRUE_CTLS); w++) {
+		u64 gate = words[w].gate_bit;
+		if ((c.word[words[w].gate] >> 32 & gate) == gate) {
+			c.word[w] = rdmsr(words[w].msr);
+		}
 	}
-	if (c.proc >> 32 & PROC_SECONDARY) {
-		c.proc2 = rdmsr(MSR_VMX_PROCBASED_CTLS2);
-	}
-	if (c.proc2 >> 32 & (PROC2_EPT | PROC2_VPID)) {
-		c.ept_vpid = rdmsr(MSR_VMX_EPT_VPID_CAP);
-	}
+	c.word[WORD_EPT] <<= 32;
 	return c;
 }
 
 static bool common_choose(const struct vmx_caps *caps, struct vmx_common *out)
 {
+	u64 ept = caps->word[WORD_EPT] >> 32;
+
 	memset(out, 0, sizeof(*out));
 	out->revision = (u32)field_get(VMX_BASIC_REVISION, caps->basic);
 	out->timer_rate = (u32)field_get(VMX_MISC_TIMER_RATE, caps->misc);
 	out->has_insn_info = caps->basic & VMX_BASIC_INS_OUTS;
-	out->invept_type = caps->ept_vpid & EPT_CAP_INVEPT_SINGLE ? INVEPT_SINGLE : INVEPT_ALL;
-	return vmx_controls_choose(caps, &out->ctls);
+	out->invept_type = ept & EPT_CAP_INVEPT_SINGLE ? INVEPT_SINGLE : INVEPT_ALL;
+	return vmx_controls_choose(caps, out->ctl);
 }
 
 u32 vmx_probe(struct feature *out, u32 max)
@@ -102,10 +115,8 @@ enum status vmx_cpu_on(struct page_source *pages)
 		return STATUS_UNSUPPORTED;
 	}
 	/* Whoever had the CPU before may have left translations (SDM 3C 29.4.3.4). */
-	if (caps.ept_vpid & EPT_CAP_INVEPT_ALL) {
-		failed = invept(INVEPT_ALL, 0);
-		BUG_ON(failed);
-	}
+	failed = invept(INVEPT_ALL, 0);
+	BUG_ON(failed);
 	return STATUS_OK;
 }
 

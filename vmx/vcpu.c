@@ -27,7 +27,7 @@ static const u32 switched[VMX_NR_SWITCHED] = { MSR_STAR,   MSR_LSTAR,	       MSR
 /* The last one exists with RDTSCP only. */
 static u32 nr_switched(void)
 {
-	return vmx_common.ctls.proc2 & PROC2_RDTSCP ? VMX_NR_SWITCHED : VMX_NR_SWITCHED - 1;
+	return vmx_common.ctl[WORD_PROC2] & PROC2_RDTSCP ? VMX_NR_SWITCHED : VMX_NR_SWITCHED - 1;
 }
 
 static void init_controls(const struct vmx_vcpu *x, u16 vpid)
@@ -37,16 +37,16 @@ static void init_controls(const struct vmx_vcpu *x, u16 vpid)
 		VMCS_EXIT_MSR_STORES, VMCS_EXIT_MSR_LOADS, VMCS_ENTRY_MSR_LOADS,
 		VMCS_ENTRY_INTR_INFO,
 	};
-	const struct vmx_controls *c = &vmx_common.ctls;
+	const u32 *ctl = vmx_common.ctl;
 
 	for (u32 i = 0; i < ARRAY_SIZE(zero); i++) {
 		vmcs_write32(zero[i], 0);
 	}
-	vmcs_write32(VMCS_PIN_CTLS, c->pin);
-	vmcs_write32(VMCS_PROC_CTLS, c->proc);
-	vmcs_write32(VMCS_PROC_CTLS2, c->proc2);
-	vmcs_write32(VMCS_EXIT_CTLS, c->exit);
-	vmcs_write32(VMCS_ENTRY_CTLS, c->entry);
+	vmcs_write32(VMCS_PIN_CTLS, ctl[WORD_PIN]);
+	vmcs_write32(VMCS_PROC_CTLS, ctl[WORD_PROC]);
+	vmcs_write32(VMCS_PROC_CTLS2, ctl[WORD_PROC2]);
+	vmcs_write32(VMCS_EXIT_CTLS, ctl[WORD_EXIT]);
+	vmcs_write32(VMCS_ENTRY_CTLS, ctl[WORD_ENTRY]);
 	vmcs_write32(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);
 	vmcs_writenat(VMCS_CR0_MASK, CR0_OWNED);
 	vmcs_writenat(VMCS_CR4_MASK, ~CR4_FREE);
@@ -56,7 +56,7 @@ static void init_controls(const struct vmx_vcpu *x, u16 vpid)
 	vmcs_write64(VMCS_EPTP, x->eptp);
 	vmcs_write64(VMCS_TSC_OFFSET, 0);
 	vmcs_write64(VMCS_LINK_POINTER, ~0ull);
-	if (c->proc2 & PROC2_VPID) {
+	if (ctl[WORD_PROC2] & PROC2_VPID) {
 		vmcs_write16(VMCS_VPID, vpid);
 	}
 }
@@ -105,7 +105,7 @@ enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 	*(u32 *)x->vmcs = vmx_common.revision;
 	x->pa = pa;
 	x->eptp = p->second_level.v | EPTP_WB | EPTP_WALK_4;
-	x->proc = vmx_common.ctls.proc;
+	x->proc = vmx_common.ctl[WORD_PROC];
 	x->dr6 = DR6_FIXED1;
 	vmx_msr_bitmap_build(x->msr_bitmap, p->msrs, p->nr_msrs);
 	vmx_io_bitmap_build(x->io_bitmap, p->io_pass, p->nr_io_pass);

@@ -9,32 +9,32 @@
 #include "vcpu.h"
 #include "x86/vmx.h"
 
-/* Capability MSRs of one CPU, raw; all zero where there is no VT-x */
+/* Control words, and last the EPT capabilities, which are asked the same way */
+enum vmx_word { WORD_PIN, WORD_PROC, WORD_PROC2, WORD_EXIT, WORD_ENTRY, WORD_EPT, NR_WORDS };
+
+/**
+ * struct vmx_caps - capability MSRs of one CPU; all zero where there is no VT-x
+ * @word: bits 31:0 must be 1 where set, bits 63:32 may be 1 where set (SDM 3D A.2); from the TRUE_
+ *        MSRs, zero without them; of WORD_EPT only the upper half is used
+ */
 struct vmx_caps {
 	bool has_vmx;
-	u64 feature_control;
-	u64 basic, misc, ept_vpid;
-	u64 pin, proc, proc2, exit, entry;
-};
-
-/* The controls that every VMCS starts with */
-struct vmx_controls {
-	u32 pin, proc, proc2, exit, entry;
+	u64 feature_control, basic, misc;
+	u64 word[NR_WORDS];
 };
 
 /**
  * vmx_ctl_adjust() - choose a control word that this CPU accepts
- * @cap: capability MSR: bits 31:0 must be 1 where set, bits 63:32 may be 1 where set (SDM 3D A.2)
  *
  * Return: false if a @required bit may not be 1. *@out has the required bits, those of @wanted that
  * may be 1, and those that must be.
  */
 bool must_check vmx_ctl_adjust(u64 cap, u32 required, u32 wanted, u32 *out);
 
-/** vmx_controls_choose() - Return: false if a control that we cannot do without is missing. */
-bool must_check vmx_controls_choose(const struct vmx_caps *caps, struct vmx_controls *out);
+/** vmx_controls_choose() - Return: false if something that we cannot do without is missing. */
+bool must_check vmx_controls_choose(const struct vmx_caps *caps, u32 out[NR_WORDS]);
 
-/** vmx_features() - the table for ops->probe; rows that are optional appear only if present. */
+/** vmx_features() - the table for ops->probe; optional rows have no reason. */
 u32 vmx_features(const struct vmx_caps *caps, struct feature *out, u32 max);
 
 /** vmx_msr_bitmap_build() - SDM 3C 25.6.9: a page of four bitmaps; a set bit exits. */
@@ -121,7 +121,7 @@ void vmx_exit_stub(void);
 
 /* vmx/cpu.c: this CPU, and what all CPUs have in common once probe() has run */
 struct vmx_common {
-	struct vmx_controls ctls;
+	u32 ctl[NR_WORDS]; /* what every VMCS starts with */
 	u32 revision, timer_rate;
 	bool has_insn_info; /* INS and OUTS fill instruction information */
 	u64 invept_type;

@@ -9,18 +9,10 @@
 
 #include "types.h"
 
-typedef struct {
-	u16 enc;
-} vmcs16;
-typedef struct {
-	u16 enc;
-} vmcs32;
-typedef struct {
-	u16 enc;
-} vmcs64;
-typedef struct {
-	u16 enc;
-} vmcs_nat;
+typedef struct { u16 enc; } vmcs16;
+typedef struct { u16 enc; } vmcs32;
+typedef struct { u16 enc; } vmcs64;
+typedef struct { u16 enc; } vmcs_nat;
 
 #define VMCS16(e)  ((vmcs16){ (u16)(e) })
 #define VMCS32(e)  ((vmcs32){ (u16)(e) })
@@ -126,8 +118,6 @@ typedef struct {
 #define PROC_HLT	 BIT(7)
 #define PROC_MWAIT	 BIT(10)
 #define PROC_RDPMC	 BIT(11)
-#define PROC_CR3_LOAD	 BIT(15)
-#define PROC_CR3_STORE	 BIT(16)
 #define PROC_CR8_LOAD	 BIT(19)
 #define PROC_CR8_STORE	 BIT(20)
 #define PROC_NMI_WINDOW	 BIT(22)
@@ -144,17 +134,10 @@ typedef struct {
 #define PROC2_INVPCID		 BIT(12)
 
 /* SDM 3C 25.7.1 "VM-Exit Controls", 25.8.1 "VM-Entry Controls" */
-#define EXITC_SAVE_DEBUG BIT(2)
-#define EXITC_HOST_64	 BIT(9)
-#define EXITC_SAVE_PAT	 BIT(18)
-#define EXITC_LOAD_PAT	 BIT(19)
-#define EXITC_SAVE_EFER	 BIT(20)
-#define EXITC_LOAD_EFER	 BIT(21)
+#define EXITC_ALL (BIT(2) | BIT(9) | BITS(21, 18)) /* save debug, host 64-bit, switch PAT and EFER */
 
-#define ENTRYC_LOAD_DEBUG BIT(2)
-#define ENTRYC_IA32E	  BIT(9)
-#define ENTRYC_LOAD_PAT	  BIT(14)
-#define ENTRYC_LOAD_EFER  BIT(15)
+#define ENTRYC_IA32E BIT(9)
+#define ENTRYC_ALL   (BIT(2) | BITS(15, 14)) /* load debug, PAT and EFER */
 
 /* SDM 3D A.1 "Basic VMX Information", A.6 "Miscellaneous Data", A.10 "VPID and EPT Capabilities" */
 #define VMX_BASIC_REVISION  BITS(30, 0)
