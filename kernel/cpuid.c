@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What CPUID says to a guest. The table below names every bit of the host that passes; the rest reads
- * zero, as does every leaf it does not name. Fix-ups then add what the virtual CPU has of its own:
- * topology, timers, XSAVE sizes. Called at CPUID exits and by the MSR and CR policies. SDM 2A 3.3
- * "CPUID"; APM 3 appendix E.
+ * What CPUID says to a guest. A table names every bit of the host that passes; the rest reads zero,
+ * as does every leaf it does not name. Fix-ups then add what the virtual CPU has of its own:
+ * topology, timers, XSAVE sizes. Called at CPUID exits and by the MSR and CR policies.
+ * SDM 2A 3.3 "CPUID"; APM 3 appendix E.
  */
 #include "kernel/cpuid.h"
 #include "abi/hypercall.h"
@@ -21,24 +21,31 @@ enum { EAX, EBX, ECX, EDX };
 #define XCR0_GUEST_MASK                                                                  \
 	(XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM | \
 	 XCR0_PKRU)
-#define XCR0_LAST 9
+#define XCR0_LAST	9
+#define EMULATED_EDX	(BIT(7) | BIT(12) | BIT(14) | BIT(16)) /* MCE MTRR MCA PAT: kernel/msr.c */
 
-/* Bits that pass. Denied are VMX, SVM and all that needs MSRs or state that no guest is given. */
-#define LEAF1_ECX /* SSE3 PCLMUL, SSSE3, FMA CX16, PCID, SSE4.1 4.2, MOVBE POPCNT, AES XSAVE, AVX F16C RDRAND */ \
-	(BITS(1, 0) | BIT(9) | BITS(13, 12) | BIT(17) | BITS(20, 19) | BITS(23, 22) |                             \
+/*
+ * Bits that pass. Denied are VMX, SVM and all that needs MSRs or state that no guest is given.
+ * LEAF1_ECX: SSE3 PCLMUL, SSSE3, FMA CX16, PCID, SSE4.1 4.2, MOVBE POPCNT, AES XSAVE, AVX F16C RDRAND
+ * LEAF1_EDX: FPU VME DE PSE TSC MSR PAE MCE CX8, SEP to PSE36, CLFSH, MMX FXSR SSE SSE2 SS
+ * LEAF7_EBX: all but SGX, HLE, RTM, PQM, MPX, PQE, PCOMMIT, PT
+ * LEAF7_ECX: PREFETCHWT1 VBMI UMIP PKU, VBMI2, GFNI VAES VPCLMUL VNNI BITALG, VPOPCNTDQ, RDPID,
+ *            CLDEMOTE, MOVDIRI MOVDIR64B
+ * LEAF7_EDX: 4VNNIW 4FMAPS FSRM, VP2INTERSECT, MD_CLEAR, SERIALIZE, AVX512_FP16
+ * EXT1_ECX:  LAHF, ABM SSE4A MISALIGNSSE PREFETCHW, XOP, FMA4, TBM
+ * EXT1_EDX:  as LEAF1_EDX; SYSCALL, NX, MMXEXT, FFXSR, 1 GiB pages, RDTSCP, LM, 3DNow!
+ */
+#define LEAF1_ECX                                                                        \
+	(BITS(1, 0) | BIT(9) | BITS(13, 12) | BIT(17) | BITS(20, 19) | BITS(23, 22) |    \
 	 BITS(26, 25) | BITS(30, 28))
-#define LEAF1_EDX /* FPU VME DE PSE TSC MSR PAE MCE CX8, SEP .. PSE36, CLFSH, MMX FXSR SSE SSE2 SS */ \
-	(BITS(8, 0) | BITS(17, 11) | BIT(19) | BITS(27, 23))
-#define LEAF7_EBX /* not: SGX, HLE, RTM, PQM, MPX, PQE, bit 22, PT */ \
-	(BIT(0) | BIT(1) | BIT(3) | BITS(10, 5) | BIT(13) | BITS(21, 16) | BITS(24, 23) | BITS(31, 26))
-#define LEAF7_ECX /* PREFETCHWT1 VBMI UMIP PKU, VBMI2, GFNI VAES VPCLMUL VNNI BITALG, VPOPCNTDQ, RDPID, .. */ \
-	(BITS(3, 0) | BIT(6) | BITS(12, 8) | BIT(14) | BIT(22) | BIT(25) | BITS(28, 27))
-#define LEAF7_EDX /* AVX512 4VNNIW 4FMAPS, FSRM, VP2INTERSECT, MD_CLEAR, SERIALIZE, AVX512_FP16 */ \
-	(BITS(4, 2) | BIT(8) | BIT(10) | BIT(14) | BIT(23))
-#define EXT1_ECX /* LAHF, ABM SSE4A MISALIGNSSE PREFETCHW, XOP, FMA4, TBM */ \
-	(BIT(0) | BITS(8, 5) | BIT(11) | BIT(16) | BIT(21))
-#define EXT1_EDX /* as leaf 1, SYSCALL, NX, MMXEXT, FFXSR, 1 GiB pages, RDTSCP, LM, 3DNow! */ \
-	(BITS(9, 0) | BITS(17, 11) | BIT(20) | BITS(27, 22) | BITS(31, 29))
+#define LEAF1_EDX (BITS(8, 0) | BITS(17, 11) | BIT(19) | BITS(27, 23))
+#define LEAF7_EBX                                                                        \
+	(BITS(1, 0) | BIT(3) | BITS(10, 5) | BIT(13) | BITS(21, 16) | BITS(24, 23) |     \
+	 BITS(31, 26))
+#define LEAF7_ECX (BITS(3, 0) | BIT(6) | BITS(12, 8) | BIT(14) | BIT(22) | BIT(25) | BITS(28, 27))
+#define LEAF7_EDX (BITS(4, 2) | BIT(8) | BIT(10) | BIT(14) | BIT(23))
+#define EXT1_ECX  (BIT(0) | BITS(8, 5) | BIT(11) | BIT(16) | BIT(21))
+#define EXT1_EDX  (BITS(9, 0) | BITS(17, 11) | BIT(20) | BITS(27, 22) | BITS(31, 29))
 
 static void host(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 {
@@ -68,41 +75,26 @@ static void set_bit_if(u32 *reg, u32 bit, bool is_on)
 	*reg = is_on ? *reg | 1u << bit : *reg & ~(1u << bit);
 }
 
-static void fix_limit(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+static void fix_features(const struct cpuid_env *env, u32 out[4])
 {
-	(void)subleaf;
-	out[EAX] = limit(env, leaf);
-}
-
-static void fix_features(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
-{
-	(void)leaf, (void)subleaf;
 	bool has_xsave = out[ECX] & BIT(26);
 	out[EBX] |= (env->apic_id & 0xff) << 24 | (env->nr_vcpus & 0xff) << 16;
 	set_bit_if(&out[ECX], 21, env->has_x2apic);
 	set_bit_if(&out[ECX], 24, env->has_tsc_deadline);
 	set_bit_if(&out[ECX], 27, has_xsave && (env->cr4 & CR4_OSXSAVE));
 	set_bit_if(&out[ECX], 31, true); /* reserved for hypervisors by both vendors: APM 3 E.3.2 */
-	out[EDX] |= BIT(7) | BIT(12) | BIT(14) | BIT(16); /* MCE, MTRR, MCA, PAT: the MSR table has them */
+	out[EDX] |= EMULATED_EDX;
 	set_bit_if(&out[EDX], 9, env->apic_base & APIC_BASE_EN);
 	set_bit_if(&out[EDX], 28, env->nr_vcpus > 1);
 }
 
 /* Intel's caches: no core shares its L1 and L2, all share L3; all cores in one package */
-static void fix_caches(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+static void fix_caches(const struct cpuid_env *env, u32 out[4])
 {
-	(void)leaf, (void)subleaf;
 	u32 nr_ids = 1u << id_bits(env), level = (u32)field_get(BITS(7, 5), out[EAX]);
 	if (out[EAX] & 0x1f) {
 		out[EAX] |= (nr_ids - 1) << 26 | (level >= 3 ? (nr_ids - 1) << 14 : 0);
 	}
-}
-
-/* ARAT: the virtual APIC timer never stops */
-static void fix_power(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
-{
-	(void)env, (void)leaf, (void)subleaf;
-	out[EAX] = BIT(2);
 }
 
 static void clear_all(u32 out[4])
@@ -111,9 +103,8 @@ static void clear_all(u32 out[4])
 }
 
 /* EAX = 0: no further subleaves */
-static void fix_extended_features(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+static void fix_extended_features(const struct cpuid_env *env, u32 subleaf, u32 out[4])
 {
-	(void)leaf;
 	if (subleaf) {
 		clear_all(out);
 		return;
@@ -122,10 +113,9 @@ static void fix_extended_features(const struct cpuid_env *env, u32 leaf, u32 sub
 }
 
 /* One thread per core, all cores in one package. SDM 2A "INPUT EAX = 0BH", "1FH" */
-static void fix_topology(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+static void fix_topology(const struct cpuid_env *env, u32 subleaf, u32 out[4])
 {
 	enum { LEVEL_NONE, LEVEL_SMT, LEVEL_CORE };
-	(void)leaf;
 	u32 level = subleaf == 0 ? LEVEL_SMT : subleaf == 1 ? LEVEL_CORE : LEVEL_NONE;
 	out[EAX] = level == LEVEL_CORE ? id_bits(env) : 0;
 	out[EBX] = level == LEVEL_CORE ? env->nr_vcpus : level == LEVEL_SMT;
@@ -162,10 +152,9 @@ static u32 xsave_size(const struct cpuid_env *env, u64 xcr0, bool is_compacted)
 	return size;
 }
 
-static void fix_xsave(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+static void fix_xsave(const struct cpuid_env *env, u32 subleaf, u32 out[4])
 {
 	u64 mask = cpuid_guest_xcr0_mask(env);
-	(void)leaf;
 	if (!mask || (subleaf > 1 && (subleaf > XCR0_LAST || !(mask & BIT(subleaf))))) {
 		clear_all(out);
 	} else if (subleaf == 0) {
@@ -183,23 +172,6 @@ static void fix_xsave(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 ou
 	}
 }
 
-static void fix_hypervisor(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
-{
-	(void)env, (void)leaf, (void)subleaf;
-	out[EAX] = LEAF_TIMING;
-	out[EBX] = BULKHEAD_CPUID_EBX;
-	out[ECX] = BULKHEAD_CPUID_ECX;
-	out[EDX] = BULKHEAD_CPUID_EDX;
-}
-
-/* The timing leaf as VMware defined it and KVM took it over: TSC and APIC bus rate in kHz */
-static void fix_timing(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
-{
-	(void)leaf, (void)subleaf;
-	out[EAX] = (u32)(env->tsc_hz / 1000);
-	out[EBX] = LAPIC_KHZ;
-}
-
 bool cpuid_guest_is_intel(const struct cpuid_env *env)
 {
 	u32 r[4];
@@ -208,46 +180,71 @@ bool cpuid_guest_is_intel(const struct cpuid_env *env)
 }
 
 /* AMD repeats the APIC bit, and says by CmpLegacy that HTT counts cores, not threads */
-static void fix_ext_features(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+static void fix_ext_features(const struct cpuid_env *env, u32 out[4])
 {
-	(void)leaf, (void)subleaf;
 	if (!cpuid_guest_is_intel(env)) {
 		set_bit_if(&out[EDX], 9, env->apic_base & APIC_BASE_EN);
-		out[EDX] |= BIT(7) | BIT(12) | BIT(14) | BIT(16);
+		out[EDX] |= EMULATED_EDX;
 		set_bit_if(&out[ECX], 1, env->nr_vcpus > 1);
 	}
 }
 
-/* Four-level paging only: 48 linear bits. ECX is AMD's: number of cores, less one, and their ID bits */
-static void fix_sizes(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+/* Four-level paging only: 48 linear bits. ECX is AMD's: number of cores less one, their ID bits */
+static void fix_sizes(const struct cpuid_env *env, u32 out[4])
 {
-	(void)leaf, (void)subleaf;
 	u32 linear = MIN(out[EAX] >> 8 & 0xff, 48u);
 	out[EAX] = linear << 8 | (out[EAX] & 0xff);
 	out[ECX] = cpuid_guest_is_intel(env) ? 0 : id_bits(env) << 12 | (env->nr_vcpus - 1);
 }
 
+/* What the virtual CPU has of its own, on top of the bits that passed */
+static void fix(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	switch (leaf) {
+	case 0x0:
+	case 0x80000000: out[EAX] = limit(env, leaf); break;
+	case 0x1: fix_features(env, out); break;
+	case 0x4: fix_caches(env, out); break;
+	case 0x6: out[EAX] = BIT(2); break; /* ARAT: the virtual APIC timer never stops */
+	case 0x7: fix_extended_features(env, subleaf, out); break;
+	case 0xb:
+	case 0x1f: fix_topology(env, subleaf, out); break;
+	case 0xd: fix_xsave(env, subleaf, out); break;
+	case BULKHEAD_CPUID_BASE:
+		out[EAX] = LEAF_TIMING;
+		out[EBX] = BULKHEAD_CPUID_EBX;
+		out[ECX] = BULKHEAD_CPUID_ECX;
+		out[EDX] = BULKHEAD_CPUID_EDX;
+		break;
+	case LEAF_TIMING: /* TSC and APIC bus in kHz: VMware's convention, which KVM took over */
+		out[EAX] = (u32)(env->tsc_hz / 1000);
+		out[EBX] = LAPIC_KHZ;
+		break;
+	case 0x80000001: fix_ext_features(env, out); break;
+	case 0x80000008: fix_sizes(env, out); break;
+	default: break;
+	}
+}
+
 #define ALL 0xffffffff
 static const struct leaf {
 	u32 first, last;
-	u32 mask[4]; /* bits of the host's EAX, EBX, ECX, EDX that pass */
-	void (*fix)(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4]);
+	u32 mask[4]; /* bits of the host's EAX, EBX, ECX, EDX that pass; none: fix() knows */
 } leaves[] = {
-	{ 0x0, 0x0, { 0, ALL, ALL, ALL }, fix_limit },
-	{ 0x1, 0x1, { ALL, 0xffff, LEAF1_ECX, LEAF1_EDX }, fix_features },
-	{ 0x4, 0x4, { 0x3fff, ALL, ALL, ALL }, fix_caches },
-	{ 0x6, 0x6, { 0, 0, 0, 0 }, fix_power },
-	{ 0x7, 0x7, { 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX }, fix_extended_features },
-	{ 0xb, 0xb, { 0, 0, 0, 0 }, fix_topology },
-	{ 0xd, 0xd, { ALL, ALL, ALL, ALL }, fix_xsave },
-	{ 0x1f, 0x1f, { 0, 0, 0, 0 }, fix_topology },
-	{ 0x40000000, 0x40000000, { 0, 0, 0, 0 }, fix_hypervisor },
-	{ LEAF_TIMING, LEAF_TIMING, { 0, 0, 0, 0 }, fix_timing },
-	{ 0x80000000, 0x80000000, { 0, ALL, ALL, ALL }, fix_limit },
-	{ 0x80000001, 0x80000001, { ALL, ALL, EXT1_ECX, EXT1_EDX }, fix_ext_features },
-	{ 0x80000002, 0x80000006, { ALL, ALL, ALL, ALL }, NULL }, /* brand string, AMD's caches */
-	{ 0x80000007, 0x80000007, { 0, 0, 0, BIT(8) }, NULL },	  /* invariant TSC */
-	{ 0x80000008, 0x80000008, { 0xffff, BIT(0) | BIT(2), 0, 0 }, fix_sizes }, /* CLZERO, FP error pointers */
+	{ 0x0, 0x0, { 0, ALL, ALL, ALL } },
+	{ 0x1, 0x1, { ALL, 0xffff, LEAF1_ECX, LEAF1_EDX } },
+	{ 0x4, 0x4, { 0x3fff, ALL, ALL, ALL } },
+	{ 0x6, 0x6, { 0, 0, 0, 0 } },
+	{ 0x7, 0x7, { 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX } },
+	{ 0xb, 0xb, { 0, 0, 0, 0 } },
+	{ 0xd, 0xd, { ALL, ALL, ALL, ALL } },
+	{ 0x1f, 0x1f, { 0, 0, 0, 0 } },
+	{ BULKHEAD_CPUID_BASE, LEAF_TIMING, { 0, 0, 0, 0 } },
+	{ 0x80000000, 0x80000000, { 0, ALL, ALL, ALL } },
+	{ 0x80000001, 0x80000001, { ALL, ALL, EXT1_ECX, EXT1_EDX } },
+	{ 0x80000002, 0x80000006, { ALL, ALL, ALL, ALL } },    /* brand string, AMD's caches */
+	{ 0x80000007, 0x80000007, { 0, 0, 0, BIT(8) } },	       /* invariant TSC */
+	{ 0x80000008, 0x80000008, { 0xffff, BIT(0) | BIT(2), 0, 0 } }, /* CLZERO, RstrFpErrPtrs */
 };
 
 void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
@@ -258,15 +255,12 @@ void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(leaves); i++) {
 		const struct leaf *l = &leaves[i];
-		if (leaf < l->first || leaf > l->last) {
-			continue;
-		}
-		host(env, leaf, subleaf, out);
-		for (u32 r = 0; r < 4; r++) {
-			out[r] &= l->mask[r];
-		}
-		if (l->fix) {
-			l->fix(env, leaf, subleaf, out);
+		if (leaf >= l->first && leaf <= l->last) {
+			host(env, leaf, subleaf, out);
+			for (u32 r = 0; r < 4; r++) {
+				out[r] &= l->mask[r];
+			}
+			fix(env, leaf, subleaf, out);
 		}
 	}
 }
@@ -278,7 +272,7 @@ bool cpuid_guest_has(const struct cpuid_env *env, u32 leaf, u32 reg, u32 bit)
 	return r[reg] >> bit & 1;
 }
 
-/* Register bits that exist only if CPUID shows a feature; sorted by leaf, so that each is asked once */
+/* Register bits that exist only if CPUID shows a feature; sorted by leaf: each is asked once */
 struct gate {
 	u64 bits;
 	u32 leaf;

@@ -21,7 +21,7 @@ void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4
 /** cpuid_guest_has() - does @leaf (subleaf 0) show @bit of register @reg (0 = EAX .. 3 = EDX)? */
 bool cpuid_guest_has(const struct cpuid_env *env, u32 leaf, u32 reg, u32 bit);
 
-/** cpuid_guest_is_intel() - vendor of the host, which the guest sees too; any other is AMD or a clone. */
+/** cpuid_guest_is_intel() - the vendor, host's and guest's; else it is AMD or a clone. */
 bool cpuid_guest_is_intel(const struct cpuid_env *env);
 
 /** cpuid_guest_cr4_mask() - CR4 bits that a guest with this CPUID may set. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What RDMSR and WRMSR do. Two tables, each sorted: MSRs that never exit, because entry, exit or
- * vcpu_ops.load switch them; and MSRs that do, with what a read gives and a write may be. What neither
- * names is #GP. Values are checked before anything changes. SDM 4 chapter 2; APM 2 appendix A.
+ * vcpu_ops.load switch them; and MSRs that do, with what they hold. What neither names is #GP.
+ * Values are checked before anything changes. SDM 4 chapter 2; APM 2 appendix A.
  */
 #include "kernel/msr.h"
 #include "x86/msr.h"
@@ -25,11 +25,13 @@ const struct msr_range *msr_pass_table(u32 *nr)
 
 #define NR_VARIABLE	   8
 #define MTRRCAP_VALUE	   (NR_VARIABLE | BIT(8) /* fixed ranges */ | BIT(10) /* WC */)
-#define MTRR_PHYSBASE_LAST (MSR_MTRR_PHYSBASE0 + 2 * NR_VARIABLE - 1)
+#define MTRR_PHYS_LAST	   (MSR_MTRR_PHYSBASE0 + 2 * NR_VARIABLE - 1)
 #define MTRR_VALID	   BIT(11) /* in PHYSMASK */
 #define MTRR_FIX_ENABLE	   BIT(10) /* in DEF_TYPE */
 #define MTRR_ENABLE	   BIT(11)
 #define PHYS_BITS_MAX	   BITS(51, 12)
+#define CHIPSET_BASE	   0xfe000000
+#define CHIPSET_MASK	   BITS(51, 25)
 #define MEM_UC		   0
 #define MEM_WB		   6
 #define ALL_BYTES(type)	   ((type) * 0x0101010101010101ull)
@@ -40,13 +42,13 @@ const struct msr_range *msr_pass_table(u32 *nr)
 
 /*
  * Memory types as firmware leaves them, or Linux would run without PAT: write-back, but for the VGA
- * window and, from 0xfe000000, the chipset. They have no effect: the second level decides.
+ * window and the chipset's last 32 MiB below 4 GiB. They have no effect: the second level decides.
  */
 void msr_state_init(struct msr_state *s)
 {
 	*s = (struct msr_state){
 		.mtrr_def_type = MTRR_ENABLE | MTRR_FIX_ENABLE | MEM_WB,
-		.mtrr_variable = { 0xfe000000 | MEM_UC, (PHYS_BITS_MAX & ~0x1ffffffull) | MTRR_VALID },
+		.mtrr_variable = { CHIPSET_BASE | MEM_UC, CHIPSET_MASK | MTRR_VALID },
 		.misc_enable = MISC_FAST_STRINGS | MISC_NO_BTS_PEBS,
 	};
 	for (u32 i = 0; i < ARRAY_SIZE(s->mtrr_fixed); i++) {
@@ -60,96 +62,21 @@ static u64 tsc_now(const struct msr_env *env)
 }
 
 /* TSC and TSC_ADJUST move together (SDM 3B 18.17.3 "Time-Stamp Counter Adjustment") */
-static void tsc_move(const struct msr_env *env, u64 delta)
+static bool tsc_move(const struct msr_env *env, u64 delta)
 {
 	struct vcpu *v = env->v;
 	v->ops->set(v, VREG_TSC_OFFSET, v->ops->get(v, VREG_TSC_OFFSET) + delta);
 	env->state->tsc_adjust += delta;
-}
-
-static bool tsc_read(const struct msr_env *env, u32 msr, u64 *value)
-{
-	(void)msr;
-	*value = tsc_now(env);
 	return true;
 }
 
-static bool tsc_write(const struct msr_env *env, u32 msr, u64 value)
+/* Stores @value if it differs from what is there in bits of @writable only */
+static bool write_bits(u64 *cell, u64 writable, u64 value)
 {
-	(void)msr;
-	tsc_move(env, value - tsc_now(env));
-	return true;
-}
-
-static bool has_tsc_adjust(const struct msr_env *env)
-{
-	return cpuid_guest_has(env->cpuid, 7, 1, 1);
-}
-
-static bool tsc_adjust_read(const struct msr_env *env, u32 msr, u64 *value)
-{
-	(void)msr;
-	*value = env->state->tsc_adjust;
-	return has_tsc_adjust(env);
-}
-
-static bool tsc_adjust_write(const struct msr_env *env, u32 msr, u64 value)
-{
-	(void)msr;
-	if (!has_tsc_adjust(env)) {
+	if ((*cell ^ value) & ~writable) {
 		return false;
 	}
-	tsc_move(env, value - env->state->tsc_adjust);
-	return true;
-}
-
-static bool apic_offers(const struct msr_env *env, u32 msr)
-{
-	return msr != MSR_TSC_DEADLINE || env->cpuid->has_tsc_deadline;
-}
-
-static bool apic_read(const struct msr_env *env, u32 msr, u64 *value)
-{
-	return apic_offers(env, msr) && vlapic_rdmsr(env->apic, msr, value);
-}
-
-static bool apic_write(const struct msr_env *env, u32 msr, u64 value)
-{
-	return apic_offers(env, msr) && vlapic_wrmsr(env->apic, msr, value);
-}
-
-static bool misc_read(const struct msr_env *env, u32 msr, u64 *value)
-{
-	(void)msr;
-	*value = env->state->misc_enable;
-	return true;
-}
-
-/* Only fast strings can be switched; the other bits stand for what no guest is given */
-static bool misc_write(const struct msr_env *env, u32 msr, u64 value)
-{
-	(void)msr;
-	if ((value ^ env->state->misc_enable) & ~MISC_FAST_STRINGS) {
-		return false;
-	}
-	env->state->misc_enable = value;
-	return true;
-}
-
-static bool mcg_read(const struct msr_env *env, u32 msr, u64 *value)
-{
-	(void)msr;
-	*value = env->state->mcg_status;
-	return true;
-}
-
-static bool mcg_write(const struct msr_env *env, u32 msr, u64 value)
-{
-	(void)msr;
-	if (value & ~MCG_STATUS_BITS) {
-		return false;
-	}
-	env->state->mcg_status = value;
+	*cell = value;
 	return true;
 }
 
@@ -187,7 +114,7 @@ static u64 mtrr_bits(const struct msr_env *env, u32 msr)
 	if (msr == MSR_MTRR_DEF_TYPE) {
 		return MTRR_ENABLE | MTRR_FIX_ENABLE | 0xff;
 	}
-	if (msr > MTRR_PHYSBASE_LAST) {
+	if (msr > MTRR_PHYS_LAST) {
 		return ~0ull;
 	}
 	u32 r[4];
@@ -196,16 +123,10 @@ static u64 mtrr_bits(const struct msr_env *env, u32 msr)
 	return (PHYS_BITS_MAX & (BIT(phys_bits) - 1)) | (msr & 1 ? MTRR_VALID : 0xff);
 }
 
-static bool mtrr_read(const struct msr_env *env, u32 msr, u64 *value)
-{
-	*value = *mtrr_cell(env->state, msr) & mtrr_bits(env, msr);
-	return true;
-}
-
 static bool mtrr_write(const struct msr_env *env, u32 msr, u64 value)
 {
-	bool is_mask = msr <= MTRR_PHYSBASE_LAST && (msr & 1);
-	bool is_fixed = msr > MTRR_PHYSBASE_LAST && msr != MSR_MTRR_DEF_TYPE;
+	bool is_mask = msr <= MTRR_PHYS_LAST && (msr & 1);
+	bool is_fixed = msr > MTRR_PHYS_LAST && msr != MSR_MTRR_DEF_TYPE;
 	u64 types = is_mask ? MEM_UC : is_fixed ? value : value & 0xff;
 	if ((value & ~mtrr_bits(env, msr)) || !are_types(types, MTRR_TYPES)) {
 		return false;
@@ -214,34 +135,18 @@ static bool mtrr_write(const struct msr_env *env, u32 msr, u64 value)
 	return true;
 }
 
-static bool pat_read(const struct msr_env *env, u32 msr, u64 *value)
+static bool pat_write(struct vcpu *v, u64 value)
 {
-	(void)msr;
-	*value = env->v->ops->get(env->v, VREG_PAT);
-	return true;
-}
-
-static bool pat_write(const struct msr_env *env, u32 msr, u64 value)
-{
-	(void)msr;
 	if (!are_types(value, PAT_TYPES)) {
 		return false;
 	}
-	env->v->ops->set(env->v, VREG_PAT, value);
-	return true;
-}
-
-static bool efer_read(const struct msr_env *env, u32 msr, u64 *value)
-{
-	(void)msr;
-	*value = env->v->ops->get(env->v, VREG_EFER);
+	v->ops->set(v, VREG_PAT, value);
 	return true;
 }
 
 /* SDM 3A 2.2.1, 4.1.2: LME is fixed while paging; LMA is the CPU's own, a write leaves it */
-static bool efer_write(const struct msr_env *env, u32 msr, u64 value)
+static bool efer_write(const struct msr_env *env, u64 value)
 {
-	(void)msr;
 	struct vcpu *v = env->v;
 	u64 old = v->ops->get(v, VREG_EFER);
 	bool is_paging = v->ops->get(v, VREG_CR0) & CR0_PG;
@@ -253,85 +158,119 @@ static bool efer_write(const struct msr_env *env, u32 msr, u64 value)
 	return true;
 }
 
-static bool write_ignored(const struct msr_env *env, u32 msr, u64 value)
-{
-	(void)env, (void)msr, (void)value;
-	return true;
-}
-
 enum vendor { ANY, INTEL, AMD };
 
-/* No read function: a read gives @value. No write function: a write is #GP. */
+/* CONSTANT refuses writes, IGNORE drops them; the others have a case each in read and write */
+enum kind { CONSTANT, IGNORE, TSC, TSC_ADJUST, APIC, DEADLINE, MISC, MCG, MTRR, PAT, EFER };
+
 static const struct row {
 	u32 first, last;
 	enum vendor vendor;
-	u64 value;
-	bool (*read)(const struct msr_env *env, u32 msr, u64 *value);
-	bool (*write)(const struct msr_env *env, u32 msr, u64 value);
+	enum kind kind;
+	u64 value; /* CONSTANT, IGNORE */
 } rows[] = {
-	{ MSR_P5_MC_ADDR, MSR_P5_MC_TYPE, ANY, 0, NULL, write_ignored },
-	{ MSR_TSC, MSR_TSC, ANY, 0, tsc_read, tsc_write },
-	{ MSR_PLATFORM_ID, MSR_PLATFORM_ID, ANY, 0, NULL, NULL },
-	{ MSR_APIC_BASE, MSR_APIC_BASE, ANY, 0, apic_read, apic_write },
-	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, INTEL, BIT(0) /* locked, VMX off */, NULL, NULL },
-	{ MSR_TSC_ADJUST, MSR_TSC_ADJUST, ANY, 0, tsc_adjust_read, tsc_adjust_write },
+	{ MSR_P5_MC_ADDR, MSR_P5_MC_TYPE, ANY, IGNORE, 0 },
+	{ MSR_TSC, MSR_TSC, ANY, TSC, 0 },
+	{ MSR_PLATFORM_ID, MSR_PLATFORM_ID, ANY, CONSTANT, 0 },
+	{ MSR_APIC_BASE, MSR_APIC_BASE, ANY, APIC, 0 },
+	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, INTEL, CONSTANT, BIT(0) }, /* locked, no VMX */
+	{ MSR_TSC_ADJUST, MSR_TSC_ADJUST, ANY, TSC_ADJUST, 0 },
 	/* microcode revision: Intel has it in the upper half; drivers write 0 before they read */
-	{ MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, INTEL, BIT(32), NULL, write_ignored },
-	{ MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, AMD, 0x01000065, NULL, write_ignored },
-	{ 0xc1, 0xc2, INTEL, 0, NULL, write_ignored }, /* PERFCTR0, 1: no counters, but no #GP */
-	{ 0xcd, 0xce, INTEL, 0, NULL, NULL },	       /* FSB_FREQ, PLATFORM_INFO: no rate told */
-	{ MSR_MTRRCAP, MSR_MTRRCAP, ANY, MTRRCAP_VALUE, NULL, NULL },
-	{ MSR_MCG_CAP, MSR_MCG_CAP, ANY, 0 /* no banks */, NULL, NULL },
-	{ MSR_MCG_STATUS, MSR_MCG_STATUS, ANY, 0, mcg_read, mcg_write },
-	{ 0x186, 0x187, INTEL, 0, NULL, write_ignored }, /* EVNTSEL0, 1 */
-	{ 0x198, 0x198, INTEL, 0, NULL, NULL },		 /* PERF_STATUS: Atom kernels ask for the rate */
-	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, INTEL, 0, misc_read, misc_write },
-	{ MSR_DEBUGCTL, MSR_DEBUGCTL, ANY, 0, NULL, write_ignored },
-	{ MSR_MTRR_PHYSBASE0, MTRR_PHYSBASE_LAST, ANY, 0, mtrr_read, mtrr_write },
-	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX64K_00000, ANY, 0, mtrr_read, mtrr_write },
-	{ MSR_MTRR_FIX16K_80000, MSR_MTRR_FIX16K_A0000, ANY, 0, mtrr_read, mtrr_write },
-	{ MSR_MTRR_FIX4K_C0000, MSR_MTRR_FIX4K_F8000, ANY, 0, mtrr_read, mtrr_write },
-	{ MSR_PAT, MSR_PAT, ANY, 0, pat_read, pat_write },
-	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, ANY, 0, mtrr_read, mtrr_write },
-	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, ANY, 0, apic_read, apic_write },
-	{ MSR_X2APIC_FIRST, MSR_X2APIC_LAST, ANY, 0, apic_read, apic_write },
-	{ MSR_EFER, MSR_EFER, ANY, 0, efer_read, efer_write },
-	{ 0xc0010000, 0xc0010007, AMD, 0, NULL, write_ignored }, /* PERFEVTSEL, PERFCTR 0 to 3 */
-	{ MSR_AMD_SYSCFG, MSR_AMD_SYSCFG, AMD, 0, NULL, write_ignored },
-	/* HWCR bit 24 TscFreqSel: the TSC counts at the P0 rate; without it Linux warns of the firmware */
-	{ MSR_AMD_HWCR, MSR_AMD_HWCR, AMD, BIT(24), NULL, write_ignored },
-	{ MSR_AMD_NB_CFG, MSR_AMD_NB_CFG, AMD, 0, NULL, write_ignored },
-	{ 0xc0010020, 0xc0010020, AMD, 0, NULL, write_ignored }, /* PATCH_LOADER: no microcode */
-	{ 0xc0010055, 0xc0010055, AMD, 0, NULL, write_ignored }, /* INT_PENDING: no C1E */
-	{ 0xc0010058, 0xc0010058, AMD, 0, NULL, write_ignored }, /* MMIO_CONF_BASE: off */
-	{ MSR_AMD_VM_CR, MSR_AMD_VM_CR, AMD, BIT(3) | BIT(4) /* SVM locked, off */, NULL, NULL },
-	{ MSR_AMD_DE_CFG, MSR_AMD_DE_CFG, AMD, BIT(1) /* LFENCE serializes */, NULL, write_ignored },
+	{ MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, INTEL, IGNORE, BIT(32) },
+	{ MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, AMD, IGNORE, 0x01000065 },
+	{ 0xc1, 0xc2, INTEL, IGNORE, 0 },   /* PERFCTR0, 1: no counters, but no #GP */
+	{ 0xcd, 0xce, INTEL, CONSTANT, 0 }, /* FSB_FREQ, PLATFORM_INFO: no rate told */
+	{ MSR_MTRRCAP, MSR_MTRRCAP, ANY, CONSTANT, MTRRCAP_VALUE },
+	{ MSR_MCG_CAP, MSR_MCG_CAP, ANY, CONSTANT, 0 }, /* no banks */
+	{ MSR_MCG_STATUS, MSR_MCG_STATUS, ANY, MCG, 0 },
+	{ 0x186, 0x187, INTEL, IGNORE, 0 },   /* EVNTSEL0, 1 */
+	{ 0x198, 0x198, INTEL, CONSTANT, 0 }, /* PERF_STATUS: kernels for Atom ask for the rate */
+	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, INTEL, MISC, 0 },
+	{ MSR_DEBUGCTL, MSR_DEBUGCTL, ANY, IGNORE, 0 },
+	{ MSR_MTRR_PHYSBASE0, MTRR_PHYS_LAST, ANY, MTRR, 0 },
+	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX64K_00000, ANY, MTRR, 0 },
+	{ MSR_MTRR_FIX16K_80000, MSR_MTRR_FIX16K_A0000, ANY, MTRR, 0 },
+	{ MSR_MTRR_FIX4K_C0000, MSR_MTRR_FIX4K_F8000, ANY, MTRR, 0 },
+	{ MSR_PAT, MSR_PAT, ANY, PAT, 0 },
+	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, ANY, MTRR, 0 },
+	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, ANY, DEADLINE, 0 },
+	{ MSR_X2APIC_FIRST, MSR_X2APIC_LAST, ANY, APIC, 0 },
+	{ MSR_EFER, MSR_EFER, ANY, EFER, 0 },
+	{ 0xc0010000, 0xc0010007, AMD, IGNORE, 0 }, /* PERFEVTSEL, PERFCTR 0 to 3 */
+	{ MSR_AMD_SYSCFG, MSR_AMD_SYSCFG, AMD, IGNORE, 0 },
+	/* TscFreqSel: the TSC counts at the P0 rate; without it Linux complains of the firmware */
+	{ MSR_AMD_HWCR, MSR_AMD_HWCR, AMD, IGNORE, BIT(24) },
+	{ MSR_AMD_NB_CFG, MSR_AMD_NB_CFG, AMD, IGNORE, 0 },
+	{ 0xc0010020, 0xc0010020, AMD, IGNORE, 0 }, /* PATCH_LOADER: no microcode */
+	{ 0xc0010055, 0xc0010055, AMD, IGNORE, 0 }, /* INT_PENDING: no C1E */
+	{ 0xc0010058, 0xc0010058, AMD, IGNORE, 0 }, /* MMIO_CONF_BASE: off */
+	{ MSR_AMD_VM_CR, MSR_AMD_VM_CR, AMD, CONSTANT, BIT(3) | BIT(4) }, /* SVM off, locked */
+	{ MSR_AMD_DE_CFG, MSR_AMD_DE_CFG, AMD, IGNORE, BIT(1) },	  /* LFENCE serializes */
 };
 
 static const struct row *find(const struct msr_env *env, u32 msr)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *r = &rows[i];
-		if (msr >= r->first && msr <= r->last &&
-		    (r->vendor == ANY || cpuid_guest_is_intel(env->cpuid) == (r->vendor == INTEL))) {
+		if (msr < r->first || msr > r->last) {
+			continue;
+		}
+		bool is_intel = r->vendor != ANY && cpuid_guest_is_intel(env->cpuid);
+		if (r->vendor == ANY || is_intel == (r->vendor == INTEL)) {
 			return r;
 		}
 	}
 	return NULL;
 }
 
+static bool has_tsc_adjust(const struct msr_env *env)
+{
+	return cpuid_guest_has(env->cpuid, 7, 1, 1);
+}
+
 bool msr_read(const struct msr_env *env, u32 msr, u64 *value)
 {
 	const struct row *r = find(env, msr);
-	if (r && r->read) {
-		return r->read(env, msr, value);
-	}
+	struct vcpu *v = env->v;
 	*value = r ? r->value : 0;
-	return r;
+	if (!r) {
+		return false;
+	}
+	switch (r->kind) {
+	case CONSTANT:
+	case IGNORE: break;
+	case TSC: *value = tsc_now(env); break;
+	case TSC_ADJUST: *value = env->state->tsc_adjust; return has_tsc_adjust(env);
+	case APIC: return vlapic_rdmsr(env->apic, msr, value);
+	case DEADLINE: return env->cpuid->has_tsc_deadline && vlapic_rdmsr(env->apic, msr, value);
+	case MISC: *value = env->state->misc_enable; break;
+	case MCG: *value = env->state->mcg_status; break;
+	case MTRR: *value = *mtrr_cell(env->state, msr) & mtrr_bits(env, msr); break;
+	case PAT: *value = v->ops->get(v, VREG_PAT); break;
+	case EFER: *value = v->ops->get(v, VREG_EFER); break;
+	}
+	return true;
 }
 
 bool msr_write(const struct msr_env *env, u32 msr, u64 value)
 {
 	const struct row *r = find(env, msr);
-	return r && r->write && r->write(env, msr, value);
+	struct msr_state *s = env->state;
+	if (!r) {
+		return false;
+	}
+	switch (r->kind) {
+	case CONSTANT: return false;
+	case IGNORE: return true;
+	case TSC: return tsc_move(env, value - tsc_now(env));
+	case TSC_ADJUST: return has_tsc_adjust(env) && tsc_move(env, value - s->tsc_adjust);
+	case APIC: return vlapic_wrmsr(env->apic, msr, value);
+	case DEADLINE: return env->cpuid->has_tsc_deadline && vlapic_wrmsr(env->apic, msr, value);
+	case MISC: return write_bits(&s->misc_enable, MISC_FAST_STRINGS, value);
+	case MCG: return write_bits(&s->mcg_status, MCG_STATUS_BITS, value);
+	case MTRR: return mtrr_write(env, msr, value);
+	case PAT: return pat_write(env->v, value);
+	case EFER: return efer_write(env, value);
+	}
+	return false;
 }
