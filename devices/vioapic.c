@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Virtual I/O APIC (82093AA data sheet 3.0; ICH9 13.5): 24 pins, each a redirection entry. Knows lines
- * and messages; who takes a message is the platform's affair. Lines are "asserted or not", so the
- * polarity bit is stored and changes nothing. Called by the MMIO bus and the platform.
+ * Virtual I/O APIC (82093AA data sheet 3.0; ICH9 13.5): 24 pins, each a redirection entry. Knows
+ * lines and messages; who takes a message is the platform's affair. Lines are "asserted or not", so
+ * the polarity bit is stored and changes nothing. Called by the MMIO bus and the platform.
  */
 #include "devices/vioapic.h"
 
@@ -51,10 +51,10 @@ static void update_level(struct vioapic *a, u32 pin)
 	}
 }
 
-void vioapic_init(struct vioapic *a, u8 id, void (*deliver_fn)(void *, const struct vioapic_message *),
+void vioapic_init(struct vioapic *a, u8 id, void (*send)(void *, const struct vioapic_message *),
 		  void *ctx)
 {
-	*a = (struct vioapic){ .id = id & 0xf, .deliver = deliver_fn, .ctx = ctx };
+	*a = (struct vioapic){ .id = id & 0xf, .deliver = send, .ctx = ctx };
 	for (u32 i = 0; i < VIOAPIC_PINS; i++) {
 		a->redir[i] = REDIR_MASKED;
 	}
@@ -98,7 +98,7 @@ static u32 data_read(const struct vioapic *a)
 	}
 }
 
-/* Edge-triggered entries have no remote IRR: making one edge and level again is how drivers clear it */
+/* An edge-triggered entry has no remote IRR: drivers clear it by "edge, then level again" */
 static void redir_write(struct vioapic *a, u32 pin, u64 value)
 {
 	u64 r = (a->redir[pin] & ~REDIR_WRITABLE) | (value & REDIR_WRITABLE);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Virtual local APIC, delivery: which vectors wait, which one may interrupt, what an EOI ends. Knows
+ * Virtual local APIC, delivery: which vectors wait, which may interrupt, what an EOI ends. Knows
  * IRR, ISR, TMR, priorities, the LINT pins and errors; registers as a guest sees them are in
  * vlapic_regs.c, time in vlapic_timer.c. Called by the platform and by those two.
  */
@@ -28,7 +28,7 @@ void vlapic_mask_lvts(struct vlapic *a)
 	}
 }
 
-/* SDM 3A 11.4.7.1 "Local APIC State After Power-Up or Reset"; pins and a latched NMI are no APIC state */
+/* SDM 3A 11.4.7.1 "Local APIC State After Power-Up or Reset"; the pins and a latched NMI stay */
 void vlapic_reset(struct vlapic *a)
 {
 	*a = (struct vlapic){
@@ -45,7 +45,8 @@ void vlapic_reset(struct vlapic *a)
 	vlapic_mask_lvts(a);
 }
 
-void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is_bsp, bool has_x2apic)
+void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is_bsp,
+		 bool has_x2apic)
 {
 	*a = (struct vlapic){
 		.env = env,
@@ -100,7 +101,7 @@ static void set_pending(struct vlapic *a, u8 vector, bool is_level)
 	a->irr[vector / 32] |= vec_bit(vector);
 }
 
-/* SDM 3A 11.5.3 "Error Handling". An illegal vector in LVT error itself is one more error, not a loop. */
+/* SDM 3A 11.5.3 "Error Handling". An illegal vector in LVT error is one more error, not a loop. */
 void vlapic_error(struct vlapic *a, u32 bit)
 {
 	bool is_new = !(a->esr_pending & bit);
@@ -116,7 +117,7 @@ void vlapic_error(struct vlapic *a, u32 bit)
 	}
 }
 
-/* Disabled by software it takes no new fixed interrupt; what IRR already holds stays (SDM 3A 11.4.7.2) */
+/* Disabled by software it takes no new interrupt; what IRR holds stays (SDM 3A 11.4.7.2) */
 void vlapic_accept(struct vlapic *a, u8 vector, bool is_level)
 {
 	if (!is_software_enabled(a)) {
@@ -196,7 +197,7 @@ void vlapic_lint(struct vlapic *a, u32 pin, bool level)
 	}
 }
 
-/* SDM 3A 11.6.2.2 "Logical Destination Mode": flat is one bit per CPU, cluster a nibble of number and bits */
+/* SDM 3A 11.6.2.2 "Logical Destination Mode": flat: a bit per CPU; cluster: number and four bits */
 static bool matches_xapic_logical(const struct vlapic *a, u32 dest)
 {
 	u32 ldr = a->ldr >> 24;

@@ -21,7 +21,7 @@ struct vlapic_ipi {
 
 struct vlapic_env {
 	u64 (*now_ns)(void *ctx);
-	u64 (*tsc_to_ns)(void *ctx, u64 guest_tsc); /* partition time at which the guest TSC has this value */
+	u64 (*tsc_to_ns)(void *ctx, u64 guest_tsc); /* partition time of this guest TSC */
 	u64 (*guest_tsc)(void *ctx);
 	void (*send_ipi)(void *ctx, const struct vlapic_ipi *ipi);
 	void (*eoi_broadcast)(void *ctx, u8 vector); /* level-triggered EOI, to the I/O APIC */
@@ -33,7 +33,7 @@ struct vlapic {
 	u64 apic_base; /* MSR 0x1b */
 	u32 id;
 	u32 tpr, ldr, dfr, svr, esr, esr_pending, icr_lo, icr_hi, divide, initial_count;
-	u32 lvt[6]; /* in register order: timer (0x320), thermal, perf, LINT0, LINT1, error; no CMCI */
+	u32 lvt[6]; /* in register order: timer (0x320), thermal, perf, LINT0, LINT1, error */
 	u32 isr[8], tmr[8], irr[8];
 	u64 timer_expiry_ns; /* NEVER = not running */
 	u64 tsc_deadline;
@@ -43,16 +43,17 @@ struct vlapic {
 };
 extern const struct vdev_ops vlapic_mmio_ops; /* 4 KiB, self = struct vlapic */
 
-void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is_bsp, bool has_x2apic);
+void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is_bsp,
+		 bool has_x2apic);
 
 /**
- * vlapic_set_virtual_wire() - what PC firmware leaves behind: enabled, 8259 through LINT0, NMI on LINT1
+ * vlapic_set_virtual_wire() - as PC firmware leaves it: enabled, 8259 through LINT0, NMI on LINT1
  *
- * SDM 3A 9.11.5.1 / MultiProcessor Specification 1.4, 3.6.2.2 "Virtual Wire Mode".
+ * MultiProcessor Specification 1.4, 3.6.2.2 "Virtual Wire Mode".
  */
 void vlapic_set_virtual_wire(struct vlapic *a);
 
-/** vlapic_poll() - expire the timer if due at @now_ns. Return: next deadline in partition ns, or NEVER. */
+/** vlapic_poll() - expire the timer if due at @now_ns. Return: next deadline in ns, or NEVER. */
 u64 vlapic_poll(struct vlapic *a, u64 now_ns);
 
 /** vlapic_pending() - highest vector above PPR in IRR, or -1. */
@@ -64,13 +65,13 @@ void vlapic_ack(struct vlapic *a, u8 vector);
 /** vlapic_accept() - a fixed interrupt arrives (IPI, I/O APIC, MSI). */
 void vlapic_accept(struct vlapic *a, u8 vector, bool is_level);
 
-/** vlapic_takes_extint() - does LINT0 pass the 8259's INT now (virtual wire), or is the APIC disabled? */
+/** vlapic_takes_extint() - does LINT0 pass the 8259's INT (virtual wire), or is the APIC off? */
 bool vlapic_takes_extint(const struct vlapic *a);
 
 /** vlapic_lint() - LINT0 or LINT1 pin changes (NMI or fixed modes). */
 void vlapic_lint(struct vlapic *a, u32 pin, bool level);
 
-/** vlapic_matches() - is this APIC the target of @ipi (physical, logical flat or cluster, x2APIC)? */
+/** vlapic_matches() - is this APIC a target? @is_x2apic: @dest has 32 bits, not 8. */
 bool vlapic_matches(const struct vlapic *a, u32 dest, bool is_logical, bool is_x2apic);
 
 /**

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of the virtual local APIC share: register bits (SDM 3A 11.4 to 11.8) and internals. */
+/* What the files of the virtual local APIC share: bits (SDM 3A 11.4 to 11.8) and internals. */
 #ifndef BULKHEAD_VLAPIC_IMPL_H
 #define BULKHEAD_VLAPIC_IMPL_H
 
@@ -50,7 +50,7 @@ static inline bool vlapic_is_x2apic(const struct vlapic *a)
 	return vlapic_is_enabled(a) && (a->apic_base & APIC_BASE_EXTD);
 }
 
-/** vlapic_x2apic_ldr() - logical ID of x2APIC mode: cluster and bit, made of the ID (SDM 3A 11.12.10.2). */
+/** vlapic_x2apic_ldr() - logical ID of x2APIC mode, made of the ID (SDM 3A 11.12.10.2). */
 static inline u32 vlapic_x2apic_ldr(const struct vlapic *a)
 {
 	return (a->id >> 4) << 16 | 1u << (a->id & 15);

@@ -18,8 +18,8 @@ enum {
 enum { NO, RD, WR, RW };
 
 /*
- * writable: bits that a write changes. ignored: bits that it may set in vain in x2APIC mode, where any
- * other is reserved and means #GP (SDM 3A 11.12.1.3); ICR bit 12 is undefined there, so harmless.
+ * writable: bits that a write changes. ignored: bits that it may set in vain in x2APIC mode, where
+ * any other is reserved and means #GP (SDM 3A 11.12.1.3); ICR bit 12 is undefined there: harmless.
  */
 static const struct reg {
 	u8 xapic, x2apic;
@@ -111,7 +111,7 @@ static void write_svr(struct vlapic *a, u32 value)
 	}
 }
 
-/* Read-only bits stay; while disabled by software the mask bit cannot be cleared (SDM 3A 11.4.7.2) */
+/* Read-only bits stay; while software-disabled the mask bit cannot be cleared (SDM 3A 11.4.7.2) */
 static void write_lvt(struct vlapic *a, u32 i, u32 value)
 {
 	u32 masked = a->svr & SVR_ENABLE ? 0 : LVT_MASKED;
@@ -167,7 +167,7 @@ static bool is_register(struct vlapic *a, u64 n)
 	return false;
 }
 
-/* Only aligned 32-bit accesses are defined (SDM 3A 11.4.1); other reads see the same bytes, upper ones 0 */
+/* Only aligned 32-bit accesses are defined (SDM 3A 11.4.1); other reads see the same bytes */
 static u64 mmio_read(void *self, u64 offset, u32 width)
 {
 	struct vlapic *a = self;
@@ -176,7 +176,8 @@ static u64 mmio_read(void *self, u64 offset, u32 width)
 		return ~0ull;
 	}
 	u64 at = offset & 15;
-	return is_register(a, offset >> 4) && at < 4 ? reg_read(a, (u32)(offset >> 4)) >> (8 * at) : 0;
+	bool is_there = is_register(a, offset >> 4) && at < 4;
+	return is_there ? reg_read(a, (u32)(offset >> 4)) >> (8 * at) : 0;
 }
 
 static void mmio_write(void *self, u64 offset, u32 width, u64 value)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Virtual local APIC, timer: one-shot, periodic and TSC-deadline (SDM 3A 11.5.4 "APIC Timer"). Nothing
- * ticks: the count is computed from the clock when read, and an expiry found late is one interrupt.
+ * Virtual local APIC, timer: one-shot, periodic, TSC-deadline (SDM 3A 11.5.4 "APIC Timer"). Nothing
+ * ticks: the count is computed from the clock when read; an expiry found late is one interrupt.
  * Every access first lets the past happen (vlapic_poll), so a masked timer needs no wake-up at all.
  */
 #include "devices/vlapic_impl.h"
 
 /*
- * A period shorter than this would cost an exit per period, also while the interrupt is still pending:
- * such a timer interrupts less often instead. What the guest reads stays exact.
+ * A shorter period would cost an exit each, also while the interrupt is still pending: such a timer
+ * interrupts less often instead. What the guest reads stays exact.
  */
 #define MIN_PERIOD_NS (10 * NSEC_PER_USEC)
 
@@ -59,8 +59,8 @@ static u64 poll_count(struct vlapic *a, u64 now_ns)
 		u64 late = now_ns - a->timer_expiry_ns;
 		a->timer_expiry_ns = is_periodic ? now_ns - late % period + period : NEVER;
 	}
-	return is_periodic && period < MIN_PERIOD_NS ? MAX(a->timer_expiry_ns, now_ns + MIN_PERIOD_NS)
-						     : a->timer_expiry_ns;
+	u64 soonest = is_periodic && period < MIN_PERIOD_NS ? now_ns + MIN_PERIOD_NS : 0;
+	return MAX(a->timer_expiry_ns, soonest);
 }
 
 u64 vlapic_poll(struct vlapic *a, u64 now_ns)
