@@ -96,11 +96,19 @@ static const struct reference references[] = {
 #define NR_REFERENCES ARRAY_SIZE(references)
 
 /*
- * Time is not known yet, so reads are the bound. A read takes about 1 us on a machine, but only ten
- * instructions of virtual time on an instruction-counting emulator, where 10 ms are a million.
+ * Time is not known yet, so reads are the bound. A read takes about 1 us on a machine, but only some
+ * instructions of virtual time on an emulator that counts those; a thousand in between make it similar.
  */
-#define READS_MAX     8000000
-#define READS_NO_TICK 50000
+#define READS_MAX     1000000
+#define READS_NO_TICK 10000
+
+static u32 read_slowly(const struct reference *r, const struct acpi_info *acpi)
+{
+	for (u32 i = 0; i < 500; i++) {
+		__asm__ volatile("");
+	}
+	return r->read(acpi);
+}
 
 /* Return: the TSC's rate by @r over 10 ms, 0 if @r is absent or stands still. */
 static u64 measure(const struct reference *r, const struct acpi_info *acpi)
@@ -116,44 +124,57 @@ static u64 measure(const struct reference *r, const struct acpi_info *acpi)
 		if (reads == READS_NO_TICK) {
 			return 0;
 		}
-		begin = r->read(acpi);
+		begin = read_slowly(r, acpi);
 	}
 	u64 tsc = rdtsc_ordered();
 	for (u32 reads = 0; elapsed < hz / 100; reads++) {
 		if (reads == READS_MAX) {
 			return 0;
 		}
-		elapsed = (r->read(acpi) - begin) & r->mask;
+		elapsed = (read_slowly(r, acpi) - begin) & r->mask;
 	}
 	return (rdtsc_ordered() - tsc) * hz / elapsed;
 }
 
-static bool is_close(u64 a, u64 b)
+static u64 known_hz; /* of the TSC, for settle() */
+
+/*
+ * Of the two that agree best, within 0.5 %, the preferred one; where none agree, the most preferred
+ * one that ticks. A third that was disturbed (SMI, a busy host) has no say.
+ */
+static size_t choose(const u64 hz[NR_REFERENCES])
 {
-	return MAX(a, b) - MIN(a, b) <= MAX(a, b) / 200; /* 0.5 % */
+	size_t best = NR_REFERENCES;
+	u64 least = NEVER;
+
+	for (size_t i = 0; i < NR_REFERENCES; i++) {
+		best = hz[i] && best == NR_REFERENCES ? i : best;
+	}
+	for (size_t i = 0; i < NR_REFERENCES; i++) {
+		for (size_t k = i + 1; hz[i] && k < NR_REFERENCES; k++) {
+			u64 apart = MAX(hz[i], hz[k]) - MIN(hz[i], hz[k]);
+			if (apart <= hz[i] / 200 && apart < least) {
+				least = apart;
+				best = i;
+			}
+		}
+	}
+	return best;
 }
 
-/* The most preferred one that another confirms; if none agree, the most preferred that ticks. */
 enum status clock_calibrate(const struct acpi_info *acpi, struct clock_calibration *out)
 {
 	u64 hz[NR_REFERENCES];
-	size_t best = NR_REFERENCES;
 
 	for (size_t i = 0; i < NR_REFERENCES; i++) {
 		hz[i] = measure(&references[i], acpi);
 	}
-	for (size_t i = NR_REFERENCES; i-- > 0;) {
-		best = hz[i] ? i : best;
-	}
-	for (size_t i = NR_REFERENCES; i-- > 0;) {
-		for (size_t k = 0; k < NR_REFERENCES; k++) {
-			best = k != i && hz[i] && is_close(hz[i], hz[k]) ? i : best;
-		}
-	}
+	size_t best = choose(hz);
 	if (best == NR_REFERENCES) {
 		return STATUS_NOT_FOUND;
 	}
 	*out = (struct clock_calibration){ hz[best], references[best].name };
+	known_hz = hz[best];
 	return STATUS_OK;
 }
 
@@ -239,12 +260,13 @@ u64 clock_wall_time(void)
 	return days_since_1970(t) * 86400 + t[HOUR] * 3600ull + t[MIN] * 60ull + t[SEC];
 }
 
-/* About @us on a machine: port 80 is a bus cycle of 1 us, whatever the TSC does. */
-static void settle(u32 us)
+/* Before calibration by bus cycles to port 80, of about 1 us each */
+static void settle(u64 us)
 {
-	while (us--) {
+	for (u64 i = 0; i < us && !known_hz; i++) {
 		inb(0x80);
 	}
+	clock_delay_us(known_hz, us);
 }
 
 #define UART_US	  3000	 /* until a UART has sent the 17 bytes that it still holds */
