@@ -24,18 +24,11 @@ void paging_read(struct vcpu *v, struct paging *p);
 /**
  * walk_linear() - linear address @lin to guest-physical, with the checks and A/D updates of @acc
  *
- * Return: true and *@out; false and *@fault a #PF with its error code (CR2 is @lin).
+ * Return: true and *@out; false and *@fault a #PF with its error code (CR2 is @lin), or EVENT_NONE
+ * if the tables themselves are not in RAM.
  */
 bool walk_linear(const struct gmem *m, const struct paging *p, u64 lin, enum access acc, gpa *out,
 		 struct event *fault);
-
-/** walk_read(), walk_write() - linear memory, page crossing allowed, RAM only.
- * Return: bytes done; if fewer than @len, *@fault_lin is where it stopped and *@fault a #PF, or
- * EVENT_NONE if there is no RAM (MMIO). */
-u64 walk_read(const struct gmem *m, const struct paging *p, u64 lin, void *buf, u64 len,
-	      enum access acc, struct event *fault);
-u64 walk_write(const struct gmem *m, const struct paging *p, u64 lin, const void *buf, u64 len,
-	       struct event *fault);
 
 /**
  * seg_linear() - effective address @off of @len bytes in segment @s to a linear address
@@ -44,6 +37,22 @@ u64 walk_write(const struct gmem *m, const struct paging *p, u64 lin, const void
  */
 bool seg_linear(struct vcpu *v, const struct paging *p, enum seg s, u64 off, u32 len,
 		enum access acc, u64 *out, struct event *fault);
+
+/* Instruction bytes so far; @lin is the linear address where the last fetch_more() began */
+struct fetch {
+	u8 bytes[15];
+	u32 len;
+	u64 lin;
+};
+
+/**
+ * fetch_more() - append bytes from CS:RIP + @f->len to the end of that page: one walk at most
+ *
+ * Return: how many; 0 if @f is full, or *@fault says why: an exception (CR2 is @f->lin), or
+ * EVENT_NONE if code or page tables are not in RAM.
+ */
+u32 fetch_more(struct vcpu *v, const struct gmem *m, const struct paging *p, struct fetch *f,
+	       struct event *fault);
 
 /** fetch_insn() - up to 15 bytes at CS:RIP. Return: how many; 0 and *@fault if not even the first. */
 u32 fetch_insn(struct vcpu *v, const struct gmem *m, const struct paging *p, u8 buf[15],

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest-physical addresses to host memory through a short table of extents. Knows no paging and no
+ * devices: what is in no extent is simply not RAM. Called by loaders, walk and the emulator. Pure.
+ */
+#include "gmem.h"
+#include "lib/lib.h"
+
+/* The host memory at @addr, and in *@run how many of @len bytes its extent holds; NULL: not RAM */
+static u8 *run_at(const struct gmem *m, u64 addr, u64 len, u64 *run)
+{
+	for (u32 i = 0; i < m->nr; i++) {
+		u64 off = addr - m->ext[i].base.v;
+		if (off < m->ext[i].len) {
+			*run = MIN(len, m->ext[i].len - off);
+			return (u8 *)phys_ptr(m->ext[i].host) + off;
+		}
+	}
+	return NULL;
+}
+
+static bool is_all_ram(const struct gmem *m, u64 addr, u64 len)
+{
+	for (u64 run; len > 0; addr += run, len -= run) {
+		if (!run_at(m, addr, len, &run)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+void *gmem_ptr(const struct gmem *m, gpa addr, u64 len)
+{
+	u64 run;
+	void *at = run_at(m, addr.v, len, &run);
+	return at && run == len ? at : NULL;
+}
+
+bool gmem_is_ram(const struct gmem *m, gpa addr)
+{
+	return is_all_ram(m, addr.v, 1);
+}
+
+bool gmem_read(const struct gmem *m, gpa addr, void *buf, u64 len)
+{
+	if (!is_all_ram(m, addr.v, len)) {
+		return false;
+	}
+	for (u64 run, at = 0; at < len; at += run) {
+		u8 *host = run_at(m, addr.v + at, len - at, &run);
+		memcpy((u8 *)buf + at, host, run);
+	}
+	return true;
+}
+
+bool gmem_write(const struct gmem *m, gpa addr, const void *buf, u64 len)
+{
+	if (!is_all_ram(m, addr.v, len)) {
+		return false;
+	}
+	for (u64 run, at = 0; at < len; at += run) {
+		u8 *host = run_at(m, addr.v + at, len - at, &run);
+		memcpy(host, (const u8 *)buf + at, run);
+	}
+	return true;
+}
+
+bool gmem_fill(const struct gmem *m, gpa addr, u8 byte, u64 len)
+{
+	if (!is_all_ram(m, addr.v, len)) {
+		return false;
+	}
+	for (u64 run, at = 0; at < len; at += run) {
+		u8 *host = run_at(m, addr.v + at, len - at, &run);
+		memset(host, byte, run);
+	}
+	return true;
+}
+
+u64 gmem_top_below(const struct gmem *m, u64 limit)
+{
+	u64 top = 0;
+	for (u32 i = 0; i < m->nr && m->ext[i].base.v < limit; i++) {
+		top = MIN(limit, m->ext[i].base.v + m->ext[i].len);
+	}
+	return top;
+}
