@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Prints how large the image is in lines, functions and bytes, longest first. Fails over the caps."""
+import re
+import subprocess
+import sys
+
+ROOMS = ["boot", "lib", "mm", "drivers", "vmx", "svm", "devices", "config", "kernel", "include"]
+MAX_LINES, MAX_BYTES, MAX_FILE, MAX_FUNCTION = 9000, 200 * 1024, 600, 80
+
+
+def run(*args):
+    return subprocess.run(args, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def functions(path):
+    """(length, name) of each function: from a line that opens a body in column 0 to its '}'"""
+    name, start, found = None, 0, []
+    with open(path, encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    for i, line in enumerate(lines):
+        head = re.match(r"^[a-zA-Z_].*?\b(\w+)\(", line)
+        if head and not line.rstrip().endswith(";"):
+            name, start = head.group(1), i
+        if line == "}" and name:
+            found.append((i - start + 1, "%s %s" % (path, name)))
+            name = None
+        elif line.startswith("};"):
+            name = None
+    return found
+
+
+def main(elf):
+    files = [f for f in run("git", "ls-files", "-co", "--exclude-standard", *ROOMS).split()
+             if f.endswith((".c", ".h", ".S"))]
+    lengths = sorted(((len(open(f, encoding="utf-8").readlines()), f) for f in files), reverse=True)
+    funcs = sorted((x for f in files if f.endswith(".c") for x in functions(f)), reverse=True)
+    code = int(run("cloc", "--quiet", "--csv", *files).strip().splitlines()[-1].split(",")[-1])
+    text, data, bss = (int(x) for x in run("size", elf).splitlines()[1].split()[:3])
+    within = sum(1 for n, _ in funcs if n <= 50) * 100 / len(funcs)
+    print("lines of code: %d (cap %d)" % (code, MAX_LINES))
+    print("text+data: %d bytes (cap %d), bss %d" % (text + data, MAX_BYTES, bss))
+    print("functions: %d, median %d lines, %.1f %% within 50 (goal 95)"
+          % (len(funcs), funcs[len(funcs) // 2][0], within))
+    for n, name in funcs[:8]:
+        print("  %4d %s" % (n, name))
+    print("files: %d" % len(files))
+    for n, name in lengths[:5]:
+        print("  %4d %s" % (n, name))
+    ok = (code <= MAX_LINES and text + data <= MAX_BYTES and within >= 95 and lengths[0][0] <= MAX_FILE)
+    return 0 if ok else 1
+
+
+sys.exit(main(sys.argv[1]))
