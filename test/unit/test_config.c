@@ -250,7 +250,7 @@ static const struct {
 	{ MB "; console=com1\na: cpus=<0>; memory=<4>; boot=pvh; kernel=k.elf; console=com1",
 	  "[a] console: partition mb has this port already" },
 	{ MB "; console=com1\na: cpus=<0>; memory=<4>; boot=pvh; kernel=k.elf; console=com2", "" },
-	{ MB "; debug-exit=<0x60f>", "[mb] debug-exit: port 0x60f is the ACPI's; a free one is 0xf4" },
+	{ MB "; debug-exit=<0x60f>", "[mb] debug-exit: port 0x60f belongs to the platform (ACPI); a free one is 0xf4" },
 };
 
 static void test_faults(void **state)
