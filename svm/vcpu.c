@@ -159,14 +159,15 @@ bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e)
 	b->clean = (u32)CLEAN_ALL;
 	b->tlb_control = 0;
 	b->event_inj = 0;
+	b->exit_int_info = 0; /* a refused entry leaves it as it was */
+	if (e->kind == EXIT_WINDOW) {
+		set_window(b, false);
+	}
 	if (hw->is_stepping) {
 		return step_end(hw, e);
 	}
 	if (e->vectoring.type == EVENT_NMI) { /* it is to be injected again */
 		svm_nmi_block(hw, false);
-	}
-	if (e->kind == EXIT_WINDOW) {
-		set_window(b, false);
 	}
 	if (e->reason == VMEXIT_IRET) {
 		step_begin(hw);
