@@ -177,9 +177,9 @@ static noreturn_fn void end_machine(void)
 	for (u32 i = 0; i < machine.nr_partitions; i++) {
 		is_ok &= machine.partition[i]->end.is_ok;
 	}
-	cpus_freeze();
 	log("shutdown verdict=%s partitions=%u", is_ok ? "OK" : "FAILED", machine.nr_partitions);
-	console_sync(true);
+	console_sync(false);
+	cpus_freeze();
 	machine_poweroff(&machine.acpi);
 }
 
