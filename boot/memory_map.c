@@ -8,17 +8,14 @@
 
 enum status memory_add(struct boot_info *out, u64 base, u64 len, bool is_usable)
 {
+	len = MIN(len, UINT64_MAX - base);
 	if (len == 0) {
 		return STATUS_OK;
 	}
 	if (out->nr_mem == BOOT_MAX_MEM) {
 		return STATUS_FULL;
 	}
-	out->mem[out->nr_mem++] = (struct mem_range){
-		.base = base,
-		.len = MIN(len, UINT64_MAX - base),
-		.is_usable = is_usable,
-	};
+	out->mem[out->nr_mem++] = (struct mem_range){ base, len, is_usable };
 	return STATUS_OK;
 }
 
