@@ -123,7 +123,7 @@ static u16 channel_count(const struct vpit_channel *c, u64 now_ns)
 /* A count written during a period takes over at its end (mode 3: of the half). Called before any use. */
 static void channel_sync(struct vpit_channel *c, u64 now_ns)
 {
-	if (!c->next_reload || !c->is_loaded || !c->gate || now_ns < c->switch_ns) {
+	if (!c->next_reload || now_ns < c->switch_ns) {
 		return;
 	}
 	u32 skipped = c->is_switch_low ? high_half(c->next_reload) : 0;
@@ -150,11 +150,14 @@ static void channel_load(struct vpit_channel *c, u32 value, u64 now_ns)
 	u32 count = (c->control & 1) ? from_bcd(value) : value;
 
 	c->next_reload = count ? count : modulus(c);
+	c->switch_ns = NEVER; /* unless planned, the gate must rise first */
 	if (is_triggered(c->mode)) {
-		return; /* waits for the gate */
+		return;
 	}
-	if (is_periodic(c->mode) && c->is_loaded && c->gate) {
-		plan_switch(c, now_ns);
+	if (is_periodic(c->mode) && c->is_loaded) {
+		if (c->gate) {
+			plan_switch(c, now_ns);
+		}
 		return;
 	}
 	c->reload = c->next_reload;
@@ -239,6 +242,7 @@ static void channel_gate(struct vpit_channel *c, bool gate, u64 now_ns)
 	}
 	if (!gate) {
 		c->held_ticks = pulses(c, now_ns);
+		c->switch_ns = NEVER;
 	} else if (c->mode == 0 || c->mode == 4) {
 		c->start_ns = now_ns - ticks_ns(c->held_ticks);
 	} else {
