@@ -41,8 +41,8 @@ svm_run:
 	push %rdx
 	/*
 	 * With V_INTR_MASKING the host's IF decides whether a physical interrupt ends the guest
-	 * (APM 2 15.21.1), so it must be 1 at VMRUN. GIF=0 keeps the host from taking one here, from
-	 * the STI to the CLI; NMIs wait for STGI, when GS and TR are the host's again.
+	 * (APM 2 15.21.1), so it must be 1 at VMRUN. GIF=0 keeps the host from taking one here,
+	 * from the STI to the CLI; NMIs wait for STGI, when GS and TR are the host's again.
 	 */
 	clgi
 	sti

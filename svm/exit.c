@@ -23,8 +23,8 @@ static const struct row row[] = {
 	[VMEXIT_CR4_WRITE + 1 ... VMEXIT_CR8_WRITE - 1] = { EXIT_UNEXPECTED, 0 },
 	[VMEXIT_CR8_WRITE] = { EXIT_CR, ON | INSN },
 	[VMEXIT_CR8_WRITE + 1 ... VMEXIT_DR15_WRITE] = { EXIT_UNEXPECTED, 0 },
-	/* Exceptions: during a step over IRET all but NMI; #DB and #AC always, since a guest can make
-	 * the CPU raise them for ever within one instruction (CVE-2015-8104, CVE-2015-5307). */
+	/* Exceptions: in a step over IRET all but NMI; #DB and #AC always, since a guest can make
+	 * the CPU raise them for ever in one instruction (CVE-2015-8104, CVE-2015-5307). */
 	[VMEXIT_EXCP0] = { EXIT_EXCEPTION, 0 },
 	[VMEXIT_EXCP0 + VEC_DB] = { EXIT_EXCEPTION, ON },
 	[VMEXIT_EXCP0 + VEC_NMI] = { EXIT_UNEXPECTED, 0 },

@@ -67,7 +67,9 @@ void svm_set(struct vcpu *v, enum vreg r, u64 value)
 	case VREG_CR0: vmcb_set(b, CLEAN_CRX, efer, with_lma(b->efer, value)); break;
 	case VREG_EFER: value = with_lma(value | EFER_SVME, b->cr0); break;
 	case VREG_RFLAGS: value |= RFLAGS_FIXED1; break;
-	case VREG_CR8: vmcb_set(b, CLEAN_TPR, v_intr, field_set(V_TPR, b->v_intr, value & 0xf)); break;
+	case VREG_CR8:
+		vmcb_set(b, CLEAN_TPR, v_intr, field_set(V_TPR, b->v_intr, value & 0xf));
+		break;
 	case VREG_INT_SHADOW: b->int_shadow = field_set(INT_SHADOW, b->int_shadow, value); break;
 	case VREG_NMI_BLOCKED: svm_nmi_block(v->hw, value); break;
 	default: break;
@@ -107,7 +109,9 @@ void svm_get_seg(struct vcpu *v, enum seg s, struct segment *out)
 	if (s == SEG_SS) { /* the CPL is not kept in SS.DPL here: APM 2 15.5.1, "CPL" */
 		attr = (u32)field_set(SEG_DPL, attr, b->cpl);
 	}
-	*out = (struct segment){ .base = in->base, .limit = in->limit, .attr = attr, .sel = in->sel };
+	*out = (struct segment){
+		.base = in->base, .limit = in->limit, .attr = attr, .sel = in->sel
+	};
 }
 
 void svm_set_seg(struct vcpu *v, enum seg s, const struct segment *in)
@@ -135,11 +139,12 @@ void svm_dump(struct vcpu *v)
 	log("vmcb exit %llx info %llx %llx intinfo %llx inj %llx", LL(b->exit_code),
 	    LL(b->exit_info1), LL(b->exit_info2), LL(b->exit_int_info), LL(b->event_inj));
 	log("vmcb intercepts %08x %08x %08x %08x %08x %08x clean %x", b->intercept[0],
-	    b->intercept[1], b->intercept[2], b->intercept[3], b->intercept[4], b->intercept[5], b->clean);
+	    b->intercept[1], b->intercept[2], b->intercept[3], b->intercept[4], b->intercept[5],
+	    b->clean);
 	log("vmcb asid %u tlb %u ncr3 %llx vintr %llx shadow %llx nmi-blocked %d", b->asid,
 	    b->tlb_control, LL(b->n_cr3), LL(b->v_intr), LL(b->int_shadow), hw->nmi_blocked);
-	log("vmcb cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", LL(b->cr0), LL(b->cr2), LL(b->cr3),
-	    LL(b->cr4), LL(b->efer));
+	log("vmcb cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", LL(b->cr0), LL(b->cr2),
+	    LL(b->cr3), LL(b->cr4), LL(b->efer));
 	log("vmcb rip %04x:%llx rsp %04x:%llx rflags %llx cpl %u", b->cs.sel, LL(b->rip), b->ss.sel,
 	    LL(b->rsp), LL(b->rflags), b->cpl);
 	log("vmcb cs %llx/%x/%03x ss %03x dr6 %llx dr7 %llx pat %llx", LL(b->cs.base), b->cs.limit,

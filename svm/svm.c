@@ -42,7 +42,7 @@ static u32 svm_probe(struct feature *out, u32 max)
 	}
 	const struct feature table[] = {
 		{ "svm", svm, "the CPU has no AMD-V" },
-		{ "svm-enabled", svm && !(vm_cr & VM_CR_SVMDIS), "SVM is disabled in firmware setup" },
+		{ "svm-enabled", svm && !(vm_cr & VM_CR_SVMDIS), "SVM is off in firmware setup" },
 		{ "npt", features & SVM_FEATURE_NPT, "the CPU has no nested paging" },
 		{ "asids", nr_asids >= 2, "the CPU has no address space identifiers for guests" },
 	};

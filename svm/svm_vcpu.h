@@ -56,7 +56,7 @@ u32 svm_intercepts(u32 n);
 /** svm_exit_decode() - the VMCB after #VMEXIT as neutral data. */
 void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e);
 
-/** svm_event_encode() - @e for EVENTINJ; 0 for what the guest's own instruction will raise again. */
+/** svm_event_encode() - @e for EVENTINJ; 0 if the instruction at RIP will raise it again. */
 u64 svm_event_encode(const struct event *e);
 
 /**

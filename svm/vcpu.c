@@ -13,7 +13,9 @@ static void reset_state(struct vmcb *b)
 {
 	static const struct vmcb_seg data = { .attr = 0x093, .limit = 0xffff };
 	b->es = b->ss = b->ds = b->fs = b->gs = data;
-	b->cs = (struct vmcb_seg){ .sel = 0xf000, .attr = 0x09b, .limit = 0xffff, .base = 0xffff0000 };
+	b->cs = (struct vmcb_seg){
+		.sel = 0xf000, .attr = 0x09b, .limit = 0xffff, .base = 0xffff0000
+	};
 	b->ldtr = (struct vmcb_seg){ .attr = 0x082, .limit = 0xffff };
 	b->tr = (struct vmcb_seg){ .attr = 0x08b, .limit = 0xffff };
 	b->gdtr.limit = b->idtr.limit = 0xffff;
@@ -51,7 +53,8 @@ void svm_vcpu_setup(struct svm_vcpu *hw, const struct vcpu_params *p, u32 featur
 void svm_flush(struct vcpu *v)
 {
 	struct svm_vcpu *hw = v->hw;
-	hw->vmcb.tlb_control = hw->features & SVM_FEATURE_FLUSH_ASID ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+	bool by_asid = hw->features & SVM_FEATURE_FLUSH_ASID;
+	hw->vmcb.tlb_control = by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
 }
 
 /*
@@ -108,6 +111,7 @@ static void step_begin(struct svm_vcpu *hw)
 	hw->step_rip = b->rip;
 	hw->step_dr6 = b->dr6;
 	b->rflags |= RFLAGS_TF;
+	vmcb_set(b, CLEAN_DRX, dr6, b->dr6 & ~DR6_BS); /* the CPU sets it, but never clears it */
 	vmcb_intercept(b, VMEXIT_IRET, false);
 	vmcb_set(b, CLEAN_INTERCEPTS, intercept[2], ~(1u << VEC_NMI));
 }
@@ -127,6 +131,7 @@ static bool step_broken(struct svm_vcpu *hw, const struct exit *e)
 {
 	struct vmcb *b = &hw->vmcb;
 	vmcb_intercept(b, VMEXIT_IRET, true);
+	vmcb_set(b, CLEAN_DRX, dr6, b->dr6 | (hw->step_dr6 & DR6_BS));
 	if (!hw->had_tf) {
 		b->rflags &= ~RFLAGS_TF;
 	}

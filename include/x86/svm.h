@@ -193,7 +193,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB");
 #define CLEAN_CR2	 BIT(9)
 #define CLEAN_ALL	 BITS(9, 0)
 
-/* EXITINFO1 of IOIO (15.10.2), MOV CR (15.8.1 decode assists), NPF (15.25.6; low bits as a #PF code) */
+/* EXITINFO1 of IOIO (15.10.2), MOV CR (15.8.1), NPF (15.25.6; its low bits are a #PF code) */
 #define IOIO_IN	       BIT(0)
 #define IOIO_STRING    BIT(2)
 #define IOIO_REP       BIT(3)

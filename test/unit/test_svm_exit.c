@@ -119,7 +119,7 @@ static void test_pio(void **state)
 	assert_int_equal(e.pio.width, 1);
 	assert_false(e.pio.is_in || e.pio.is_string || e.pio.is_rep);
 	assert_int_equal(e.pio.addr_size, 0);
-	take(VMEXIT_IOIO, 0x01f00000 | 0x1000 | 0x100 | 0x20 | 0xd, 0x1004); /* REP INSW, FS, 32-bit */
+	take(VMEXIT_IOIO, 0x01f00000 | 0x1000 | 0x100 | 0x20 | 0xd, 0x1004); /* REP INSW, FS */
 	assert_int_equal(e.pio.port, 0x1f0);
 	assert_int_equal(e.pio.width, 2);
 	assert_true(e.pio.is_in && e.pio.is_string && e.pio.is_rep);
@@ -219,7 +219,9 @@ static void test_encode(void **state)
 {
 	const struct event irq = { .type = EVENT_EXTINT, .vector = 0xef };
 	const struct event nmi = { .type = EVENT_NMI, .vector = 2 };
-	const struct event pf = { .type = EVENT_EXCEPTION, .vector = 14, .has_error = true, .error = 0xb };
+	const struct event pf = {
+		.type = EVENT_EXCEPTION, .vector = 14, .has_error = true, .error = 0xb
+	};
 	const struct event ud = { .type = EVENT_EXCEPTION, .vector = 6 };
 	const struct event soft = { .type = EVENT_SOFTINT, .vector = 0x80, .insn_len = 2 };
 	const struct event bp = { .type = EVENT_SOFTEXC, .vector = 3, .insn_len = 1 };

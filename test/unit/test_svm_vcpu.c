@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * SVM vCPU state: reset values, registers and segments by neutral names, clean bits, windows, and
- * the NMI blocking that software must follow. The test plays the CPU: it fills in what #VMEXIT saves.
+ * the NMI blocking that software must follow. The test plays the CPU.
  */
 #include "svm/svm_vcpu.h"
 #include "log.h"
@@ -299,6 +299,21 @@ static void test_nmi_iret_faults(void **state)
 	assert_int_equal(b->intercept[2], svm_intercepts(2));
 }
 
+/* A breakpoint on the IRET itself, and DR6.BS still set from an earlier step of the guest's own */
+static void test_nmi_iret_breakpoint(void **state)
+{
+	struct exit e;
+	(void)state;
+	svm_inject(&v, &nmi);
+	b->dr6 = DR6_FIXED1 | DR6_BS;
+	assert_true(leave(VMEXIT_IRET, &e));
+	b->dr6 |= 1;
+	assert_true(leave(0x41, &e));
+	assert_int_equal(b->event_inj, 0x80000301);
+	assert_int_equal(b->dr6, DR6_FIXED1 | DR6_BS | 1);
+	assert_true(svm_get(&v, VREG_NMI_BLOCKED) && is_on(0x74));
+}
+
 static void test_nmi_cut_short(void **state)
 {
 	struct exit e;
@@ -338,7 +353,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_reset), T(test_asid), T(test_flush), T(test_regs), T(test_long_mode),
 		T(test_segments), T(test_window), T(test_nmi), T(test_nmi_step_interrupted),
-		T(test_nmi_iret_faults), T(test_nmi_cut_short), T(test_dump),
+		T(test_nmi_iret_faults), T(test_nmi_iret_breakpoint), T(test_nmi_cut_short),
+		T(test_dump),
 	};
 	return cmocka_run_group_tests_name("svm vcpu", tests, NULL, NULL);
 }
