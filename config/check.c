@@ -189,7 +189,8 @@ static void check_debug_exit(struct check *c)
 	for (u32 i = 0; i < ARRAY_SIZE(platform_ports) && c->p->has_debug_exit; i++) {
 		if (c->p->debug_exit >= platform_ports[i].first &&
 		    c->p->debug_exit <= platform_ports[i].last) {
-			FAULT(c, "debug-exit", "port 0x%x belongs to the platform (%s); a free one is 0xf4",
+			FAULT(c, "debug-exit",
+			      "port 0x%x belongs to the platform (%s); a free one is 0xf4",
 			      c->p->debug_exit, platform_ports[i].name);
 		}
 	}

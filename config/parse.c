@@ -2,7 +2,8 @@
 /*
  * The form of a configuration: a device tree blob to struct system_config, by one table of
  * properties. Knows types and ranges of single values; what they mean together is check.c's.
- * The blob is not trusted: fdt_check_full() walks it once within its bounds, all else relies on that.
+ * The blob is not trusted: fdt_check_full() walks it once within its bounds, all else relies on
+ * that.
  */
 #include <libfdt.h>
 #include "config_room.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The ACPI tables a guest finds: RSDP, XSDT, FADT, FACS, MADT, and the DSDT that iasl compiled from
- * acpi/dsdt.asl. They describe the virtual PC of devices/ and nothing of the host. ACPI 6.5 chapter 5.
- * Called once per partition, before its kernel is loaded.
+ * acpi/dsdt.asl. They describe the virtual PC of devices/ and nothing of the host. ACPI 6.5,
+ * chapter 5. Called before a partition's kernel is loaded.
  *
  *	GUEST_ACPI_BASE  RSDP | XSDT | FACS | DSDT | FADT | MADT   each 64-byte aligned
  */
@@ -139,7 +139,7 @@ static u8 checksum(const void *data, u32 len)
 	return (u8)-sum;
 }
 
-/* Put @len bytes at the next free place. Return: its address. guest_acpi_build() saw that it is RAM. */
+/* Put @len bytes at the next free place, which guest_acpi_build() saw is RAM. Return: where. */
 static u64 put(struct tables *t, const void *data, u32 len)
 {
 	u64 at = t->next;
@@ -181,7 +181,7 @@ static u64 put_madt(struct tables *t, u32 nr_vcpus)
 			 (u32)(offsetof(struct madt, lapic) + nr_vcpus * sizeof(m.lapic[0])));
 }
 
-/* SMI_CMD 0: ACPI is on and stays on (ACPI 6.5 4.8.2.5). Latencies beyond 100 and 1000: no C2, C3. */
+/* SMI_CMD 0: ACPI is on and stays on (ACPI 6.5 4.8.2.5). Latencies this long: no C2, no C3. */
 static u64 put_fadt(struct tables *t, u64 facs, u64 dsdt)
 {
 	struct fadt f = {

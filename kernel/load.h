@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the boot protocols share, and nobody else sees: a ledger of the guest memory already used, and
- * the parts that several of them build (modules, tables of descriptors and pages, ELF segments).
+ * What the boot protocols share, and nobody else sees: a ledger of the guest memory already used,
+ * and the parts that several build (modules, tables of descriptors and pages, ELF segments).
  */
 #ifndef BULKHEAD_LOAD_H
 #define BULKHEAD_LOAD_H
@@ -53,7 +53,7 @@ static inline u64 blob_get(const struct blob *b, u64 off, u32 width)
 /** load_claim() - take [@start, @start + @len). Return: false if it is not all free RAM. */
 bool must_check load_claim(struct loading *l, u64 start, u64 len);
 
-/** load_place() - take the lowest free @len bytes in [@lo, @hi), aligned. Return: where, 0 = nowhere. */
+/** load_place() - take the lowest free @len bytes in [@lo, @hi), aligned. Return: where, or 0. */
 u64 load_place(struct loading *l, u64 len, u64 align, u64 lo, u64 hi);
 
 /** load_poke() - write the low @width bytes of @value to memory that was claimed. */
@@ -73,11 +73,11 @@ u64 load_string(struct loading *l, const char *s);
  * Return: NULL or why not. */
 const char *load_image(struct loading *l, u64 addr, u64 off, u64 filesz, u64 memsz);
 
-/** load_modules() - all modules into free pages above the image and 1 MiB. Return: NULL or why not. */
+/** load_modules() - all modules into free pages above image and 1 MiB. Return: NULL or why not. */
 const char *load_modules(struct loading *l, u64 addr[CONFIG_MAX_MODULES]);
 
-/** load_enter_protected(), load_enter_long() - the entry state, with a GDT (and page tables that map
- * the first 4 GiB one to one) in low memory. Return: NULL or why not. */
+/** load_enter_protected(), load_enter_long() - the entry state, with a GDT (and page tables that
+ * map the first 4 GiB one to one) in low memory. Return: NULL or why not. */
 const char *load_enter_protected(struct loading *l, u64 rip);
 const char *load_enter_long(struct loading *l, u64 rip);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * No protocol at all: a file at an address, entered at its first byte in the mode that was asked for.
- * All registers are 0 but those the mode needs; real mode finds CS:IP = address/16 : address%16,
- * data segments 0 and SP 0.
+ * No protocol at all: a file at an address, entered at its first byte in the mode asked for. All
+ * registers are 0 but those the mode needs; real mode finds CS:IP = address/16 : address%16, data
+ * segments 0 and SP 0. Called by load_guest().
  */
 #include "load.h"
 

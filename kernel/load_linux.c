@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Linux's boot protocol, 2.12 or later, by its 64-bit entry point: a bzImage, an initrd, a zero page.
+ * Linux's boot protocol, 2.12 or later, by its 64-bit entry point: bzImage, initrd, zero page.
  * Names and offsets as in Documentation/x86/boot.rst and zero-page.rst of Linux 6.1.
  * Called by load_guest().
  */
@@ -57,8 +57,9 @@ static const char *check_header(const struct blob *k, const char *cmdline)
 }
 
 /*
- * The kernel goes to its preferred address and nowhere else: even a relocatable one moves itself there
- * from any lower place (boot.rst, "pref_address"), so lower saves no memory, and higher needs more.
+ * The kernel goes to its preferred address and nowhere else: even a relocatable one moves itself
+ * there from any lower place (boot.rst, "pref_address"), so lower saves no memory, and higher
+ * needs more.
  */
 static const char *load_kernel(struct loading *l, u64 *start)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Multiboot 1: a kernel as ELF file (32- or 64-bit) or with load addresses in its header, modules, and
- * the information structure. All that a kernel is told lies below 640 KiB, outside page 0 and outside
+ * Multiboot 1: a kernel as ELF file (32- or 64-bit) or with load addresses in its header, modules,
+ * and the information structure. All that a kernel is told lies below 640 KiB, outside page 0 and
  * its own segments; modules lie above it. Multiboot Specification 0.6.96. Called by load_guest().
  */
 #include "load.h"
@@ -16,7 +16,10 @@
 #define HDR_ADDRESSES BIT(16)
 
 /* Header fields in order, 4 bytes each */
-enum { HDR_MAGIC, HDR_FLAGS, HDR_CHECKSUM, HDR_HEADER, HDR_LOAD, HDR_LOAD_END, HDR_BSS_END, HDR_ENTRY };
+enum {
+	HDR_MAGIC, HDR_FLAGS, HDR_CHECKSUM,
+	HDR_HEADER, HDR_LOAD, HDR_LOAD_END, HDR_BSS_END, HDR_ENTRY
+};
 
 struct multiboot_info {
 	u32 flags;

@@ -25,7 +25,7 @@ struct start_memmap {
 };
 static_assert(sizeof(struct start_memmap) == 24, "start_info.h");
 
-/* Notes: sizes of name and description, type; both padded to 4 bytes. Each step goes ahead by 12. */
+/* Notes: sizes of name and description, type; both padded to 4 bytes. Steps are 12 or more. */
 static bool find_in_notes(const struct blob *notes, u64 *entry)
 {
 	u64 at = 0;

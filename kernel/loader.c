@@ -127,7 +127,7 @@ const char *load_enter_protected(struct loading *l, u64 rip)
 	return enter(l, ENTRY_PROTECTED, rip, 0x08);
 }
 
-/* Selectors 0x10 and 0x18: what Linux asks for (Documentation/x86/boot.rst, "64-bit boot protocol") */
+/* Selectors 0x10 and 0x18: what Linux asks for (boot.rst, "64-bit boot protocol") */
 const char *load_enter_long(struct loading *l, u64 rip)
 {
 	const u64 present = 0x3, large = 0x83; /* P, RW; P, RW, PS: SDM 3A 4.5 */

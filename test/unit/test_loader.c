@@ -324,7 +324,7 @@ static void put_header(u64 at, u32 flags)
 {
 	put(at, 0x1badb002, 4);
 	put(at + 4, flags, 4);
-	put(at + 8, -(0x1badb002u + flags), 4);
+	put(at + 8, 0u - (0x1badb002u + flags), 4);
 }
 
 static const struct part one[] = { { 1, 0x1000, 0x200000, 0x200000, 0x2000, 0x3000 } };
