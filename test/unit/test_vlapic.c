@@ -1,0 +1,750 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The virtual local APIC against SDM 3A chapter 11. */
+#include "devices/vlapic.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+#include "x86/msr.h"
+
+#define MASKED	 0x10000u
+#define PERIODIC 0x20000u
+#define DEADLINE 0x40000u
+#define BASE	 0xfee00000ull
+#define EN	 0x800ull
+#define EXTD	 0x400ull
+#define BSP	 0x100ull
+
+enum { ID = 0x20, VER = 0x30, TPR = 0x80, APR = 0x90, PPR = 0xa0, EOI = 0xb0, LDR = 0xd0, DFR = 0xe0,
+       SVR = 0xf0, ISR = 0x100, TMR = 0x180, IRR = 0x200, ESR = 0x280, CMCI = 0x2f0, ICR = 0x300,
+       ICR2 = 0x310, LVTT = 0x320, LVTTHMR = 0x330, LVTPC = 0x340, LVT0 = 0x350, LVT1 = 0x360,
+       LVTERR = 0x370, TMICT = 0x380, TMCCT = 0x390, TDCR = 0x3e0, SELF = 0x3f0 };
+
+static struct vlapic a;
+static struct vlapic_ipi ipi;
+static u32 nr_ipis, nr_eois;
+static u8 eoi_vector;
+static u64 now_ns, tsc_offset; /* the guest's TSC runs at 2 GHz */
+
+static u64 env_now(void *ctx)
+{
+	(void)ctx;
+	return now_ns;
+}
+
+static u64 env_tsc(void *ctx)
+{
+	(void)ctx;
+	return 2 * now_ns + tsc_offset;
+}
+
+static u64 env_tsc_to_ns(void *ctx, u64 tsc)
+{
+	(void)ctx;
+	return (tsc - tsc_offset) / 2;
+}
+
+static void env_ipi(void *ctx, const struct vlapic_ipi *i)
+{
+	(void)ctx;
+	ipi = *i;
+	nr_ipis++;
+}
+
+static void env_eoi(void *ctx, u8 vector)
+{
+	(void)ctx;
+	eoi_vector = vector;
+	nr_eois++;
+}
+
+static const struct vlapic_env env = { .now_ns = env_now,
+				       .tsc_to_ns = env_tsc_to_ns,
+				       .guest_tsc = env_tsc,
+				       .send_ipi = env_ipi,
+				       .eoi_broadcast = env_eoi };
+
+static u32 rd(u32 offset)
+{
+	return (u32)vlapic_mmio_ops.read(&a, offset, 4);
+}
+
+static void wr(u32 offset, u32 v)
+{
+	vlapic_mmio_ops.write(&a, offset, 4, v);
+}
+
+static u32 esr(void)
+{
+	wr(ESR, 0);
+	return rd(ESR);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&a, 0x5a, sizeof(a));
+	vlapic_init(&a, &env, 3, true, true);
+	nr_ipis = nr_eois = 0;
+	now_ns = 1000;
+	tsc_offset = 0;
+	return 0;
+}
+
+static int setup_on(void **state)
+{
+	setup(state);
+	wr(SVR, 0x1ff);
+	return 0;
+}
+
+static u64 rdmsr(u32 msr)
+{
+	u64 v = 0xdead;
+	assert_true(vlapic_rdmsr(&a, msr, &v));
+	return v;
+}
+
+static bool wrmsr(u32 msr, u64 v)
+{
+	return vlapic_wrmsr(&a, msr, v);
+}
+
+static bool can_rdmsr(u32 msr)
+{
+	u64 v;
+	return vlapic_rdmsr(&a, msr, &v);
+}
+
+static int setup_x2(void **state)
+{
+	setup_on(state);
+	assert_true(wrmsr(MSR_APIC_BASE, BASE | EN | EXTD | BSP));
+	return 0;
+}
+
+/* 11.4.7.1 */
+static void test_reset(void **state)
+{
+	(void)state;
+	assert_int_equal(rdmsr(MSR_APIC_BASE), BASE | EN | BSP);
+	assert_int_equal(rd(ID), 3u << 24);
+	assert_int_equal(rd(VER), 0x00050014);
+	assert_int_equal(rd(SVR), 0xff);
+	assert_int_equal(rd(DFR), 0xffffffff);
+	for (u32 r = LVTT; r <= LVTERR; r += 0x10) {
+		assert_int_equal(rd(r), MASKED);
+	}
+	static const u32 zero[] = { TPR, PPR, EOI, LDR, ISR, TMR, IRR, ESR, ICR, ICR2, TMICT, TMCCT, TDCR };
+	for (u32 i = 0; i < ARRAY_SIZE(zero); i++) {
+		assert_int_equal(rd(zero[i]), 0);
+	}
+	assert_int_equal(vlapic_pending(&a), -1);
+	assert_false(vlapic_takes_extint(&a));
+	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
+	vlapic_init(&a, &env, 0, false, false);
+	assert_int_equal(rdmsr(MSR_APIC_BASE), BASE | EN);
+}
+
+static void test_write_masks(void **state)
+{
+	(void)state;
+	static const struct {
+		u32 reg, mask, fixed;
+	} t[] = {
+		{ ID, 0, 3u << 24 },	  { VER, 0, 0x00050014 },  { TPR, 0xff, 0 },
+		{ LDR, 0xff000000, 0 },	  { DFR, 0xf0000000, 0x0fffffff },
+		{ SVR, 0x1ff, 0 },	  { ICR2, 0xff000000, 0 }, { LVTT, 0x700ff, 0 },
+		{ LVTTHMR, 0x107ff, 0 },  { LVTPC, 0x107ff, 0 },   { LVT0, 0x1a7ff, 0 },
+		{ LVT1, 0x1a7ff, 0 },	  { LVTERR, 0x100ff, 0 },  { TDCR, 0xb, 0 },
+		{ ISR + 0x10, 0, 0 },	  { TMR + 0x70, 0, 0 },	   { IRR + 0x20, 0, 0 },
+		{ PPR, 0, 0xff },
+	};
+	for (u32 i = 0; i < ARRAY_SIZE(t); i++) {
+		wr(t[i].reg, 0xffffffff);
+		if (t[i].reg != PPR) {
+			assert_int_equal(rd(t[i].reg), t[i].mask | t[i].fixed);
+		}
+	}
+	assert_int_equal(rd(PPR), 0xff); /* of TPR */
+	wr(ICR, 0xffffffff & ~0x700u);
+	assert_int_equal(rd(ICR), 0xccfff & ~0x700u);
+}
+
+static void test_odd_accesses(void **state)
+{
+	(void)state;
+	wr(TPR, 0x42);
+	assert_int_equal(vlapic_mmio_ops.read(&a, TPR, 1), 0x42);
+	assert_int_equal(vlapic_mmio_ops.read(&a, TPR, 8), 0x42);
+	assert_int_equal(vlapic_mmio_ops.read(&a, VER + 2, 2), 5);
+	assert_int_equal(vlapic_mmio_ops.read(&a, VER + 4, 4), 0);
+	vlapic_mmio_ops.write(&a, TPR, 1, 1);
+	vlapic_mmio_ops.write(&a, TPR, 8, 1);
+	vlapic_mmio_ops.write(&a, TPR + 4, 4, 1);
+	vlapic_mmio_ops.write(&a, TPR + 1, 4, 1);
+	assert_int_equal(rd(TPR), 0x42);
+	assert_int_equal(esr(), 0);
+}
+
+/* 11.5.3: bit 7 for registers that do not exist; writing makes errors visible and clears the rest */
+static void test_illegal_register(void **state)
+{
+	(void)state;
+	static const u32 bad[] = { 0, 0x10, 0x40, APR, 0xc0, 0x290, CMCI, 0x3a0, SELF, 0x400, 0xff0 };
+	wr(LVTERR, 0xfe);
+	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
+		assert_int_equal(rd(bad[i]), 0);
+		assert_int_equal(rd(ESR), 0);
+		assert_int_equal(esr(), 0x80);
+		assert_int_equal(esr(), 0);
+		wr(bad[i], 1);
+		assert_int_equal(esr(), 0x80);
+		esr();
+	}
+	assert_int_equal(vlapic_pending(&a), 0xfe);
+	vlapic_ack(&a, 0xfe);
+	rd(0); /* one interrupt per error bit until ESR is written */
+	assert_int_equal(rd(IRR + 0x70), 0x40000000);
+	vlapic_ack(&a, 0xfe);
+	rd(0);
+	assert_int_equal(rd(IRR + 0x70), 0);
+	esr();
+	wr(LVTERR, 0x0e); /* an illegal vector in the error LVT itself */
+	rd(0);
+	assert_int_equal(esr(), 0xc0);
+	wr(LVTERR, MASKED | 0xfe);
+	rd(0);
+	assert_int_equal(esr(), 0x80);
+}
+
+/* 11.8.3, 11.8.4 */
+static void test_priority(void **state)
+{
+	(void)state;
+	vlapic_accept(&a, 0x31, false);
+	vlapic_accept(&a, 0x52, true);
+	vlapic_accept(&a, 0x52, true);
+	assert_int_equal(rd(IRR + 0x10), 1u << 0x11);
+	assert_int_equal(rd(IRR + 0x20), 1u << 0x12);
+	assert_int_equal(rd(TMR + 0x20), 1u << 0x12);
+	wr(TPR, 0x53);
+	assert_int_equal(vlapic_pending(&a), -1);
+	assert_int_equal(vlapic_cr8(&a), 5);
+	vlapic_set_cr8(&a, 4);
+	assert_int_equal(rd(TPR), 0x40);
+	assert_int_equal(vlapic_pending(&a), 0x52);
+	vlapic_ack(&a, 0x52);
+	assert_int_equal(rd(ISR + 0x20), 1u << 0x12);
+	assert_int_equal(rd(IRR + 0x20), 0);
+	assert_int_equal(rd(PPR), 0x50);
+	wr(TPR, 0x57);
+	assert_int_equal(rd(PPR), 0x57);
+	wr(TPR, 0);
+	vlapic_accept(&a, 0x5f, false); /* same class: waits */
+	assert_int_equal(vlapic_pending(&a), -1);
+	vlapic_accept(&a, 0x60, false);
+	assert_int_equal(vlapic_pending(&a), 0x60);
+	vlapic_ack(&a, 0x60);
+	wr(EOI, 0);
+	assert_int_equal(nr_eois, 0); /* edge */
+	assert_int_equal(rd(PPR), 0x50);
+	wr(EOI, 0x1234);
+	assert_int_equal(nr_eois, 1);
+	assert_int_equal(eoi_vector, 0x52);
+	assert_int_equal(vlapic_pending(&a), 0x5f);
+	wr(EOI, 0); /* nothing in service */
+	assert_int_equal(nr_eois, 1);
+	vlapic_accept(&a, 0x52, false);
+	assert_int_equal(rd(TMR + 0x20), 0);
+	vlapic_set_cr8(&a, 0xfff5);
+	assert_int_equal(rd(TPR), 0x50);
+}
+
+/* Every pair of a vector in service and a pending one, against the rule said plainly */
+static void test_priority_oracle(void **state)
+{
+	for (u32 tpr = 0; tpr < 256; tpr += 7) {
+		for (u32 v = 16; v < 256; v += 5) {
+			for (u32 w = 16; w < 256; w += 9) {
+				setup_on(state);
+				vlapic_accept(&a, (u8)v, false);
+				vlapic_ack(&a, (u8)v);
+				vlapic_accept(&a, (u8)w, false);
+				wr(TPR, tpr);
+				bool wins = w / 16 > v / 16 && w / 16 > tpr / 16;
+				assert_int_equal(vlapic_pending(&a), wins ? (int)w : -1);
+			}
+		}
+	}
+}
+
+static void test_software_disable(void **state)
+{
+	(void)state;
+	wr(LVT0, 0x700);
+	wr(LVTT, 0x40);
+	vlapic_accept(&a, 0x40, false);
+	wr(SVR, 0xff);
+	assert_int_equal(rd(LVT0), MASKED | 0x700);
+	assert_int_equal(rd(LVTT), MASKED | 0x40);
+	wr(LVT0, 0x700);
+	assert_int_equal(rd(LVT0), MASKED | 0x700);
+	assert_false(vlapic_takes_extint(&a));
+	assert_int_equal(vlapic_pending(&a), 0x40); /* what was pending stays */
+	vlapic_accept(&a, 0x41, false);
+	assert_int_equal(rd(IRR + 0x20), 1);
+	wr(SVR, 0x1ff);
+	assert_int_equal(rd(LVT0), MASKED | 0x700); /* enabling unmasks nothing */
+	wr(LVT0, 0x700);
+	assert_true(vlapic_takes_extint(&a));
+	wr(LVT0, 0x10);
+	assert_false(vlapic_takes_extint(&a));
+}
+
+static void test_receive_illegal(void **state)
+{
+	(void)state;
+	vlapic_accept(&a, 15, false);
+	assert_int_equal(esr(), 0x40);
+	assert_int_equal(rd(IRR), 0);
+}
+
+static void test_ipi(void **state)
+{
+	(void)state;
+	wr(ICR2, 0x07000000);
+	wr(ICR, 0x4831);
+	assert_int_equal(nr_ipis, 1);
+	assert_int_equal(ipi.dest, 7);
+	assert_int_equal(ipi.vector, 0x31);
+	assert_int_equal(ipi.mode, 0);
+	assert_int_equal(ipi.shorthand, 0);
+	assert_true(ipi.is_logical);
+	assert_true(ipi.is_level_assert);
+	assert_false(ipi.is_x2apic);
+	wr(ICR, 0xc0500); /* INIT to all others */
+	assert_int_equal(nr_ipis, 2);
+	assert_int_equal(ipi.mode, 5);
+	assert_int_equal(ipi.shorthand, 3);
+	assert_false(ipi.is_level_assert);
+	wr(ICR, 0x40032); /* self */
+	assert_int_equal(nr_ipis, 2);
+	assert_int_equal(vlapic_pending(&a), 0x32);
+	wr(ICR, 0x40400);
+	assert_true(a.nmi_pending);
+	wr(ICR, 0x40500);
+	assert_int_equal(nr_ipis, 2);
+	wr(ICR, 0x4000f);
+	assert_int_equal(esr(), 0x20);
+	wr(ICR, 0x0010f);
+	assert_int_equal(esr(), 0x20);
+	assert_int_equal(nr_ipis, 2);
+	wr(ICR, 0x602); /* a start-up's vector may be low */
+	assert_int_equal(nr_ipis, 3);
+}
+
+static void test_matches(void **state)
+{
+	(void)state;
+	assert_true(vlapic_matches(&a, 3, false, false));
+	assert_true(vlapic_matches(&a, 0xff, false, false));
+	assert_true(vlapic_matches(&a, 0xffffffff, false, true));
+	assert_false(vlapic_matches(&a, 0xff, false, true));
+	assert_false(vlapic_matches(&a, 2, false, false));
+	assert_false(vlapic_matches(&a, 8, true, false)); /* no logical ID yet */
+	wr(LDR, 0x28000000);
+	assert_true(vlapic_matches(&a, 0x08, true, false)); /* flat */
+	assert_true(vlapic_matches(&a, 0xff, true, false));
+	assert_false(vlapic_matches(&a, 0x10, true, false));
+	wr(DFR, 0x0fffffff);
+	assert_true(vlapic_matches(&a, 0x29, true, false)); /* cluster 2, CPU 3 */
+	assert_false(vlapic_matches(&a, 0x27, true, false));
+	assert_false(vlapic_matches(&a, 0x18, true, false));
+	assert_true(vlapic_matches(&a, 0xff, true, false));
+	wr(DFR, 0x7fffffff); /* no such model */
+	assert_false(vlapic_matches(&a, 0x28, true, false));
+	assert_true(wrmsr(MSR_APIC_BASE, BASE));
+	assert_false(vlapic_matches(&a, 3, false, false));
+}
+
+/* 11.12.5, figure 11-27: every transition between the four settings of EN and EXTD */
+static void test_transitions(void **state)
+{
+	static const u64 mode[] = { 0, EXTD, EN, EN | EXTD };
+	static const bool legal[4][4] = {
+		{ true, false, true, false },  /* disabled */
+		{ false, false, false, false }, /* cannot be reached */
+		{ true, false, true, true },   /* xAPIC */
+		{ true, false, false, true },  /* x2APIC */
+	};
+	for (u32 from = 0; from < 4; from++) {
+		for (u32 to = 0; to < 4 && from != 1; to++) {
+			setup(state);
+			if (mode[from] != EN) {
+				assert_true(wrmsr(MSR_APIC_BASE, BASE | BSP | mode[from]));
+			}
+			assert_int_equal(wrmsr(MSR_APIC_BASE, BASE | BSP | mode[to]), legal[from][to]);
+			u64 now = legal[from][to] ? mode[to] : mode[from];
+			assert_int_equal(rdmsr(MSR_APIC_BASE), BASE | BSP | now);
+		}
+	}
+	setup(state);
+	assert_false(wrmsr(MSR_APIC_BASE, BASE | EN | 1));
+	assert_false(wrmsr(MSR_APIC_BASE, BASE | EN | 1ull << 52));
+	assert_false(wrmsr(MSR_APIC_BASE, 0xfed00000 | EN));
+	a.has_x2apic = false;
+	assert_false(wrmsr(MSR_APIC_BASE, BASE | EN | EXTD));
+}
+
+static void test_global_disable(void **state)
+{
+	(void)state;
+	wr(LVT1, 0x400);
+	vlapic_accept(&a, 0x80, false);
+	vlapic_ack(&a, 0x80);
+	vlapic_accept(&a, 0x90, false);
+	assert_true(wrmsr(MSR_APIC_BASE, BASE | BSP));
+	assert_int_equal(rd(VER), 0xffffffff);
+	wr(SVR, 0x1ff);
+	assert_true(vlapic_takes_extint(&a));
+	assert_int_equal(vlapic_pending(&a), -1);
+	vlapic_accept(&a, 0x91, false);
+	vlapic_lint(&a, 1, true); /* LINT1 is the NMI pin now */
+	assert_true(a.nmi_pending);
+	a.nmi_pending = false;
+	vlapic_lint(&a, 0, true);
+	assert_false(a.nmi_pending);
+	assert_false(can_rdmsr(MSR_X2APIC_ID));
+	assert_true(wrmsr(MSR_APIC_BASE, BASE | BSP | EN));
+	assert_int_equal(rd(VER), 0x50014);
+	assert_int_equal(rd(SVR), 0xff);
+	assert_int_equal(rd(LVT1), MASKED);
+	assert_int_equal(rd(ISR + 0x40), 0);
+	assert_int_equal(vlapic_pending(&a), -1);
+}
+
+static void test_x2apic_registers(void **state)
+{
+	(void)state;
+	assert_int_equal(rd(VER), 0xffffffff); /* no MMIO any more */
+	wr(TPR, 0x70);
+	assert_int_equal(rdmsr(0x802), 3);
+	assert_int_equal(rdmsr(0x803), 0x50014);
+	assert_int_equal(rdmsr(0x808), 0);
+	assert_int_equal(rdmsr(0x80d), 0x8);
+	assert_int_equal(rdmsr(0x80f), 0x1ff); /* survives the transition */
+	a.id = 0x123;
+	assert_int_equal(rdmsr(0x802), 0x123);
+	assert_int_equal(rdmsr(0x80d), 0x120008);
+	assert_true(wrmsr(0x808, 0xff));
+	assert_int_equal(rdmsr(0x80a), 0xff);
+	for (u32 msr = 0x800; msr <= 0x8ff; msr++) {
+		u32 r = msr - 0x800;
+		bool is_vector = r >= 0x10 && r <= 0x27, is_lvt = r >= 0x32 && r <= 0x37;
+		bool ro = r == 2 || r == 3 || r == 0xa || r == 0xd || is_vector || r == 0x39;
+		bool wo = r == 0xb || r == 0x3f;
+		bool rw = r == 8 || r == 0xf || r == 0x28 || r == 0x30 || is_lvt || r == 0x38 || r == 0x3e;
+		assert_int_equal(can_rdmsr(msr), ro || rw);
+		assert_int_equal(wrmsr(msr, 0), wo || rw);
+		if (r != 0x30) {
+			assert_false(wrmsr(msr, 1ull << 32));
+		}
+	}
+}
+
+static void test_x2apic_reserved(void **state)
+{
+	(void)state;
+	static const struct {
+		u32 msr, valid;
+	} t[] = {
+		{ 0x808, 0xff },    { 0x80b, 0 },	{ 0x80f, 0x1ff },   { 0x828, 0 },
+		{ 0x830, 0xcdfff }, { 0x832, 0x710ff }, { 0x833, 0x117ff }, { 0x834, 0x117ff },
+		{ 0x835, 0x1f7ff }, { 0x836, 0x1f7ff }, { 0x837, 0x110ff }, { 0x838, 0xffffffff },
+		{ 0x83e, 0xb },	    { 0x83f, 0xff },
+	};
+	for (u32 i = 0; i < ARRAY_SIZE(t); i++) {
+		for (u32 bit = 0; bit < 32; bit++) {
+			assert_int_equal(wrmsr(t[i].msr, 1ull << bit), t[i].valid >> bit & 1);
+		}
+	}
+}
+
+static void test_x2apic_ipi(void **state)
+{
+	(void)state;
+	assert_true(wrmsr(0x830, 0x12345678000048f0ull));
+	assert_int_equal(nr_ipis, 1);
+	assert_int_equal(ipi.dest, 0x12345678);
+	assert_int_equal(ipi.vector, 0xf0);
+	assert_true(ipi.is_x2apic);
+	assert_true(rdmsr(0x830) == 0x12345678000048f0ull);
+	assert_true(wrmsr(0x83f, 0x77));
+	assert_int_equal(vlapic_pending(&a), 0x77);
+	assert_true(wrmsr(0x83f, 0x07));
+	assert_true(wrmsr(0x828, 0));
+	assert_int_equal(rdmsr(0x828), 0x20);
+	assert_int_equal(rdmsr(0x823), 1u << 0x17);
+	vlapic_ack(&a, 0x77);
+	assert_true(wrmsr(0x80b, 0));
+	assert_int_equal(rdmsr(0x813), 0);
+	assert_true(vlapic_matches(&a, 0xffffffff, true, true));
+	assert_true(vlapic_matches(&a, 0x00000009, true, true));
+	assert_true(vlapic_matches(&a, 0x0000ffff, true, true));
+	assert_false(vlapic_matches(&a, 0x00010008, true, true));
+	assert_false(vlapic_matches(&a, 0x00000004, true, true));
+	assert_true(vlapic_matches(&a, 3, false, true));
+	assert_true(vlapic_matches(&a, 0xff, false, false)); /* an I/O APIC's broadcast */
+}
+
+static void test_lint(void **state)
+{
+	(void)state;
+	wr(LVT1, 0x400);
+	vlapic_lint(&a, 1, true);
+	assert_true(a.nmi_pending);
+	a.nmi_pending = false;
+	vlapic_lint(&a, 1, true);
+	assert_false(a.nmi_pending);
+	vlapic_lint(&a, 1, false);
+	wr(LVT1, MASKED | 0x400);
+	vlapic_lint(&a, 1, true);
+	assert_false(a.nmi_pending);
+	wr(LVT0, 0x45); /* fixed, edge */
+	vlapic_lint(&a, 0, true);
+	assert_int_equal(vlapic_pending(&a), 0x45);
+	vlapic_ack(&a, 0x45);
+	vlapic_lint(&a, 0, true);
+	assert_int_equal(rd(IRR + 0x20), 0);
+	wr(EOI, 0);
+	vlapic_lint(&a, 0, false);
+	wr(LVT0, 0x745); /* ExtINT is asked for, not sent */
+	vlapic_lint(&a, 0, true);
+	assert_int_equal(vlapic_pending(&a), -1);
+}
+
+static void test_lint_level(void **state)
+{
+	(void)state;
+	vlapic_lint(&a, 0, true);
+	wr(LVT0, 0x8045); /* unmasking finds the pin asserted */
+	assert_int_equal(rd(LVT0), 0xc045);
+	assert_int_equal(vlapic_pending(&a), 0x45);
+	vlapic_ack(&a, 0x45);
+	vlapic_lint(&a, 0, true);
+	assert_int_equal(rd(IRR + 0x20), 0);
+	wr(EOI, 0); /* still asserted: again */
+	assert_int_equal(vlapic_pending(&a), 0x45);
+	vlapic_ack(&a, 0x45);
+	vlapic_lint(&a, 0, false);
+	wr(EOI, 0);
+	assert_int_equal(vlapic_pending(&a), -1);
+	assert_int_equal(rd(LVT0), 0x8045);
+	vlapic_lint(&a, 0, true);
+	assert_int_equal(rd(LVT0), 0xc045);
+	wr(LVT0, 0x0045); /* edge has no remote IRR */
+	assert_int_equal(rd(LVT0), 0x0045);
+}
+
+static void test_virtual_wire(void **state)
+{
+	(void)state;
+	vlapic_set_virtual_wire(&a);
+	assert_int_equal(rd(SVR), 0x10f);
+	assert_int_equal(rd(LVT0), 0x700);
+	assert_int_equal(rd(LVT1), 0x400);
+	assert_true(vlapic_takes_extint(&a));
+}
+
+static void test_one_shot(void **state)
+{
+	(void)state;
+	wr(LVTT, 0x50);
+	wr(TDCR, 0xb); /* divide by 1 */
+	wr(TMICT, 500);
+	assert_int_equal(vlapic_poll(&a, now_ns), 1500);
+	now_ns += 200;
+	assert_int_equal(rd(TMCCT), 300);
+	assert_int_equal(rd(TMICT), 500);
+	now_ns += 299;
+	assert_int_equal(vlapic_poll(&a, now_ns), 1500);
+	assert_int_equal(rd(TMCCT), 1);
+	assert_int_equal(vlapic_pending(&a), -1);
+	now_ns++;
+	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
+	assert_int_equal(vlapic_pending(&a), 0x50);
+	assert_int_equal(rd(TMCCT), 0);
+	wr(TMICT, 500);
+	wr(TMICT, 0);
+	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
+}
+
+static void test_divide(void **state)
+{
+	static const u32 code[8] = { 0xb, 0, 1, 2, 3, 8, 9, 0xa };
+	wr(LVTT, 0x50);
+	for (u32 shift = 0; shift < 8; shift++) {
+		setup_on(state);
+		wr(LVTT, 0x50);
+		wr(TDCR, code[shift]);
+		assert_int_equal(rd(TDCR), code[shift]);
+		wr(TMICT, 0xffffffff);
+		assert_int_equal(vlapic_poll(&a, now_ns), now_ns + (0xffffffffull << shift));
+		now_ns += 100ull << shift;
+		assert_int_equal(rd(TMCCT), 0xffffffff - 100);
+	}
+	/* while running: 1000 left at /128 are 1000 left at /2 */
+	setup_on(state);
+	wr(LVTT, 0x50);
+	wr(TDCR, 0xa);
+	wr(TMICT, 2000);
+	now_ns += 128 * 1000;
+	wr(TDCR, 0);
+	assert_int_equal(rd(TMCCT), 1000);
+	assert_int_equal(vlapic_poll(&a, now_ns), now_ns + 2000);
+	now_ns += 2000;
+	vlapic_poll(&a, now_ns);
+	wr(TDCR, 0xb); /* a stopped timer stays stopped */
+	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
+}
+
+static void test_periodic(void **state)
+{
+	(void)state;
+	wr(LVTT, PERIODIC | 0x50);
+	wr(TDCR, 0xb);
+	wr(TMICT, 100000);
+	now_ns += 100000;
+	assert_int_equal(vlapic_poll(&a, now_ns), now_ns + 100000);
+	assert_int_equal(vlapic_pending(&a), 0x50);
+	vlapic_ack(&a, 0x50);
+	wr(EOI, 0);
+	now_ns += 350000; /* three periods late: one interrupt, in phase */
+	assert_int_equal(rd(TMCCT), 50000);
+	assert_int_equal(vlapic_pending(&a), 0x50);
+	assert_int_equal(vlapic_poll(&a, now_ns), now_ns + 50000);
+	wr(LVTT, MASKED | PERIODIC | 0x50); /* masked it counts on, but nobody need wake up */
+	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
+	now_ns += 60000;
+	assert_int_equal(rd(TMCCT), 90000);
+	vlapic_ack(&a, 0x50);
+	now_ns += 1000000;
+	wr(LVTT, PERIODIC | 0x50); /* periods that ended while masked are gone */
+	assert_int_equal(vlapic_pending(&a), -1);
+	assert_int_equal(vlapic_poll(&a, now_ns), now_ns + 90000);
+}
+
+/* A period of 1 ns must not ask for a wake-up every nanosecond */
+static void test_tiny_period(void **state)
+{
+	(void)state;
+	wr(LVTT, PERIODIC | 0x50);
+	wr(TDCR, 0xb);
+	wr(TMICT, 1);
+	now_ns += 10;
+	assert_true(vlapic_poll(&a, now_ns) >= now_ns + 5000);
+	assert_int_equal(vlapic_pending(&a), 0x50);
+	assert_int_equal(rd(TMCCT), 1);
+}
+
+static void test_deadline(void **state)
+{
+	(void)state;
+	assert_true(wrmsr(MSR_TSC_DEADLINE, 5000)); /* not in that mode: ignored */
+	assert_int_equal(rdmsr(MSR_TSC_DEADLINE), 0);
+	wr(LVTT, DEADLINE | 0x50);
+	wr(TMICT, 77);
+	assert_int_equal(rd(TMICT), 0);
+	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
+	assert_true(wrmsr(MSR_TSC_DEADLINE, 5000));
+	assert_int_equal(rdmsr(MSR_TSC_DEADLINE), 5000);
+	assert_int_equal(rd(TMCCT), 0);
+	assert_int_equal(vlapic_poll(&a, now_ns), 2500);
+	tsc_offset = 1000; /* the guest sets its TSC forward: the deadline comes sooner */
+	assert_int_equal(vlapic_poll(&a, now_ns), 2000);
+	now_ns = 1999;
+	vlapic_poll(&a, now_ns);
+	assert_int_equal(vlapic_pending(&a), -1);
+	now_ns = 2000;
+	assert_int_equal(rdmsr(MSR_TSC_DEADLINE), 0); /* fired, so it reads 0 */
+	assert_int_equal(vlapic_pending(&a), 0x50);
+	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
+	vlapic_ack(&a, 0x50);
+	wr(EOI, 0);
+	assert_true(wrmsr(MSR_TSC_DEADLINE, 1)); /* in the past: at once */
+	assert_int_equal(vlapic_pending(&a), 0x50);
+	vlapic_ack(&a, 0x50);
+	assert_true(wrmsr(MSR_TSC_DEADLINE, 9000));
+	assert_true(wrmsr(MSR_TSC_DEADLINE, 0)); /* disarm */
+	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
+	assert_true(wrmsr(MSR_TSC_DEADLINE, 9000));
+	wr(LVTT, 0x50); /* leaving the mode disarms */
+	wr(LVTT, DEADLINE | 0x50);
+	assert_int_equal(rdmsr(MSR_TSC_DEADLINE), 0);
+	wr(LVTT, 0x50);
+	wr(TMICT, 100);
+	wr(LVTT, DEADLINE | 0x50); /* so does entering it */
+	assert_int_equal(rd(TMICT), 0);
+	now_ns += 1000;
+	vlapic_poll(&a, now_ns);
+	assert_int_equal(rd(IRR + 0x20), 0);
+}
+
+/* tsc_to_ns rounds down: a poll at that very nanosecond may find the TSC one tick short */
+static void test_deadline_rounding(void **state)
+{
+	(void)state;
+	wr(LVTT, DEADLINE | 0x50);
+	assert_true(wrmsr(MSR_TSC_DEADLINE, 5001));
+	now_ns = vlapic_poll(&a, now_ns);
+	assert_int_equal(vlapic_poll(&a, now_ns), now_ns + 1);
+	assert_int_equal(vlapic_pending(&a), -1);
+	now_ns++;
+	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
+	assert_int_equal(vlapic_pending(&a), 0x50);
+}
+
+static void test_deadline_masked(void **state)
+{
+	(void)state;
+	wr(LVTT, MASKED | DEADLINE | 0x50);
+	assert_true(wrmsr(MSR_TSC_DEADLINE, 5000));
+	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
+	now_ns = 3000;
+	wr(LVTT, DEADLINE | 0x50);
+	assert_int_equal(vlapic_pending(&a), -1);
+	assert_int_equal(rdmsr(MSR_TSC_DEADLINE), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_reset, setup),
+		cmocka_unit_test_setup(test_write_masks, setup_on),
+		cmocka_unit_test_setup(test_odd_accesses, setup_on),
+		cmocka_unit_test_setup(test_illegal_register, setup_on),
+		cmocka_unit_test_setup(test_priority, setup_on),
+		cmocka_unit_test_setup(test_priority_oracle, setup_on),
+		cmocka_unit_test_setup(test_software_disable, setup_on),
+		cmocka_unit_test_setup(test_receive_illegal, setup_on),
+		cmocka_unit_test_setup(test_ipi, setup_on),
+		cmocka_unit_test_setup(test_matches, setup_on),
+		cmocka_unit_test_setup(test_transitions, setup),
+		cmocka_unit_test_setup(test_global_disable, setup_on),
+		cmocka_unit_test_setup(test_x2apic_registers, setup_x2),
+		cmocka_unit_test_setup(test_x2apic_reserved, setup_x2),
+		cmocka_unit_test_setup(test_x2apic_ipi, setup_x2),
+		cmocka_unit_test_setup(test_lint, setup_on),
+		cmocka_unit_test_setup(test_lint_level, setup_on),
+		cmocka_unit_test_setup(test_virtual_wire, setup),
+		cmocka_unit_test_setup(test_one_shot, setup_on),
+		cmocka_unit_test_setup(test_divide, setup_on),
+		cmocka_unit_test_setup(test_periodic, setup_on),
+		cmocka_unit_test_setup(test_tiny_period, setup_on),
+		cmocka_unit_test_setup(test_deadline, setup_on),
+		cmocka_unit_test_setup(test_deadline_rounding, setup_on),
+		cmocka_unit_test_setup(test_deadline_masked, setup_on),
+	};
+	return cmocka_run_group_tests_name("vlapic", tests, NULL, NULL);
+}
