@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What lies between GRUB and kmain: parsers of what the loader left (pure), and what the kernel needs
- * of the early world later: its page tables, stacks and the way in for the other CPUs.
+ * What lies between GRUB and kmain: parsers of what the loader left (pure), and what the kernel
+ * needs of the early world later: stacks, and the way in for the other CPUs.
  */
 #ifndef BULKHEAD_BOOT_H
 #define BULKHEAD_BOOT_H
@@ -26,7 +26,7 @@ struct boot_window {
  */
 enum status must_check multiboot2_parse(const void *data, size_t len, struct boot_info *out);
 
-/** multiboot1_parse() - likewise, from the structure at @addr. Multiboot Specification 0.6.96, 3.3. */
+/** multiboot1_parse() - likewise, from the structure at @addr. Specification 0.6.96, 3.3. */
 enum status must_check multiboot1_parse(const struct boot_window *w, u64 addr,
 					struct boot_info *out);
 
@@ -36,18 +36,18 @@ enum status must_check multiboot1_parse(const struct boot_window *w, u64 addr,
 /** memory_add() - one entry of the firmware's map, as it comes. Return: STATUS_FULL. */
 enum status must_check memory_add(struct boot_info *out, u64 base, u64 len, bool is_usable);
 
-/** memory_normalise() - sort; make disjoint; reserved beats usable; merge neighbours of one kind. */
+/** memory_normalise() - sorted, disjoint, reserved beats usable, neighbours of one kind merged. */
 void memory_normalise(struct boot_info *out);
 
-/** module_add() - @name is cut at BOOT_NAME_MAX - 1 bytes. Return: STATUS_FULL, STATUS_BAD_VALUE. */
+/** module_add() - @name is cut to fit. Return: STATUS_FULL, STATUS_BAD_VALUE (@end < @start). */
 enum status must_check module_add(struct boot_info *out, u64 start, u64 end, const char *name);
 
 /* linker.ld */
 extern const u8 image_start[], text_end[], rodata_end[], data_end[], image_end[];
 
 /*
- * Stacks of the first CPU: the main one, then those of NMI, #DF and #MC. The guard pages are mapped until
- * host_memory_init().
+ * Stacks of the first CPU: the main one, then those of NMI, #DF and #MC. The guard pages are mapped
+ * until host_memory_init().
  */
 #define STACK_SIZE     (32 * KIB)
 #define NR_BOOT_STACKS 4
@@ -55,6 +55,7 @@ struct boot_stack {
 	u8 guard[PAGE_SIZE];
 	u8 bytes[STACK_SIZE];
 };
+static_assert(sizeof(struct boot_stack) == 0x9000, "GUARDED_STACK in head.S");
 extern struct boot_stack boot_stacks[NR_BOOT_STACKS];
 
 /*
@@ -65,6 +66,7 @@ struct ap_start {
 	u64 cr3, stack, arg;
 	void (*entry)(void *arg);
 };
+static_assert(offsetof(struct ap_start, entry) == 24, "ap_long in head.S");
 extern struct ap_start ap_start;
 extern const u8 trampoline_start[], trampoline_end[];
 

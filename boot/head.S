@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * First instructions of the first CPU and of all others: from the loader's 32-bit protected mode, or
- * from a startup IPI in real mode, to C in long mode on one-to-one page tables of the low 4 GiB.
+ * First instructions of the first CPU and of all others: from the loader's 32-bit protected mode,
+ * or from a startup IPI in real mode, to C in long mode on one-to-one page tables of the low 4 GiB.
  * Writes only .bss: the image is measured in boot_main(). Knows nothing of the loader's data.
  */
 #define MB2_MAGIC	0xe85250d6
@@ -21,7 +21,7 @@
 #define STACK_SIZE	0x8000
 #define GUARDED_STACK	(0x1000 + STACK_SIZE)
 
-/* Multiboot2 3.1: within 32 KiB, 8-byte aligned. No EFI tags: GRUB then leaves boot services for us */
+/* Multiboot2 3.1: within 32 KiB, 8-byte aligned. No EFI tags: GRUB then leaves boot services */
 	.section .multiboot, "a"
 	.balign	8
 mb2_header:
@@ -41,7 +41,7 @@ boot_entry:
 	cli
 	cld
 	mov	$boot_stacks + GUARDED_STACK, %esp
-	mov	%eax, %edi		/* boot_main(magic, address of the loader's information) */
+	mov	%eax, %edi		/* boot_main(magic, the loader's information) */
 	mov	%ebx, %esi
 	mov	$no_multiboot, %ebp
 	cmp	$0x36d76289, %eax
@@ -90,7 +90,7 @@ boot_entry:
 	lgdt	early_gdtr
 	ljmp	$0x08, $boot_long
 
-/* %ebp: a line. The port may never have been set up: 115200 8N1 first */
+/* %ebp: a line. Nobody may have set up the port: 115200 8N1 first */
 fatal:
 	mov	$uart_setup, %esi
 1:	movzbw	(%esi), %dx
@@ -100,7 +100,7 @@ fatal:
 	add	$2, %esi
 	cmp	$uart_setup_end, %esi
 	jb	1b
-2:	mov	$20000, %ecx		/* a port that is not there must not hang us here */
+2:	mov	$20000, %ecx		/* a port that is absent must not hang us */
 	mov	$COM1 + 5, %dx
 3:	in	%dx, %al
 	test	$0x20, %al

@@ -6,7 +6,7 @@
 #include "boot_info.h"
 #include "drivers/acpi.h"
 
-/** acpi_start() - Context: after host_memory_init(). Return: false if the machine has no usable tables. */
+/** acpi_start() - After host_memory_init(). Return: false if there are no usable tables. */
 bool must_check acpi_start(const struct boot_info *info, struct acpi_info *out);
 
 #endif

@@ -37,8 +37,8 @@ struct cpu *this_cpu(void)
 }
 
 /*
- * XCR0 has all that the CPU supports, so that a guest's registers can be saved whatever it uses; the
- * hypervisor's own code has no x87 or vector instruction but for libfdt at boot.
+ * XCR0 has all that the CPU supports, so that a guest's registers can be saved whatever it uses.
+ * The hypervisor itself has no x87 or vector instruction, but for libfdt at boot.
  */
 static void control_registers_init(void)
 {

@@ -54,14 +54,15 @@ void cpu_init_bsp(void);
 /** cpu_init() - the same for @c, which is the calling CPU. IST stacks are tss.ist, set before. */
 void cpu_init(struct cpu *c);
 
-/** cpuid_has() - bit @bit of register @reg (0 = EAX) of a leaf; false where the leaf does not exist. */
+/** cpuid_has() - bit @bit of register @reg (0 = EAX) of @leaf; false where there is no such leaf. */
 bool cpuid_has(u32 leaf, u32 reg, u32 bit);
 
 /**
  * cpus_start() - INIT/SIPI every other enabled CPU of @acpi up to MAX_CPUS
  *
- * Each comes up in long mode on its own guarded stack, does what cpu_init_bsp() did, then calls @entry,
- * which must not return. CPUs that do not answer are logged and left out. Return: how many are online.
+ * Each comes up in long mode on its own guarded stack, does what cpu_init_bsp() did, then calls
+ * @entry, which must not return. CPUs that do not answer are logged and left out: the next one gets
+ * their index. Return: how many are online.
  */
 u32 cpus_start(const struct acpi_info *acpi, u64 tsc_hz, void (*entry)(struct cpu *));
 
@@ -71,10 +72,10 @@ void cpu_kick(u32 index);
 /** cpus_freeze() - NMI all others into a halt: crash and power-off. */
 void cpus_freeze(void);
 
-/** cpu_nmi() - what an NMI means: a freeze, or a count. The NMI gate, and EXIT_NMI where it is consumed. */
+/** cpu_nmi() - what an NMI means: freeze or count. The NMI gate, and EXIT_NMI if it was consumed. */
 void cpu_nmi(void);
 
-/** crash_init() - failed assertions and unexpected exceptions end in a crash record from now on. */
+/** crash_init() - failed assertions end in a crash record too; exceptions do since cpu_init_bsp(). */
 void crash_init(void);
 
 /* Memory of the hypervisor itself, set up by kmain: frames, host page table, page source. */
@@ -88,11 +89,11 @@ extern struct host_memory host_memory;
 /**
  * host_memory_init() - frames from @info; own page tables: W^X, NX, identity, guard pages; load CR3
  *
- * Mapped: the image, all usable memory, the first MiB but for page 0, and what firmware reserved below 4 GiB.
+ * Mapped: the image, all usable memory, the first MiB but for page 0, what is reserved below 4 GiB.
  */
 void host_memory_init(const struct boot_info *info);
 
-/** mmio_map() - device registers, uncached, mapped before or not. Context: before other CPUs run. */
+/** mmio_map() - device registers, uncached, mapped before or not. Before other CPUs run. */
 void mmio_map(u64 addr, u64 len);
 
 /** host_is_mapped() - can all of [@addr, @addr+@len) be read? */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The end by our own fault: freeze the other CPUs, write one record, halt. Trusts nothing but the log
- * and its own stack. trap.c and failed assertions lead here.
+ * The end by our own fault: freeze the other CPUs, write one record, halt. Trusts nothing but the
+ * log and its own stack. trap.c and failed assertions lead here.
  */
 #include "console.h"
 #include "cpu.h"

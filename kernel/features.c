@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The feature report at start: what CPUID says of the host's own needs, then what the backend found of
- * its. Checks all and lists all before anybody stops. kmain calls it.
+ * The feature report at start: what CPUID says of the host's own needs, then what the backend found
+ * of its. Checks all and lists all before anybody stops. kmain calls it.
  */
 #include "features.h"
 #include "cpu.h"

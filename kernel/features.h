@@ -12,7 +12,7 @@ const char *cpu_vendor(void);
 const struct vcpu_ops *backend_pick(void);
 
 /**
- * features_check() - log every feature as present or absent; each needed one that is absent as FATAL
+ * features_check() - log every feature as present or absent, and each absent need as FATAL
  *
  * @ops: the backend, whose own needs are listed too; NULL is itself an absent need.
  * Return: true if nothing is missing.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From struct boot_info to a running system, in the order that each step needs the one before. Knows
- * every room's entry point and no detail of any. boot calls it once; nothing returns to boot.
+ * From struct boot_info to a running system, in the order that each step needs the one before.
+ * Knows every room's entry point and no detail of any. boot calls it once; nothing returns to boot.
  */
 #include "acpi_host.h"
 #include "console.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hypervisor's own memory: which frames are free, and its page tables. Everything is mapped one to
- * one; only rights differ. Knows no partition.
+ * The hypervisor's own memory: which frames are free, and its page tables. Everything is mapped one
+ * to one; only rights differ. Knows no partition. kmain calls it, and whoever needs pages at boot.
  *
  *	page 0			not mapped: NULL pointers fault
  *	.text			R X
@@ -109,7 +109,7 @@ static void map_all(const struct boot_info *info)
 	}
 }
 
-/* The highest usable page that a startup IPI can name and no module lies in; on UEFI GRUB puts modules there */
+/* The highest usable page that a startup IPI can name. On UEFI, GRUB puts modules down there. */
 static hpa find_trampoline(const struct boot_info *info)
 {
 	for (u64 page = 0x9f000; page; page -= PAGE_SIZE) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Ways into trap_handle(), one stub a vector, and the loading of descriptor tables. Layout of the frame:
+ * Ways into trap_handle(), one stub a vector, and the loading of descriptor tables. The frame is
  * struct trap_frame.
  */
 	.text
@@ -11,7 +11,8 @@ trap_stubs:
 	.rept	256
 	.balign	16
 	/* the CPU pushes an error code for these (SDM 3A 6.13; APM 2 8.2: 29 and 30) */
-	.if	vec != 8 && (vec < 10 || vec > 14) && vec != 17 && vec != 21 && vec != 29 && vec != 30
+	.set	has_error, vec == 8 || (vec >= 10 && vec <= 14) || vec == 17 || vec == 21
+	.if	!(has_error || vec == 29 || vec == 30)
 	push	$0
 	.endif
 	push	$vec

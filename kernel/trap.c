@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What interrupts and exceptions mean to the hypervisor itself: host interrupts only count (the run
- * loop looks around after each), an NMI may freeze, an access to an MSR may fail, all else is a crash.
- * trap.S calls it with interrupts off.
+ * loop looks around after each), an NMI may freeze, an access to an MSR may fail, all else is a
+ * crash. trap.S calls it with interrupts off.
  */
 #include "trap.h"
 #include "cpu.h"

@@ -21,7 +21,7 @@ struct table_ptr { /* operand of LGDT and LIDT */
 #define TRAP_STUB_SIZE 16
 extern const u8 trap_stubs[256][TRAP_STUB_SIZE];
 
-/* An instruction that may raise #GP, and where to go on: x86/insn.h writes them, linker.ld collects */
+/* An instruction that may raise #GP, and where to go on: written by x86/insn.h */
 struct ex_entry {
 	u64 insn, resume;
 };

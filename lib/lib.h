@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include "types.h"
 
-/* On the host the C library keeps these names; ours are lib_memcpy() and so on, for its tests only. */
+/* On the host the C library keeps these names; ours are lib_memcpy() and so on, for tests only. */
 #ifdef HOST_TEST
 #include <string.h>
 #define LIB_NAME(name) lib_##name
@@ -25,7 +25,7 @@ int LIB_NAME(strncmp)(const char *a, const char *b, size_t n);
 char *LIB_NAME(strchr)(const char *s, int c);
 char *LIB_NAME(strrchr)(const char *s, int c);
 
-/** __stack_chk_fail() - the distribution's libfdt.a is built with stack protectors; see cpu.c on FS. */
+/** __stack_chk_fail() - distributions build libfdt.a with stack protectors; see cpu_init() on FS */
 void LIB_NAME(__stack_chk_fail)(void) noreturn_fn;
 
 /**
@@ -40,7 +40,7 @@ size_t vformat(char *buf, size_t size, const char *fmt, va_list ap);
 /** str_to_u64() - "0x1f", "31"; Return: false when @s is not wholly a number or overflows. */
 bool str_to_u64(const char *s, u64 *out);
 
-/** arg_find() - the value of "key=value" among blank-separated words. Return: its length, -1 if absent. */
+/** arg_find() - the value of "key=value" among words. Return: its length, -1 if absent. */
 int arg_find(const char *cmdline, const char *key, const char **value);
 
 /** sha256() - FIPS 180-4 digest of @len bytes at @data. */

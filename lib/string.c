@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Memory and string functions with the C library's names and meaning: for our own rooms, for the
- * calls gcc makes up, and for libfdt. Copies use the string instructions: short, quick where the CPU has
- * ERMS, and no loop that a compiler would turn back into a call to the function it stands in.
+ * calls gcc makes up, and for libfdt. Copies use the string instructions: short, quick where the
+ * CPU has ERMS, and no loop that a compiler would turn back into a call to the function it is in.
  */
 #include "lib.h"
 #include "log.h"
