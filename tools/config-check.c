@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The host's end of the config room: the very code that runs at boot says what is wrong with a blob.
- * tools/bulkhead calls it after dtc, with what it knows of the machine and of the files.
+ * The host's end of the config room: the very code that runs at boot says what is wrong with a
+ * blob. tools/bulkhead calls it after dtc, with what it knows of the machine and of the files.
  * usage: config-check FILE.dtb [--cpus N] [--mem MiB] [name:length ...]
  * Exit status: 0 no fault, 2 faults (one line each), 1 called wrongly.
  */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Configurations, written as a line each ("name: property=<cells>; property=string|string"), go through
- * libfdt's writer into a blob; what is checked is the parsed struct or the exact text of the faults.
+ * Configurations, written as a line each ("name: property=<cells>; property=string|string"), go
+ * through libfdt's writer into a blob; what is checked is the parsed struct or the exact text of
+ * the faults.
  */
 #include "config/config_room.h"
 #include <setjmp.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The ACPI tables are read back as an operating system would: found by scanning for the RSDP, followed by
- * address, summed, and taken apart at the byte offsets of ACPI 6.5 chapter 5, not through our structs.
+ * The ACPI tables are read back as an operating system would: found by scanning for the RSDP,
+ * followed by address, summed, and taken apart at the byte offsets of ACPI 6.5 chapter 5, not
+ * through our structs.
  */
 #define _GNU_SOURCE /* memmem */
 #include "kernel/loader.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Boot protocols on synthetic images. The guest's memory is 8 MiB in two extents whose host order is
- * reversed, filled with 0xcc; what a loader left there is read back by the protocols' own offsets.
+ * Boot protocols on synthetic images. The guest's memory is 8 MiB in two extents whose host order
+ * is reversed, filled with 0xcc; what a loader left there is read back by the protocols' own offsets.
  */
 #include "kernel/loader.h"
 #include <setjmp.h>
