@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Local APIC as an access script of 6-byte steps; after each its state must be one that can be. */
+#include "devices/vlapic.h"
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static u64 now_ns;
+
+static void require(bool ok)
+{
+	if (!ok) {
+		abort();
+	}
+}
+
+static u64 env_now(void *ctx)
+{
+	(void)ctx;
+	return now_ns;
+}
+
+static u64 env_tsc(void *ctx)
+{
+	(void)ctx;
+	return 3 * now_ns;
+}
+
+static u64 env_tsc_to_ns(void *ctx, u64 tsc)
+{
+	(void)ctx;
+	return tsc / 3;
+}
+
+/* An I/O APIC whose line is still high answers an EOI with the same interrupt; IPIs come back */
+static void env_eoi(void *ctx, u8 vector)
+{
+	if (vector & 1) {
+		vlapic_accept(ctx, vector, true);
+	}
+}
+
+static void env_ipi(void *ctx, const struct vlapic_ipi *i)
+{
+	require(i->mode > 1 || i->vector >= 16);
+	if (vlapic_matches(ctx, i->dest, i->is_logical, i->is_x2apic)) {
+		vlapic_accept(ctx, i->vector, false);
+	}
+}
+
+static void check(struct vlapic *a)
+{
+	int pending = vlapic_pending(a);
+	require(pending == -1 || pending >= 16);
+	require(!((a->irr[0] | a->isr[0] | a->tmr[0]) & 0xffff));
+	for (u32 i = 0; i < 6; i++) {
+		require((a->svr & 0x100) || (a->lvt[i] & 0x10000));
+	}
+	require((a->apic_base & 0xc00) != 0x400);
+	u64 next = vlapic_poll(a, now_ns);
+	require(next > now_ns);
+	u64 count = vlapic_mmio_ops.read(a, 0x390, 4);
+	require((a->apic_base & 0xc00) != 0x800 || count <= a->initial_count);
+}
+
+static void step(struct vlapic *a, const u8 d[6])
+{
+	static const u32 widths[] = { 1, 2, 4, 8, 4, 4, 4, 4 };
+	u64 value = d[2] | (u64)d[3] << 8 | (u64)d[4] << 16 | (u64)d[5] << 24;
+	u64 offset = (u64)(d[1] & 0x3f) << 4 | (d[0] & 0x80 ? d[5] & 7 : 0);
+	u32 width = widths[d[0] >> 4 & 7], msr = d[1] & 0x80 ? 0x6e0 : 0x800u + (d[1] & 0x3f);
+	u64 v;
+	switch (d[0] & 15) {
+	case 0: vlapic_accept(a, d[1], d[2] & 1); break;
+	case 1: vlapic_lint(a, d[1] & 1, d[2] & 1); break;
+	case 2: now_ns += value >> (d[1] & 31); break;
+	case 3: (void)vlapic_wrmsr(a, 0x1b, VLAPIC_BASE | (value & 0xd00)); break;
+	case 4: (void)vlapic_wrmsr(a, msr, d[1] & 0x40 ? value : value << 8 | d[2]); break;
+	case 5: (void)vlapic_rdmsr(a, msr, &v); break;
+	case 6: vlapic_set_cr8(a, d[2]); break;
+	case 7: vlapic_mmio_ops.write(a, 0xf0, 4, 0x1ff); break;
+	case 8: (void)vlapic_mmio_ops.read(a, offset, width); break;
+	case 9:
+		if (vlapic_pending(a) >= 0) {
+			vlapic_ack(a, (u8)vlapic_pending(a));
+		}
+		break;
+	default: vlapic_mmio_ops.write(a, offset, width, value & width_mask(width)); break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct vlapic a;
+	const struct vlapic_env env = { .now_ns = env_now,
+					.tsc_to_ns = env_tsc_to_ns,
+					.guest_tsc = env_tsc,
+					.send_ipi = env_ipi,
+					.eoi_broadcast = env_eoi,
+					.ctx = &a };
+	now_ns = 1;
+	vlapic_init(&a, &env, size ? data[0] : 0, true, true);
+	for (size_t i = 0; i + 6 <= size; i += 6) {
+		step(&a, data + i);
+		check(&a);
+	}
+	return 0;
+}
