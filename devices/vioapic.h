@@ -27,7 +27,7 @@ void vioapic_init(struct vioapic *a, u8 id, void (*deliver)(void *, const struct
 		  void *ctx);
 void vioapic_set_line(struct vioapic *a, u32 pin, bool level);
 
-/** vioapic_eoi() - broadcast EOI of @vector: clears remote IRR, delivers again while the line is high. */
+/** vioapic_eoi() - EOI of @vector: clears remote IRR, delivers again while the line is high. */
 void vioapic_eoi(struct vioapic *a, u8 vector);
 
 #endif

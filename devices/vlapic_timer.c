@@ -19,11 +19,6 @@ static u32 divide_shift(const struct vlapic *a)
 	return (code + 1) & 7;
 }
 
-static u64 now(const struct vlapic *a)
-{
-	return a->env->now_ns(a->env->ctx);
-}
-
 static bool is_masked(const struct vlapic *a)
 {
 	return a->lvt[LVT_TIMER] & LVT_MASKED;
@@ -73,7 +68,7 @@ u64 vlapic_poll(struct vlapic *a, u64 now_ns)
 /* Returns now, with all that was due done */
 static u64 catch_up(struct vlapic *a)
 {
-	u64 now_ns = now(a);
+	u64 now_ns = a->env->now_ns(a->env->ctx);
 	vlapic_poll(a, now_ns);
 	return now_ns;
 }

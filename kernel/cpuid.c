@@ -26,7 +26,8 @@ enum { EAX, EBX, ECX, EDX };
 
 /*
  * Bits that pass. Denied are VMX, SVM and all that needs MSRs or state that no guest is given.
- * LEAF1_ECX: SSE3 PCLMUL, SSSE3, FMA CX16, PCID, SSE4.1 4.2, MOVBE POPCNT, AES XSAVE, AVX F16C RDRAND
+ * LEAF1_ECX: SSE3 PCLMUL, SSSE3, FMA CX16, PCID, SSE4.1 4.2, MOVBE POPCNT, AES XSAVE, AVX F16C
+ *            RDRAND
  * LEAF1_EDX: FPU VME DE PSE TSC MSR PAE MCE CX8, SEP to PSE36, CLFSH, MMX FXSR SSE SSE2 SS
  * LEAF7_EBX: all but SGX, HLE, RTM, PQM, MPX, PQE, PCOMMIT, PT
  * LEAF7_ECX: PREFETCHWT1 VBMI UMIP PKU, VBMI2, GFNI VAES VPCLMUL VNNI BITALG, VPOPCNTDQ, RDPID,
@@ -47,19 +48,14 @@ enum { EAX, EBX, ECX, EDX };
 #define EXT1_ECX  (BIT(0) | BITS(8, 5) | BIT(11) | BIT(16) | BIT(21))
 #define EXT1_EDX  (BITS(9, 0) | BITS(17, 11) | BIT(20) | BITS(27, 22) | BITS(31, 29))
 
-static void host(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
-{
-	env->host(leaf, subleaf, out);
-}
-
 /* Highest leaf the guest has in the range of @leaf; ranges start at 0, 4000_0000 and 8000_0000 */
 static u32 limit(const struct cpuid_env *env, u32 leaf)
 {
 	u32 r[4];
 	switch (leaf >> 28) {
-	case 0: host(env, 0, 0, r); return MIN(r[EAX], (u32)MAX_BASIC);
+	case 0: env->host(0, 0, r); return MIN(r[EAX], (u32)MAX_BASIC);
 	case 4: return LEAF_TIMING;
-	case 8: host(env, 0x80000000, 0, r); return MIN(r[EAX], MAX_EXTENDED);
+	case 8: env->host(0x80000000, 0, r); return MIN(r[EAX], MAX_EXTENDED);
 	default: return 0;
 	}
 }
@@ -126,11 +122,11 @@ static void fix_topology(const struct cpuid_env *env, u32 subleaf, u32 out[4])
 u64 cpuid_guest_xcr0_mask(const struct cpuid_env *env)
 {
 	u32 r[4];
-	host(env, 1, 0, r);
+	env->host(1, 0, r);
 	if (!(r[ECX] & BIT(26)) || limit(env, 0xd) < 0xd) {
 		return 0;
 	}
-	host(env, 0xd, 0, r);
+	env->host(0xd, 0, r);
 	return r[EAX] & XCR0_GUEST_MASK;
 }
 
@@ -142,7 +138,7 @@ static u32 xsave_size(const struct cpuid_env *env, u64 xcr0, bool is_compacted)
 		if (!(xcr0 & BIT(i))) {
 			continue;
 		}
-		host(env, 0xd, i, r);
+		env->host(0xd, i, r);
 		if (!is_compacted) {
 			size = MAX(size, r[EBX] + r[EAX]);
 		} else {
@@ -175,7 +171,7 @@ static void fix_xsave(const struct cpuid_env *env, u32 subleaf, u32 out[4])
 bool cpuid_guest_is_intel(const struct cpuid_env *env)
 {
 	u32 r[4];
-	host(env, 0, 0, r);
+	env->host(0, 0, r);
 	return r[EBX] == VENDOR_INTEL;
 }
 
@@ -256,7 +252,7 @@ void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4
 	for (u32 i = 0; i < ARRAY_SIZE(leaves); i++) {
 		const struct leaf *l = &leaves[i];
 		if (leaf >= l->first && leaf <= l->last) {
-			host(env, leaf, subleaf, out);
+			env->host(leaf, subleaf, out);
 			for (u32 r = 0; r < 4; r++) {
 				out[r] &= l->mask[r];
 			}
