@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the emulate_*.c files share: one instruction in the making, its operands in memory (RAM or
+ * device), arithmetic. Nobody else includes this.
+ */
+#ifndef BULKHEAD_EMULATE_PARTS_H
+#define BULKHEAD_EMULATE_PARTS_H
+
+#include "emulate.h"
+
+/**
+ * struct work - the instruction at RIP while it is carried out
+ * @fault: why a step refused; EVENT_NONE means that code or page tables are not in RAM
+ * @cr2:   for a #PF
+ */
+struct work {
+	const struct emu *e;
+	struct paging paging;
+	struct insn insn;
+	struct event fault;
+	u64 cr2;
+};
+
+/* A resolved memory operand: @width bytes, @width0 of them on the first page */
+struct operand {
+	gpa addr, addr1;
+	u32 width, width0;
+};
+
+/** work_fetch() - read and decode the instruction at RIP. DECODE_MORE: could not read it, see @w->fault. */
+enum decode_status work_fetch(struct work *w);
+
+/** work_refusal() - the verdict for a step that returned false: @w->fault, or the end. */
+struct verdict work_refusal(const struct work *w);
+
+/** work_gpr(), work_set_gpr() - GPR @n as an operand of @width; knows AH..BH. */
+u64 work_gpr(const struct work *w, u8 n, u32 width);
+void work_set_gpr(const struct work *w, u8 n, u32 width, u64 value);
+
+/** operand_address() - effective address of the ModRM or moffs operand, bit offset of BT included. */
+u64 operand_address(const struct work *w);
+
+/** operand_resolve() - translate; both pages, before any is touched. Return: false and @w->fault. */
+bool must_check operand_resolve(struct work *w, enum seg s, u64 off, u32 width, enum access acc,
+				struct operand *out);
+
+/** operand_is_on() - does any byte of @o lie on the page of @addr? */
+bool operand_is_on(const struct operand *o, gpa addr);
+
+/** operand_is_ram() - is every byte of @o RAM? */
+bool operand_is_ram(const struct work *w, const struct operand *o);
+
+/** operand_read(), operand_write() - one access, or bytes if it crosses pages. Cannot fail. */
+u64 operand_read(const struct work *w, const struct operand *o);
+void operand_write(const struct work *w, const struct operand *o, u64 value);
+
+/** alu() - @dst op @src in @width bytes; updates the arithmetic bits of *@rflags, undefined ones to 0. */
+u64 alu(enum insn_op op, u64 dst, u64 src, u32 width, u64 *rflags);
+
+/** struct string_io - where the other end of a string instruction is, if not in memory */
+struct string_io {
+	u16 port;
+	gpa mmio; /* not for ports: the first element must touch this page, the others some device */
+};
+
+/** string_run() - up to EMU_REP_BATCH elements. ADVANCE when done, RESUME with registers updated if not. */
+struct verdict string_run(struct work *w, const struct string_io *io);
+
+#endif
