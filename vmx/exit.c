@@ -15,15 +15,14 @@
 /* It exits whatever the controls are, or is not offered: for the guest there is no such instruction. */
 #define NOT_OFFERED(text) REASON(text, EXIT_UNDEFINED, 0)
 
-/* SDM 3D appendix C "VMX Basic Exit Reasons", whole; table of one row per reason. */
+/* SDM 3D appendix C "VMX Basic Exit Reasons", whole */
 static const struct vmx_reason reasons[] = {
 	[0] = REASON("exception or NMI", EXIT_EXCEPTION, QUAL | NEEDS_INTR | VECT),
 	[1] = REASON("external interrupt", EXIT_INTERRUPT, 0),
 	[2] = REASON("triple fault", EXIT_TRIPLE_FAULT, 0),
 	[3] = REASON("INIT", EXIT_INIT, 0),
 	[4] = REASON("SIPI", EXIT_SIPI, QUAL),
-	[5] = NEVER_ASKED("I/O SMI"),
-	[6] = NEVER_ASKED("other SMI"),
+	[5 ... 6] = NEVER_ASKED("SMI"),
 	[7] = REASON("interrupt window", EXIT_WINDOW, 0),
 	[8] = REASON("NMI window", EXIT_NMI_WINDOW, 0),
 	[9] = REASON("task switch", EXIT_TASK_SWITCH, QUAL | VECT),
@@ -36,15 +35,7 @@ static const struct vmx_reason reasons[] = {
 	[16] = NEVER_ASKED("RDTSC"),
 	[17] = NEVER_ASKED("RSM"),
 	[18] = REASON("VMCALL", EXIT_HYPERCALL, LEN),
-	[19] = NOT_OFFERED("VMCLEAR"),
-	[20] = NOT_OFFERED("VMLAUNCH"),
-	[21] = NOT_OFFERED("VMPTRLD"),
-	[22] = NOT_OFFERED("VMPTRST"),
-	[23] = NOT_OFFERED("VMREAD"),
-	[24] = NOT_OFFERED("VMRESUME"),
-	[25] = NOT_OFFERED("VMWRITE"),
-	[26] = NOT_OFFERED("VMXOFF"),
-	[27] = NOT_OFFERED("VMXON"),
+	[19 ... 27] = NOT_OFFERED("VMCLEAR to VMXON"),
 	[28] = REASON("control register access", EXIT_CR, LEN | QUAL),
 	[29] = NEVER_ASKED("MOV DR"),
 	[30] = REASON("I/O instruction", EXIT_PIO, LEN | QUAL | NEEDS_INSN_INFO),
@@ -59,12 +50,7 @@ static const struct vmx_reason reasons[] = {
 	[39] = NOT_OFFERED("MONITOR"),
 	[40] = NEVER_ASKED("PAUSE"),
 	[41] = REASON("machine check during entry", EXIT_MACHINE_CHECK, 0),
-	[42] = NEVER_ASKED("42"),
-	[43] = NEVER_ASKED("TPR below threshold"),
-	[44] = NEVER_ASKED("APIC access"),
-	[45] = NEVER_ASKED("virtualized EOI"),
-	[46] = NEVER_ASKED("GDTR or IDTR access"),
-	[47] = NEVER_ASKED("LDTR or TR access"),
+	[42 ... 47] = NEVER_ASKED("virtual APIC, descriptor tables"),
 	[48] = REASON("EPT violation", EXIT_MMIO, QUAL | NEEDS_PHYS | VECT),
 	[49] = REASON("EPT misconfiguration", EXIT_MISCONFIG, NEEDS_PHYS | VECT),
 	[50] = NOT_OFFERED("INVEPT"),
@@ -76,27 +62,16 @@ static const struct vmx_reason reasons[] = {
 	[56] = NEVER_ASKED("APIC write"),
 	[57] = NOT_OFFERED("RDRAND"),
 	[58] = NEVER_ASKED("INVPCID"),
-	[59] = NOT_OFFERED("VMFUNC"),
-	[60] = NOT_OFFERED("ENCLS"),
+	[59 ... 60] = NOT_OFFERED("VMFUNC, ENCLS"),
 	[61] = NOT_OFFERED("RDSEED"),
 	[62] = NEVER_ASKED("page-modification log full"),
-	[63] = NOT_OFFERED("XSAVES"),
-	[64] = NOT_OFFERED("XRSTORS"),
-	[65] = NOT_OFFERED("PCONFIG"),
+	[63 ... 65] = NOT_OFFERED("XSAVES, XRSTORS, PCONFIG"),
 	[66] = NEVER_ASKED("sub-page permissions"),
-	[67] = NOT_OFFERED("UMWAIT"),
-	[68] = NOT_OFFERED("TPAUSE"),
-	[69] = NOT_OFFERED("LOADIWKEY"),
-	[70] = NOT_OFFERED("ENCLV"),
+	[67 ... 70] = NOT_OFFERED("UMWAIT, TPAUSE, LOADIWKEY, ENCLV"),
 	[71] = NEVER_ASKED("71"),
-	[72] = NOT_OFFERED("ENQCMD"),
-	[73] = NOT_OFFERED("ENQCMDS"),
-	[74] = NEVER_ASKED("bus lock"),
-	[75] = NEVER_ASKED("instruction timeout"),
-	[76] = NOT_OFFERED("SEAMCALL"),
-	[77] = NOT_OFFERED("TDCALL"),
-	[78] = NOT_OFFERED("RDMSRLIST"),
-	[79] = NOT_OFFERED("WRMSRLIST"),
+	[72 ... 73] = NOT_OFFERED("ENQCMD, ENQCMDS"),
+	[74 ... 75] = NEVER_ASKED("bus lock, instruction timeout"),
+	[76 ... 79] = NOT_OFFERED("SEAMCALL, TDCALL, RDMSRLIST, WRMSRLIST"),
 };
 
 const struct vmx_reason *vmx_reason(u32 reason)
@@ -168,7 +143,7 @@ static void decode_pio(const struct vmx_raw *raw, struct exit_pio *pio)
 	pio->is_in = q & QUAL_IO_IN;
 	pio->is_string = q & QUAL_IO_STRING;
 	pio->is_rep = q & QUAL_IO_REP;
-	if (pio->is_string && raw->insn_info) {
+	if (pio->is_string && raw->has_insn_info) {
 		pio->addr_size = (u8)(2u << field_get(INSN_INFO_ADDR_SIZE, raw->insn_info));
 		/* INS leaves the segment undefined: it is ES always. */
 		pio->seg = pio->is_in ? SEG_ES : (u8)field_get(INSN_INFO_SEG, raw->insn_info);

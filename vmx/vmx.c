@@ -38,7 +38,8 @@ static void read_exit(struct vmx_raw *raw)
 		raw->vectoring_info = vmcs_read32(VMCS_VECTORING_INFO);
 		raw->vectoring_error = vmcs_read32(VMCS_VECTORING_ERROR);
 	}
-	if ((needs & NEEDS_INSN_INFO) && vmx_common.has_insn_info) {
+	raw->has_insn_info = (needs & NEEDS_INSN_INFO) && vmx_common.has_insn_info;
+	if (raw->has_insn_info) {
 		raw->insn_info = vmcs_read32(VMCS_EXIT_INSN_INFO);
 	}
 	if ((needs & NEEDS_LEN) || is_soft(raw->intr_info) || is_soft(raw->vectoring_info)) {
@@ -156,27 +157,24 @@ static void vmx_flush(struct vcpu *v)
 static void vmx_dump(struct vcpu *v)
 {
 	const struct vmx_vcpu *x = v->hw;
+	const struct { const char *name; u16 enc; } f[] = {
+		{ "reason", VMCS_EXIT_REASON.enc },	   { "qualification", VMCS_QUALIFICATION.enc },
+		{ "physical", VMCS_GUEST_PHYS.enc },	   { "insn_error", VMCS_INSN_ERROR.enc },
+		{ "exit_intr", VMCS_EXIT_INTR_INFO.enc },  { "vectoring", VMCS_VECTORING_INFO.enc },
+		{ "insn_len", VMCS_EXIT_INSN_LEN.enc },	   { "insn_info", VMCS_EXIT_INSN_INFO.enc },
+		{ "entry_intr", VMCS_ENTRY_INTR_INFO.enc }, { "entry_error", VMCS_ENTRY_INTR_ERROR.enc },
+		{ "blocking", VMCS_INTERRUPTIBILITY.enc }, { "pending_debug", VMCS_PENDING_DEBUG.enc },
+		{ "real_cr0", VMCS_GUEST_CR0.enc },	   { "real_cr4", VMCS_GUEST_CR4.enc },
+		{ "proc_ctls", VMCS_PROC_CTLS.enc },	   { "entry_ctls", VMCS_ENTRY_CTLS.enc },
+		{ "eptp", VMCS_EPTP.enc },		   { "timer", VMCS_PREEMPTION_TIMER.enc },
+	};
 	u64 before = vmcs_borrow(x);
-	u32 reason = vmcs_read32(VMCS_EXIT_REASON);
 
-	log("vmx: exit reason 0x%x (%s) qualification 0x%lx insn error %u", reason,
-	    vmx_reason(reason)->name, vmcs_readnat(VMCS_QUALIFICATION), vmcs_read32(VMCS_INSN_ERROR));
-	log("vmx: exit intr 0x%x vectoring 0x%x insn len %u info 0x%x guest-physical 0x%lx",
-	    vmcs_read32(VMCS_EXIT_INTR_INFO), vmcs_read32(VMCS_VECTORING_INFO),
-	    vmcs_read32(VMCS_EXIT_INSN_LEN), vmcs_read32(VMCS_EXIT_INSN_INFO),
-	    vmcs_read64(VMCS_GUEST_PHYS));
-	log("vmx: controls pin 0x%x proc 0x%x proc2 0x%x exit 0x%x entry 0x%x",
-	    vmcs_read32(VMCS_PIN_CTLS), vmcs_read32(VMCS_PROC_CTLS), vmcs_read32(VMCS_PROC_CTLS2),
-	    vmcs_read32(VMCS_EXIT_CTLS), vmcs_read32(VMCS_ENTRY_CTLS));
-	log("vmx: real cr0 0x%lx shadow 0x%lx cr4 0x%lx shadow 0x%lx", vmcs_readnat(VMCS_GUEST_CR0),
-	    vmcs_readnat(VMCS_CR0_SHADOW), vmcs_readnat(VMCS_GUEST_CR4),
-	    vmcs_readnat(VMCS_CR4_SHADOW));
-	log("vmx: interruptibility 0x%x pending debug 0x%lx entry intr 0x%x error 0x%x timer %u",
-	    vmcs_read32(VMCS_INTERRUPTIBILITY), vmcs_readnat(VMCS_PENDING_DEBUG),
-	    vmcs_read32(VMCS_ENTRY_INTR_INFO), vmcs_read32(VMCS_ENTRY_INTR_ERROR),
-	    vmcs_read32(VMCS_PREEMPTION_TIMER));
-	log("vmx: vmcs 0x%lx eptp 0x%lx tsc offset 0x%lx launched %d loaded %d", x->pa.v, x->eptp,
-	    x->tsc_offset, x->is_launched, x->is_loaded);
+	log("vmx: last exit: %s", vmx_reason(vmcs_read32(VMCS_EXIT_REASON))->name);
+	for (u32 i = 0; i < ARRAY_SIZE(f); i += 2) {
+		log("vmx: %s=0x%lx %s=0x%lx", f[i].name, vmcs_get(f[i].enc), f[i + 1].name,
+		    vmcs_get(f[i + 1].enc));
+	}
 	vmcs_return(x, before);
 }
 

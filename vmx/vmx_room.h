@@ -71,6 +71,7 @@ const struct vmx_reason *vmx_reason(u32 reason);
 /* The exit fields as the VMCS has them; those not needed are 0 */
 struct vmx_raw {
 	u32 reason, insn_len, insn_info;
+	bool has_insn_info; /* VMX_BASIC bit 54 */
 	u32 intr_info, intr_error;
 	u32 vectoring_info, vectoring_error;
 	u64 rip, qual, phys;
