@@ -12,14 +12,23 @@
 #include "features.h"
 #include "lib/lib.h"
 #include "log.h"
+#include "run.h"
+#include "system.h"
 #include "x86/insn.h"
+#include "x86/regs.h"
+
+static void noreturn_fn halt(void)
+{
+	log("halted");
+	console_sync(false);
+	cpus_freeze();
+	cpu_stop();
+}
 
 static void noreturn_fn stop(const char *why)
 {
 	log("FATAL %s", why);
-	console_sync(false);
-	cpus_freeze();
-	cpu_stop();
+	halt();
 }
 
 /* console=com1|com2|none|0xPORT */
@@ -83,17 +92,65 @@ static const struct clock_calibration *clock_start(const struct acpi_info *acpi)
 	return &clock;
 }
 
-static void noreturn_fn ap_idle(struct cpu *c)
+static void host_cpuid(u32 leaf, u32 subleaf, u32 out[4])
 {
-	(void)c;
-	for (;;) {
+	cpuid(leaf, subleaf, out);
+}
+
+static u64 host_xgetbv0(void)
+{
+	return machine.host_xcr0 ? xgetbv(0) : 0;
+}
+
+static void host_xsetbv0(u64 xcr0)
+{
+	xsetbv(0, xcr0);
+}
+
+static void machine_init(const struct vcpu_ops *ops, const struct clock_calibration *clock)
+{
+	machine.ops = ops;
+	machine.host = (struct host){ .tsc = rdtsc,
+				      .xgetbv0 = host_xgetbv0,
+				      .xsetbv0 = host_xsetbv0,
+				      .cpuid = host_cpuid,
+				      .has_x2apic = lapic_is_x2apic(),
+				      .wall_seconds = clock_wall_time(),
+				      .wall_tsc = rdtsc() };
+	timebase_init(&machine.host.time, clock->tsc_hz);
+	machine.host_xcr0 = read_cr4() & CR4_OSXSAVE ? xgetbv(0) : 0;
+	machine.max_page = feature_has("1g-pages") ? SIZE_1G : SIZE_2M;
+}
+
+static void backend_on(void)
+{
+	if (machine.ops->cpu_on(&host_memory.pages) != STATUS_OK) {
+		stop("backend: this CPU cannot enter root mode");
+	}
+}
+
+/* Other CPUs sleep until everything is built: the BSP allocates alone. */
+static void noreturn_fn ap_main(struct cpu *c)
+{
+	while (!__atomic_load_n(&machine.is_released, __ATOMIC_ACQUIRE)) {
 		irq_wait();
 	}
+	backend_on();
+	run_cpu(c);
+}
+
+static void noreturn_fn release(void)
+{
+	log("start partitions=%u", machine.nr_partitions);
+	__atomic_store_n(&machine.is_released, true, __ATOMIC_RELEASE);
+	for (u32 i = 1; i < cpu_count(); i++) {
+		cpu_kick(i);
+	}
+	run_cpu(this_cpu());
 }
 
 void kmain(const struct boot_info *info)
 {
-	static struct acpi_info acpi;
 	const struct vcpu_ops *ops = backend_pick();
 
 	cpu_init_bsp();
@@ -104,12 +161,14 @@ void kmain(const struct boot_info *info)
 		stop("features are missing, see above");
 	}
 	host_memory_init(info);
-	if (!acpi_start(info, &acpi)) {
+	if (!acpi_start(info, &machine.acpi)) {
 		stop("acpi: no usable RSDP or MADT");
 	}
-	const struct clock_calibration *clock = clock_start(&acpi);
-	u32 online = cpus_start(&acpi, clock->tsc_hz, ap_idle);
-	log("cpus online=%u", online);
-	console_sync(false);
-	machine_poweroff(&acpi);
+	machine_init(ops, clock_start(&machine.acpi));
+	log("cpus online=%u", cpus_start(&machine.acpi, machine.host.time.tsc_hz, ap_main));
+	backend_on();
+	if (!system_build(info)) {
+		halt();
+	}
+	release();
 }
