@@ -82,6 +82,8 @@ $(B)/obj/kernel/guest_acpi.c.o $(B)/host/kernel/guest_acpi.c.o: $(B)/gen/dsdt.h
 $(B)/host/config-check: $(B)/host/tools/config-check.c.o $(B)/host/libpure.a
 	$(Q)$(HOSTCC) $(HOSTFLAGS) $^ -o $@ -lfdt
 
+.SECONDARY:
+.DELETE_ON_ERROR:
 -include test/test.mk guests/guests.mk
 
 clean:
