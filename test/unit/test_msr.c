@@ -108,9 +108,10 @@ static bool can_rd(u32 msr)
 static void test_default_deny(void **state)
 {
 	(void)state;
-	static const u32 denied[] = { 0x2, 0x48, 0x49, 0xc3, 0x10a, 0x10b, 0x122, 0x17b, 0x188, 0x1a1, 0x210,
+	static const u32 denied[] = { 0x2, 0x48, 0x49, 0xc0, 0xc3, 0xcc, 0xcf, 0x10a, 0x10b, 0x122, 0x17b,
+				      0x185, 0x188, 0x197, 0x199, 0x1a1, 0x1ff, 0x210,
 				      0x251, 0x25a, 0x270, 0x38f, 0x400, 0x480, 0x570, 0xda0, 0x40000000,
-				      0x4b564d00, 0xc0000085, 0xc0000104, 0xc0010117, 0xc0010140,
+				      0x4b564d00, 0xc0000085, 0xc0000104, 0xc0010008, 0xc0010117, 0xc0010140,
 				      0xc0010200, 0xffffffff };
 	for (u32 intel = 0; intel < 2; intel++) {
 		setup(intel);
@@ -277,6 +278,8 @@ static void test_intel(void **state)
 	assert_int_equal(rd(MSR_MISC_ENABLE), 0x1800);
 	assert_false(wr(MSR_MISC_ENABLE, 0x1801 | BIT(34)));
 	assert_false(wr(MSR_MISC_ENABLE, 1));
+	assert_int_equal(rd(0xcd) | rd(0xce) | rd(0x198), 0);
+	assert_false(wr(0xce, 0));
 	static const u32 ignored[] = { 0xc1, 0xc2, 0x186, 0x187, MSR_DEBUGCTL };
 	for (u32 i = 0; i < ARRAY_SIZE(ignored); i++) {
 		assert_true(wr(ignored[i], 0xffff));
@@ -299,7 +302,8 @@ static void test_amd(void **state)
 	assert_true(wr(MSR_AMD_DE_CFG, 2));
 	assert_int_equal(rd(MSR_AMD_VM_CR), 0x18);
 	assert_false(wr(MSR_AMD_VM_CR, 0));
-	static const u32 zero[] = { 0xc0010000, 0xc0010007, MSR_AMD_SYSCFG, MSR_AMD_NB_CFG, 0xc0010055 };
+	static const u32 zero[] = { 0xc0010000, 0xc0010007, MSR_AMD_SYSCFG, MSR_AMD_NB_CFG, 0xc0010020,
+				    0xc0010055, 0xc0010058 };
 	for (u32 i = 0; i < ARRAY_SIZE(zero); i++) {
 		assert_int_equal(rd(zero[i]), 0);
 		assert_true(wr(zero[i], 1));

@@ -308,6 +308,18 @@ static void test_receive_illegal(void **state)
 	vlapic_accept(&a, 15, false);
 	assert_int_equal(esr(), 0x40);
 	assert_int_equal(rd(IRR), 0);
+	vlapic_accept(&a, 16, false); /* the first legal one */
+	assert_int_equal(rd(IRR), 1 << 16);
+	assert_int_equal(vlapic_pending(&a), 16);
+	vlapic_ack(&a, 16);
+	wr(ICR, 0x40010);
+	assert_int_equal(rd(IRR), 1 << 16);
+	vlapic_ack(&a, 16);
+	assert_int_equal(esr(), 0);
+	wr(LVTERR, 0x10);
+	vlapic_accept(&a, 3, false);
+	assert_int_equal(rd(IRR), 1 << 16);
+	assert_int_equal(esr(), 0x40);
 }
 
 static void test_ipi(void **state)
@@ -357,6 +369,9 @@ static void test_matches(void **state)
 	assert_true(vlapic_matches(&a, 0x08, true, false)); /* flat */
 	assert_true(vlapic_matches(&a, 0xff, true, false));
 	assert_false(vlapic_matches(&a, 0x10, true, false));
+	wr(LDR, 0x01000000);
+	assert_true(vlapic_matches(&a, 0x81, true, false));
+	wr(LDR, 0x28000000);
 	wr(DFR, 0x0fffffff);
 	assert_true(vlapic_matches(&a, 0x29, true, false)); /* cluster 2, CPU 3 */
 	assert_false(vlapic_matches(&a, 0x27, true, false));
@@ -482,6 +497,8 @@ static void test_x2apic_ipi(void **state)
 	assert_true(rdmsr(0x830) == 0x12345678000048f0ull);
 	assert_true(wrmsr(0x83f, 0x77));
 	assert_int_equal(vlapic_pending(&a), 0x77);
+	assert_true(wrmsr(0x83f, 0x10));
+	assert_int_equal(rdmsr(0x820), 1 << 16);
 	assert_true(wrmsr(0x83f, 0x07));
 	assert_true(wrmsr(0x828, 0));
 	assert_int_equal(rdmsr(0x828), 0x20);
@@ -494,6 +511,9 @@ static void test_x2apic_ipi(void **state)
 	assert_true(vlapic_matches(&a, 0x0000ffff, true, true));
 	assert_false(vlapic_matches(&a, 0x00010008, true, true));
 	assert_false(vlapic_matches(&a, 0x00000004, true, true));
+	a.id = 0x20;
+	assert_true(vlapic_matches(&a, 0x00020001, true, true));
+	a.id = 3;
 	assert_true(vlapic_matches(&a, 3, false, true));
 	assert_true(vlapic_matches(&a, 0xff, false, false)); /* an I/O APIC's broadcast */
 }
@@ -537,6 +557,10 @@ static void test_lint_level(void **state)
 	wr(EOI, 0); /* still asserted: again */
 	assert_int_equal(vlapic_pending(&a), 0x45);
 	vlapic_ack(&a, 0x45);
+	vlapic_accept(&a, 0x85, false);
+	vlapic_ack(&a, 0x85);
+	wr(EOI, 0); /* of another vector */
+	assert_int_equal(rd(LVT0), 0xc045);
 	vlapic_lint(&a, 0, false);
 	wr(EOI, 0);
 	assert_int_equal(vlapic_pending(&a), -1);
