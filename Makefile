@@ -48,7 +48,7 @@ $(B)/bulkhead.elf32: $(B)/bulkhead.elf
 	$(Q)objcopy -O elf32-i386 $< $@
 
 # Host side: a file is pure unless it includes an insn.h (or vmx/vmcs.h, which does); all pure objects are one archive.
-PURE_SRC := $(shell grep -LE 'insn\.h|vmcs\.h' $(foreach r,boot lib mm drivers devices config kernel vmx svm,$(wildcard $(r)/*.c)) /dev/null | grep -v dev/null)
+PURE_SRC := $(shell grep -LE '(insn|vmcs)\.h"' $(foreach r,boot lib mm drivers devices config kernel vmx svm,$(wildcard $(r)/*.c)) /dev/null | grep -v dev/null)
 PURE_OBJ := $(PURE_SRC:%=$(B)/host/%.o)
 $(B)/host/libpure.a: $(PURE_OBJ)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
