@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kernel's exit path on the host: a partition built by partition_build() out of a flat image, its
+ * vCPU driven by the scripted backend. What the guest would see is read back from the fake.
+ */
+#include "kernel/exit.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "abi/hypercall.h"
+#include "fake.h"
+#include "log.h"
+#include "x86/msr.h"
+#include "x86/regs.h"
+
+#define HOST_LEN  (32 * MIB)
+#define TSC_HZ	  1000000000ull
+#define LOAD_ADDR 0x200000
+
+static u64 now_tsc, now_xcr0;
+static char last_log[4096];
+static void *host_ram;
+static struct frames frames;
+static struct partition *part;
+
+static u64 fake_tsc(void)
+{
+	return now_tsc;
+}
+
+static u64 fake_xgetbv0(void)
+{
+	return now_xcr0;
+}
+
+static void fake_xsetbv0(u64 xcr0)
+{
+	now_xcr0 = xcr0;
+}
+
+/* An AMD-like host with XSAVE and AVX */
+static void fake_cpuid(u32 leaf, u32 sub, u32 out[4])
+{
+	memset(out, 0, 16);
+	if (leaf == 0) {
+		out[0] = 0xd;
+		memcpy(&out[1], "Auth", 4);
+		memcpy(&out[3], "enti", 4);
+		memcpy(&out[2], "cAMD", 4);
+	} else if (leaf == 1) {
+		out[2] = BIT(26) | BIT(28); /* XSAVE, AVX */
+		out[3] = 0x178bfbff;
+	} else if (leaf == 0xd && sub == 0) {
+		out[0] = 7;
+		out[1] = out[2] = 832;
+	} else if (leaf == 0xd && sub == 2) {
+		out[0] = 256;
+		out[1] = 576;
+	} else if (leaf == 0x80000000) {
+		out[0] = 0x80000008;
+	} else if (leaf == 0x80000001) {
+		out[3] = BIT(29) | BIT(20) | BIT(11);
+	} else if (leaf == 0x80000008) {
+		out[0] = 0x3028;
+	}
+}
+
+static const struct host host = { .time = { .tsc_hz = TSC_HZ,
+					    .ns_per_tick_q32 = 1ull << 32,
+					    .ticks_per_ns_q32 = 1ull << 32 },
+				  .tsc = fake_tsc,
+				  .xgetbv0 = fake_xgetbv0,
+				  .xsetbv0 = fake_xsetbv0,
+				  .cpuid = fake_cpuid };
+
+static hpa pages_alloc(struct page_source *self, u32 nr)
+{
+	(void)self;
+	hpa at = frames_alloc(&frames, nr * PAGE_SIZE, PAGE_SIZE);
+	memset(phys_ptr(at), 0, nr * PAGE_SIZE);
+	return at;
+}
+
+static void *pages_ptr(struct page_source *self, hpa page)
+{
+	(void)self;
+	return phys_ptr(page);
+}
+
+static struct page_source pages = { .alloc = pages_alloc, .ptr = pages_ptr };
+
+static void keep_line(void *self, const char *text, size_t len)
+{
+	(void)self;
+	size_t have = strlen(last_log);
+	if (have + len + 2 < sizeof(last_log)) {
+		snprintf(last_log + have, sizeof(last_log) - have, "%.*s\n", (int)len, text);
+	}
+}
+
+static size_t no_uart_write(u16 port, const char *s, size_t len)
+{
+	(void)port, (void)s;
+	return len;
+}
+
+static int no_uart_getc(u16 port)
+{
+	(void)port;
+	return -1;
+}
+
+static const u8 image[64] = { 0x0f, 0xa2, 0xf4 }; /* CPUID; HLT */
+static const struct partition_config cfg = { .name = "guest",
+					     .nr_cpus = 1,
+					     .memory_mib = 6,
+					     .boot = BOOT_FLAT,
+					     .kernel = "image",
+					     .cmdline = "",
+					     .load_address = LOAD_ADDR,
+					     .flat_mode = FLAT_LONG,
+					     .has_debug_exit = true,
+					     .debug_exit = 0xf4 };
+
+static int setup(void **state)
+{
+	static const struct console_port_ops uart = { no_uart_write, no_uart_getc };
+	static const struct log_sink sink = { .line = keep_line };
+	(void)state;
+	last_log[0] = 0;
+	now_tsc = 1000;
+	now_xcr0 = XCR0_X87;
+	log_set_sink(&sink);
+	console_init(0, &uart);
+	host_ram = aligned_alloc(SIZE_2M, HOST_LEN);
+	struct mem_range range = { (u64)(uintptr_t)host_ram, HOST_LEN, true };
+	frames_init(&frames, &range, 1);
+	part = calloc(1, sizeof(*part));
+	console_add(&part->pc.console, "guest", 0);
+	struct partition_resources res = { .host = &host,
+					   .ops = &fake_ops,
+					   .space_format = &pt_npt,
+					   .max_page = SIZE_2M,
+					   .frames = &frames,
+					   .pages = &pages,
+					   .xsave_len = 832,
+					   .tag = 1 };
+	res.files.kernel = (struct blob){ image, sizeof(image) };
+	const char *why = partition_build(part, &cfg, &res);
+	if (why) {
+		printf("partition_build: %s\n", why);
+		return 1;
+	}
+	partition_start(part);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	free(part->vcpu.hw);
+	free(part);
+	free(host_ram);
+	return 0;
+}
+
+/* Play @e; insn_len 0 there means that the kernel has to decode at RIP */
+static bool play(struct exit e)
+{
+	struct fake *f = fake_of(&part->vcpu);
+	struct exit out;
+	f->script = &e;
+	f->nr_script = 1;
+	f->at = 0;
+	return vcpu_step(&part->vcpu, &out);
+}
+
+static struct fake *fake(void)
+{
+	return fake_of(&part->vcpu);
+}
+
+static u64 rip(void)
+{
+	return fake()->reg[VREG_RIP];
+}
+
+static void expect_fault(u8 vector)
+{
+	struct vcpu *v = &part->vcpu;
+	assert_int_equal(v->pending.type, EVENT_EXCEPTION);
+	assert_int_equal(v->pending.vector, vector);
+	assert_int_equal(rip(), LOAD_ADDR); /* a fault points at its instruction */
+}
+
+static void built_guest_starts_as_flat_long(void **state)
+{
+	(void)state;
+	struct pt_leaf leaf;
+	assert_int_equal(rip(), LOAD_ADDR);
+	assert_true(fake()->reg[VREG_EFER] & EFER_LMA);
+	assert_true(fake()->seg[SEG_CS].attr & SEG_L);
+	assert_true(pt_lookup(&part->space, 0, &leaf));
+	assert_int_equal(leaf.size, SIZE_2M);
+	assert_true(pt_lookup(&part->space, 6 * MIB - 1, &leaf));
+	assert_false(pt_lookup(&part->space, 6 * MIB, &leaf));
+	assert_int_equal(fake()->reg[VREG_TSC_OFFSET], 0 - 1000ull);
+	now_tsc = 5000;
+	assert_int_equal(partition_now_ns(part), 4000);
+}
+
+static void cpuid_is_decoded_and_skipped(void **state)
+{
+	(void)state;
+	part->vcpu.regs[GPR_RAX] = BULKHEAD_CPUID_BASE;
+	assert_false(play((struct exit){ .kind = EXIT_CPUID }));
+	assert_int_equal(part->vcpu.regs[GPR_RBX], BULKHEAD_CPUID_EBX);
+	assert_int_equal(rip(), LOAD_ADDR + 2);
+	assert_false(play((struct exit){ .kind = EXIT_CPUID, .insn_len = 3 }));
+	assert_int_equal(rip(), LOAD_ADDR + 5);
+	assert_int_equal(part->vcpu.nr_exits, 2);
+	assert_int_equal(part->vcpu.trace[1].rip, LOAD_ADDR + 2);
+}
+
+static void unknown_msr_is_general_protection(void **state)
+{
+	(void)state;
+	part->vcpu.regs[GPR_RCX] = 0x12345;
+	play((struct exit){ .kind = EXIT_RDMSR, .insn_len = 2 });
+	expect_fault(VEC_GP);
+	assert_true(part->vcpu.pending.has_error);
+	play((struct exit){ .kind = EXIT_WRMSR, .insn_len = 2 });
+	expect_fault(VEC_GP);
+}
+
+static void msr_results_go_to_edx_eax(void **state)
+{
+	(void)state;
+	now_tsc = 1000 + 0x123456789a;
+	part->vcpu.regs[GPR_RCX] = MSR_TSC;
+	part->vcpu.regs[GPR_RAX] = part->vcpu.regs[GPR_RDX] = ~0ull;
+	play((struct exit){ .kind = EXIT_RDMSR, .insn_len = 2 });
+	assert_int_equal(part->vcpu.regs[GPR_RAX], 0x3456789a);
+	assert_int_equal(part->vcpu.regs[GPR_RDX], 0x12);
+}
+
+static void undefined_rdpmc_and_reflected_exceptions(void **state)
+{
+	(void)state;
+	play((struct exit){ .kind = EXIT_UNDEFINED });
+	expect_fault(VEC_UD);
+	play((struct exit){ .kind = EXIT_RDPMC });
+	expect_fault(VEC_GP);
+	play((struct exit){ .kind = EXIT_EXCEPTION,
+			    .event = { .type = EVENT_EXCEPTION, .vector = VEC_AC, .has_error = true } });
+	expect_fault(VEC_AC);
+}
+
+static void pending_event_is_injected_before_interrupts(void **state)
+{
+	(void)state;
+	play((struct exit){ .kind = EXIT_UNDEFINED });
+	vlapic_wrmsr(&part->pc.lapic, MSR_APIC_BASE, 0xfee00900);
+	vlapic_accept(&part->pc.lapic, 0x40, false);
+	play((struct exit){ .kind = EXIT_INTERRUPT });
+	assert_int_equal(fake()->nr_injected, 1);
+	assert_int_equal(fake()->injected[0].vector, VEC_UD);
+	assert_true(fake()->wants_window);
+}
+
+static void interrupt_waits_for_if_then_is_delivered(void **state)
+{
+	(void)state;
+	vlapic_accept(&part->pc.lapic, 0x40, false);
+	play((struct exit){ .kind = EXIT_INTERRUPT });
+	assert_int_equal(fake()->nr_injected, 0);
+	assert_true(fake()->wants_window);
+	fake()->reg[VREG_RFLAGS] |= RFLAGS_IF;
+	play((struct exit){ .kind = EXIT_WINDOW });
+	assert_int_equal(fake()->nr_injected, 1);
+	assert_int_equal(fake()->injected[0].vector, 0x40);
+	assert_int_equal(fake()->injected[0].type, EVENT_EXTINT);
+	assert_true(vlapic_pending(&part->pc.lapic) < 0);
+}
+
+static void nmi_waits_for_iret(void **state)
+{
+	(void)state;
+	part->vcpu.nmi_pending = true;
+	fake()->reg[VREG_NMI_BLOCKED] = 1;
+	play((struct exit){ .kind = EXIT_INTERRUPT });
+	assert_true(fake()->wants_nmi_window);
+	assert_int_equal(fake()->nr_injected, 0);
+	fake()->reg[VREG_NMI_BLOCKED] = 0;
+	play((struct exit){ .kind = EXIT_NMI_WINDOW });
+	assert_int_equal(fake()->injected[0].type, EVENT_NMI);
+	assert_false(part->vcpu.nmi_pending);
+}
+
+static void hlt_blocks_until_an_interrupt(void **state)
+{
+	(void)state;
+	struct vcpu *v = &part->vcpu;
+	fake()->reg[VREG_RFLAGS] |= RFLAGS_IF;
+	fake()->reg[VREG_INT_SHADOW] = 1;
+	assert_true(play((struct exit){ .kind = EXIT_HLT, .insn_len = 1 }));
+	assert_true(v->is_halted);
+	assert_int_equal(fake()->reg[VREG_INT_SHADOW], 0);
+	assert_false(vcpu_wakes(v));
+	vlapic_accept(&part->pc.lapic, 0x50, false);
+	assert_true(vcpu_wakes(v));
+}
+
+static void hlt_with_interrupts_off_ends_the_partition(void **state)
+{
+	(void)state;
+	assert_true(play((struct exit){ .kind = EXIT_HLT, .insn_len = 1 }));
+	assert_true(part->end.is_set);
+	assert_false(part->end.is_ok);
+	assert_non_null(strstr(last_log, "halted with interrupts off for ever rip=0x200000"));
+}
+
+static void interrupted_delivery_is_queued_again(void **state)
+{
+	(void)state;
+	const struct event irq = { .type = EVENT_EXTINT, .vector = 0x31 };
+	play((struct exit){ .kind = EXIT_INTERRUPT, .vectoring = irq });
+	play((struct exit){ .kind = EXIT_INTERRUPT });
+	assert_int_equal(fake()->injected[0].type, EVENT_EXTINT);
+	assert_int_equal(fake()->injected[0].vector, 0x31);
+}
+
+static void double_and_triple_faults(void **state)
+{
+	(void)state;
+	struct event pf = { .type = EVENT_EXCEPTION, .vector = VEC_PF, .has_error = true };
+	struct event gp = { .type = EVENT_EXCEPTION, .vector = VEC_GP, .has_error = true };
+	struct event df = { .type = EVENT_EXCEPTION, .vector = VEC_DF, .has_error = true };
+	struct event db = { .type = EVENT_EXCEPTION, .vector = VEC_DB };
+	struct event e = gp;
+	assert_true(event_combine(&pf, &e));
+	assert_int_equal(e.vector, VEC_DF);
+	e = pf;
+	assert_true(event_combine(&gp, &e)); /* contributory then #PF: in turn */
+	assert_int_equal(e.vector, VEC_PF);
+	e = gp;
+	assert_false(event_combine(&df, &e));
+	e = gp;
+	assert_true(event_combine(&db, &e));
+	assert_int_equal(e.vector, VEC_GP);
+	play((struct exit){ .kind = EXIT_RDPMC, .vectoring = df });
+	assert_string_equal(part->end.why, "triple fault");
+}
+
+static void xsetbv_is_checked(void **state)
+{
+	(void)state;
+	struct vcpu *v = &part->vcpu;
+	v->regs[GPR_RAX] = XCR0_X87 | XCR0_SSE | XCR0_AVX;
+	play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
+	assert_int_equal(now_xcr0, 7);
+	assert_int_equal(rip(), LOAD_ADDR + 3);
+	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	const u64 bad[] = { 0, XCR0_X87 | XCR0_AVX, XCR0_SSE, XCR0_X87 | BIT(40), XCR0_X87 | XCR0_OPMASK };
+	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
+		v->pending.type = EVENT_NONE;
+		v->regs[GPR_RAX] = (u32)bad[i];
+		v->regs[GPR_RDX] = bad[i] >> 32;
+		play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
+		expect_fault(VEC_GP);
+		assert_int_equal(now_xcr0, 7);
+	}
+	v->regs[GPR_RAX] = 1;
+	v->regs[GPR_RCX] = 1;
+	play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
+	expect_fault(VEC_GP);
+}
+
+static void hypercalls(void **state)
+{
+	(void)state;
+	struct vcpu *v = &part->vcpu;
+	v->regs[GPR_RAX] = HC_VERSION;
+	play((struct exit){ .kind = EXIT_HYPERCALL, .insn_len = 3 });
+	assert_int_equal(v->regs[GPR_RAX], HC_ABI_VERSION);
+	v->regs[GPR_RAX] = 77;
+	play((struct exit){ .kind = EXIT_HYPERCALL, .insn_len = 3 });
+	assert_true(v->regs[GPR_RAX] == (u64)HC_ENOSYS);
+	v->regs[GPR_RAX] = HC_YIELD;
+	assert_true(play((struct exit){ .kind = EXIT_HYPERCALL, .insn_len = 3 }));
+	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	fake()->seg[SEG_SS].attr |= SEG_DPL;
+	play((struct exit){ .kind = EXIT_HYPERCALL, .insn_len = 3 });
+	expect_fault(VEC_UD);
+	fake()->seg[SEG_SS].attr &= ~(u32)SEG_DPL;
+	v->regs[GPR_RAX] = HC_EXIT;
+	v->regs[GPR_RBX] = 0;
+	assert_true(play((struct exit){ .kind = EXIT_HYPERCALL, .insn_len = 3 }));
+	assert_true(part->end.is_set && part->end.is_ok);
+}
+
+static void debug_exit_port_carries_the_verdict(void **state)
+{
+	(void)state;
+	part->vcpu.regs[GPR_RAX] = 5;
+	assert_true(play((struct exit){ .kind = EXIT_PIO,
+					.insn_len = 1,
+					.pio = { .port = 0xf4, .width = 4 } }));
+	assert_true(part->end.is_set);
+	assert_false(part->end.is_ok);
+	assert_int_equal(part->end.code, 5);
+}
+
+static void poweroff_by_acpi_is_a_clean_end(void **state)
+{
+	(void)state;
+	part->vcpu.regs[GPR_RAX] = BIT(13) | VACPI_S5_TYP << 10;
+	assert_true(play((struct exit){ .kind = EXIT_PIO,
+					.insn_len = 1,
+					.pio = { .port = VACPI_PM1_CNT, .width = 2 } }));
+	assert_true(part->end.is_set && part->end.is_ok);
+	assert_string_equal(part->end.why, "poweroff");
+}
+
+static void unclaimed_port_reads_all_ones(void **state)
+{
+	(void)state;
+	part->vcpu.regs[GPR_RAX] = 0x1122334455667788;
+	play((struct exit){ .kind = EXIT_PIO,
+			    .insn_len = 1,
+			    .pio = { .port = 0x1e0, .width = 2, .is_in = true } });
+	assert_true(part->vcpu.regs[GPR_RAX] == 0x112233445566ffff);
+}
+
+static void control_registers(void **state)
+{
+	(void)state;
+	struct vcpu *v = &part->vcpu;
+	struct exit e = { .kind = EXIT_CR, .insn_len = 3, .cr = { .num = 4, .gpr = GPR_RBX } };
+	v->regs[GPR_RBX] = CR4_PAE | CR4_PGE;
+	play(e);
+	assert_int_equal(fake()->reg[VREG_CR4], CR4_PAE | CR4_PGE);
+	assert_int_equal(fake()->nr_flushes, 1);
+	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	const u64 bad_cr4[] = { CR4_PGE /* PAE off in long mode */, CR4_PAE | CR4_VMXE, CR4_PAE | BIT(40) };
+	for (u32 i = 0; i < ARRAY_SIZE(bad_cr4); i++) {
+		v->pending.type = EVENT_NONE;
+		v->regs[GPR_RBX] = bad_cr4[i];
+		play(e);
+		expect_fault(VEC_GP);
+	}
+	e.cr.num = 0;
+	const u64 bad_cr0[] = { CR0_PG | CR0_ET, CR0_PE | CR0_NW, BIT(33) | CR0_PE | CR0_PG, CR0_PE };
+	for (u32 i = 0; i < ARRAY_SIZE(bad_cr0); i++) {
+		v->pending.type = EVENT_NONE;
+		v->regs[GPR_RBX] = bad_cr0[i];
+		play(e);
+		expect_fault(VEC_GP);
+	}
+	v->pending.type = EVENT_NONE;
+	v->regs[GPR_RBX] = CR0_PE | CR0_PG | CR0_WP | CR0_NE | CR0_TS;
+	play(e);
+	assert_int_equal(fake()->reg[VREG_CR0], v->regs[GPR_RBX] | CR0_ET);
+	e.cr = (struct exit_cr){ .op = CR_CLTS };
+	play(e);
+	assert_false(fake()->reg[VREG_CR0] & CR0_TS);
+	e.cr = (struct exit_cr){ .op = CR_LMSW, .lmsw = CR0_TS };
+	play(e);
+	assert_true(fake()->reg[VREG_CR0] & CR0_TS);
+	assert_true(fake()->reg[VREG_CR0] & CR0_PE);
+}
+
+static void cr8_is_the_task_priority(void **state)
+{
+	(void)state;
+	struct vcpu *v = &part->vcpu;
+	struct exit e = { .kind = EXIT_CR, .insn_len = 4, .cr = { .num = 8, .gpr = GPR_R9 } };
+	v->regs[GPR_R9] = 9;
+	play(e);
+	assert_int_equal(vlapic_cr8(&part->pc.lapic), 9);
+	e.cr.op = CR_MOV_FROM;
+	e.cr.gpr = GPR_RCX;
+	play(e);
+	assert_int_equal(v->regs[GPR_RCX], 9);
+	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	e.cr = (struct exit_cr){ .op = CR_MOV_TO, .num = 8, .gpr = GPR_RDX };
+	v->regs[GPR_RDX] = 16;
+	play(e);
+	expect_fault(VEC_GP);
+}
+
+static void cr_access_is_decoded_where_hardware_is_silent(void **state)
+{
+	(void)state;
+	static const u8 mov_cr4_rax[] = { 0x0f, 0x22, 0xe0 };
+	assert_true(gmem_write(&part->mem, GPA(LOAD_ADDR), mov_cr4_rax, sizeof(mov_cr4_rax)));
+	part->vcpu.regs[GPR_RAX] = CR4_PAE | CR4_OSFXSR;
+	play((struct exit){ .kind = EXIT_CR, .cr = { .op = CR_DECODE, .num = 4 } });
+	assert_int_equal(fake()->reg[VREG_CR4], CR4_PAE | CR4_OSFXSR);
+	assert_int_equal(rip(), LOAD_ADDR + 3);
+}
+
+static void pae_pdptes_are_loaded_and_checked(void **state)
+{
+	(void)state;
+	u64 pdpte[4] = { 0x5001, 0x6001, 0, 0x7001 };
+	struct vcpu *v = &part->vcpu;
+	fake()->reg[VREG_CR0] = CR0_PE | CR0_ET;
+	fake()->reg[VREG_CR3] = 0x3000;
+	fake_ops.set(v, VREG_EFER, 0);
+	assert_true(gmem_write(&part->mem, GPA(0x3000), pdpte, sizeof(pdpte)));
+	struct exit e = { .kind = EXIT_CR, .insn_len = 3, .cr = { .num = 0, .gpr = GPR_RAX } };
+	v->regs[GPR_RAX] = CR0_PE | CR0_PG;
+	play(e);
+	assert_int_equal(fake()->reg[VREG_PDPTE1], 0x6001);
+	assert_int_equal(fake()->reg[VREG_PDPTE3], 0x7001);
+	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	pdpte[2] = 0x8007; /* R/W and U/S are reserved there */
+	assert_true(gmem_write(&part->mem, GPA(0x3000), pdpte, sizeof(pdpte)));
+	e.cr.num = 4;
+	v->regs[GPR_RAX] = CR4_PAE | CR4_PGE;
+	play(e);
+	expect_fault(VEC_GP);
+}
+
+static void lapic_mmio_goes_through_the_decoder(void **state)
+{
+	(void)state;
+	static const u8 mov_eax_rbx[] = { 0x8b, 0x03 };
+	assert_true(gmem_write(&part->mem, GPA(LOAD_ADDR), mov_eax_rbx, sizeof(mov_eax_rbx)));
+	part->vcpu.regs[GPR_RBX] = VLAPIC_BASE + 0x30;
+	play((struct exit){ .kind = EXIT_MMIO, .mmio = { .addr = GPA(VLAPIC_BASE + 0x30) } });
+	assert_int_equal(part->vcpu.regs[GPR_RAX], VLAPIC_VERSION);
+	assert_int_equal(rip(), LOAD_ADDR + 2);
+}
+
+static void uart_output_reaches_the_console_and_pit_ticks(void **state)
+{
+	(void)state;
+	part->vcpu.regs[GPR_RAX] = 'x';
+	play((struct exit){ .kind = EXIT_PIO, .insn_len = 1, .pio = { .port = 0x3f8, .width = 1 } });
+	assert_int_equal(part->pc.console.len, 1);
+	assert_int_equal(part->pc.console.line[0], 'x');
+	now_tsc += 200 * NSEC_PER_MSEC;
+	assert_true(pc_poll(part, partition_now_ns(part)) > 0);
+}
+
+static void what_nobody_expects_kills_with_a_postmortem(void **state)
+{
+	(void)state;
+	const enum exit_kind deadly[] = { EXIT_TRIPLE_FAULT, EXIT_TASK_SWITCH, EXIT_MACHINE_CHECK,
+					  EXIT_ENTRY_FAILED, EXIT_MISCONFIG,   EXIT_UNEXPECTED };
+	for (u32 i = 0; i < ARRAY_SIZE(deadly); i++) {
+		part->end = (struct partition_end){ 0 };
+		last_log[0] = 0;
+		assert_true(play((struct exit){ .kind = deadly[i], .reason = 0x77 }));
+		assert_true(part->end.is_set);
+		assert_false(part->end.is_ok);
+		assert_non_null(strstr(last_log, "killed: "));
+		assert_non_null(strstr(last_log, "reason=0x77"));
+		assert_non_null(strstr(last_log, "code: 0f a2 f4"));
+		assert_int_equal(fake()->nr_dumps, i + 1);
+	}
+	assert_string_equal(exit_kind_name(EXIT_MISCONFIG), "misconfig");
+	assert_string_equal(exit_kind_name(9999), "?");
+}
+
+static void single_step_traps_after_an_emulated_instruction(void **state)
+{
+	(void)state;
+	fake()->reg[VREG_RFLAGS] |= RFLAGS_TF;
+	play((struct exit){ .kind = EXIT_CACHE, .insn_len = 2 });
+	assert_int_equal(part->vcpu.pending.vector, VEC_DB);
+	assert_true(fake()->reg[VREG_DR6] & DR6_BS);
+}
+
+static void time_base_is_exact_and_saturates(void **state)
+{
+	(void)state;
+	struct timebase t;
+	timebase_init(&t, 2399876543);
+	u64 year_ticks = 2399876543ull * 86400 * 365;
+	u64 ns = tsc_to_ns(&t, year_ticks);
+	u64 want = 86400ull * 365 * NSEC_PER_SEC;
+	assert_true(want - ns < NSEC_PER_SEC);
+	assert_true(ns_to_tsc(&t, NEVER) == NEVER);
+	for (u64 n = 1; n < NSEC_PER_SEC; n = n * 3 + 1) {
+		assert_true(tsc_to_ns(&t, ns_to_tsc(&t, n)) >= n);
+	}
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(built_guest_starts_as_flat_long),
+		TEST(cpuid_is_decoded_and_skipped),
+		TEST(unknown_msr_is_general_protection),
+		TEST(msr_results_go_to_edx_eax),
+		TEST(undefined_rdpmc_and_reflected_exceptions),
+		TEST(pending_event_is_injected_before_interrupts),
+		TEST(interrupt_waits_for_if_then_is_delivered),
+		TEST(nmi_waits_for_iret),
+		TEST(hlt_blocks_until_an_interrupt),
+		TEST(hlt_with_interrupts_off_ends_the_partition),
+		TEST(interrupted_delivery_is_queued_again),
+		TEST(double_and_triple_faults),
+		TEST(xsetbv_is_checked),
+		TEST(hypercalls),
+		TEST(debug_exit_port_carries_the_verdict),
+		TEST(poweroff_by_acpi_is_a_clean_end),
+		TEST(unclaimed_port_reads_all_ones),
+		TEST(control_registers),
+		TEST(cr8_is_the_task_priority),
+		TEST(cr_access_is_decoded_where_hardware_is_silent),
+		TEST(pae_pdptes_are_loaded_and_checked),
+		TEST(lapic_mmio_goes_through_the_decoder),
+		TEST(uart_output_reaches_the_console_and_pit_ticks),
+		TEST(what_nobody_expects_kills_with_a_postmortem),
+		TEST(single_step_traps_after_an_emulated_instruction),
+		cmocka_unit_test(time_base_is_exact_and_saturates),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
