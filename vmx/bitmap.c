@@ -12,8 +12,8 @@ static void clear_bit(u8 *bitmap, u32 n)
 }
 
 /*
- * SDM 3C 25.6.9 "MSR-Bitmap Address": four bitmaps of 1 KiB each: reads of 0 to 1fff and of c0000000
- * to c0001fff, then the same for writes. An MSR outside both ranges always exits.
+ * SDM 3C 25.6.9 "MSR-Bitmap Address": four bitmaps of 1 KiB each: reads of 0 to 1fff and of
+ * c0000000 to c0001fff, then the same for writes. An MSR outside both ranges always exits.
  */
 #define HALF_BITS    0x2000
 #define HIGH_FIRST   0xc0000000u
@@ -53,9 +53,9 @@ void vmx_io_bitmap_build(u8 bitmap[2 * PAGE_SIZE], const u16 *pass, u32 nr)
 }
 
 /*
- * SDM 3C 25.5.1 "VMX-Preemption Timer": counts down once each time bit @rate of the TSC changes. Never off and
- * never far away: an emulator may lose the exit for a host interrupt when an entry loads IF=0, and
- * the timer then bounds how long nobody looks. Rounded down, so never late.
+ * SDM 3C 26.5.1 "VMX-Preemption Timer": counts down each time bit @rate of the TSC changes. Never
+ * off and never far away: Bochs 2.7 and 3.0 lose the exit for a host interrupt if an entry loads
+ * IF=0, and the timer then bounds how long nobody looks. Rounded down, so never late.
  */
 #define TIMER_MAX_TSC BIT(30)
 
@@ -67,7 +67,7 @@ u32 vmx_timer_ticks(u64 deadline, u64 now, u32 rate)
 }
 
 /*
- * SDM 3C 26.3.1.2 "Checks on Guest Segment Registers": G must be 0 unless limit bits 11:0 are all
+ * SDM 3C 27.3.1.2 "Checks on Guest Segment Registers": G must be 0 unless limit bits 11:0 are all
  * ones, and must be 1 if any of limit bits 31:20 is.
  */
 struct segment vmx_segment_fix(const struct segment *in)

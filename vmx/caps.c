@@ -9,7 +9,7 @@
 /* SET_LATER: toggled at run time, by us or by the CPU; it need only be allowed. */
 enum need { REQUIRED, OPTIONAL, SET_LATER };
 
-/* CR8 exits since there is no TPR shadow; MONITOR, MWAIT and RDPMC since no guest is offered them. */
+/* CR8 exits since there is no TPR shadow; MONITOR, MWAIT, RDPMC since no guest is offered them. */
 static const struct {
 	const char *name;
 	u8 word; /* enum vmx_word */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * bool vmx_run(u64 regs[16], bool is_launched): into the guest and back. VM entry and exit switch
- * everything but the GPRs; those are switched here, in the order of enum gpr. Called by vmx_enter().
+ * all but the GPRs; those are switched here, in the order of enum gpr. Called by vmx_enter() only.
  */
 #define HOST_RSP 0x6c14 /* VMCS field, natural width (SDM 3D B.4.4) */
 

@@ -12,7 +12,7 @@
 #define REASON(text, exit_kind, what) { .name = text, .kind = exit_kind, .needs = what }
 /* Its control is never set, or we never enter that mode. */
 #define NEVER_ASKED(text) REASON(text, EXIT_UNEXPECTED, QUAL | VECT)
-/* It exits whatever the controls are, or is not offered: for the guest there is no such instruction. */
+/* It exits whatever the controls are, or is not offered: to the guest there is no such thing. */
 #define NOT_OFFERED(text) REASON(text, EXIT_UNDEFINED, 0)
 
 /* SDM 3D appendix C "VMX Basic Exit Reasons", whole */
@@ -124,7 +124,7 @@ static u32 intr_type(const struct event *e)
 }
 
 /*
- * SDM 3C 26.2.1.3 "VM-Entry Control Fields": no error code may be delivered in real mode, where the
+ * SDM 3C 27.2.1.3 "VM-Entry Control Fields": no error code may be delivered in real mode, where the
  * stack frame has no place for one either.
  */
 u32 vmx_event_encode(const struct event *e, bool has_pe)

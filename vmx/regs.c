@@ -80,7 +80,7 @@ static void cr4_set(u64 value)
 		      (value & ~CR4_MCE) | (read_cr4() & (CR4_MCE | CR4_VMXE)));
 }
 
-/* SDM 3C 26.3.1.1: EFER.LMA, the entry control, and LME with PG must agree. */
+/* SDM 3C 27.3.1.1: EFER.LMA, the entry control, and LME with PG must agree. */
 static void update_lma(void)
 {
 	u64 efer = vmcs_read64(VMCS_GUEST_EFER) & ~EFER_LMA;
@@ -96,7 +96,7 @@ static void update_lma(void)
 
 /*
  * A single-step trap may be pending for as long as the shadow lasts, and must be if TF is set
- * (SDM 3C 26.3.1.5 "Checks on Guest Non-Register State"); without the shadow it is the kernel's.
+ * (SDM 3C 27.3.1.5 "Checks on Guest Non-Register State"); without the shadow it is the kernel's.
  */
 static void shadow_set(bool on)
 {

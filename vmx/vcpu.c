@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * One vCPU's VMCS: built once, loaded on its CPU, put away again. put() clears it, so that a vCPU
- * which is not loaded has no trace in any CPU. Knows host state, controls and the state after reset,
- * nothing of what the guest does with it.
+ * which is not loaded has no trace in any CPU. Knows host state, controls and the state after
+ * reset, nothing of what the guest does with it. Called through vmx_ops.
  */
 #include "lib/lib.h"
 #include "vmx/vmcs.h"
@@ -20,7 +20,7 @@
 /* CR4 bits that a guest may change without anybody looking */
 #define CR4_FREE (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
-/* MSRs that neither entry nor exit switches and that guests may have without exits. The host uses none. */
+/* MSRs that entry and exit do not switch: guests have them without exits, the host not at all */
 static const u32 switched[VMX_NR_SWITCHED] = { MSR_STAR,   MSR_LSTAR,	       MSR_CSTAR,
 					       MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX };
 
@@ -128,15 +128,12 @@ static u64 tss_base(u64 gdt, u16 tr)
 	return (u64)d[2] << 32 | (d[1] & BITS(31, 24)) | (d[1] & BITS(7, 0)) << 16 | d[0] >> 16;
 }
 
-/* All that differs between CPUs is found in the CPU itself. */
+/* What differs between CPUs is found in the CPU itself; 64-bit code needs no selector but CS. */
 static void write_host_state(void)
 {
-	vmcs_write16(VMCS_HOST_ES, read_es());
-	vmcs_write16(VMCS_HOST_CS, read_cs());
-	vmcs_write16(VMCS_HOST_SS, read_ss());
-	vmcs_write16(VMCS_HOST_DS, read_ds());
-	vmcs_write16(VMCS_HOST_FS, read_fs());
-	vmcs_write16(VMCS_HOST_GS, read_gs());
+	for (u32 i = SEG_ES; i <= SEG_GS; i++) {
+		vmcs_write16(VMCS_HOST_SEL(i), i == SEG_CS ? read_cs() : 0);
+	}
 	vmcs_write16(VMCS_HOST_TR, read_tr());
 	vmcs_writenat(VMCS_HOST_CR0, read_cr0());
 	vmcs_writenat(VMCS_HOST_CR3, read_cr3());

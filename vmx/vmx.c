@@ -17,7 +17,7 @@ static bool is_soft(u32 intr_info)
 	return (intr_info & INTR_VALID) && field_get(INTR_TYPE, intr_info) >= INTR_TYPE_SWINT;
 }
 
-/* SDM 3C 28.2: each field is defined for some exits only, and a VMREAD costs: read what is needed. */
+/* SDM 3C 28.2: a field is defined for some exits only, and a VMREAD costs: read what is needed. */
 static void read_exit(struct vmx_raw *raw)
 {
 	memset(raw, 0, sizeof(*raw));
@@ -88,7 +88,7 @@ static void settle(struct vmx_vcpu *x, const struct vmx_raw *raw, const struct e
 	}
 }
 
-/* With EPT all cached translations are tagged by EPTP, so INVEPT covers every VPID (SDM 3C 29.4.3.1). */
+/* With EPT all cached translations are tagged by EPTP: INVEPT covers any VPID (SDM 3C 29.4.3.1). */
 static void flush_now(struct vmx_vcpu *x)
 {
 	bool failed = invept(vmx_common.invept_type, x->eptp);
@@ -122,7 +122,7 @@ static void vmx_enter(struct vcpu *v, struct exit *e)
 
 /*
  * Delivery ends the STI and MOV SS shadows, and VM entry refuses some events while they or NMI
- * blocking are on (SDM 3C 26.3.1.5); an NMI that an exit cut short has set the latter already.
+ * blocking are on (SDM 3C 27.3.1.5); an NMI that an exit cut short has set the latter already.
  */
 static void vmx_inject(struct vcpu *v, const struct event *e)
 {
@@ -158,16 +158,16 @@ static void vmx_dump(struct vcpu *v)
 {
 	const struct vmx_vcpu *x = v->hw;
 	const struct { const char *name; u16 enc; } f[] = {
-		{ "reason", VMCS_EXIT_REASON.enc },	   { "qualification", VMCS_QUALIFICATION.enc },
-		{ "physical", VMCS_GUEST_PHYS.enc },	   { "insn_error", VMCS_INSN_ERROR.enc },
-		{ "exit_intr", VMCS_EXIT_INTR_INFO.enc },  { "vectoring", VMCS_VECTORING_INFO.enc },
-		{ "insn_len", VMCS_EXIT_INSN_LEN.enc },	   { "insn_info", VMCS_EXIT_INSN_INFO.enc },
-		{ "entry_intr", VMCS_ENTRY_INTR_INFO.enc }, { "entry_error", VMCS_ENTRY_INTR_ERROR.enc },
-		{ "blocking", VMCS_INTERRUPTIBILITY.enc }, { "pending_debug", VMCS_PENDING_DEBUG.enc },
-		{ "real_cr0", VMCS_GUEST_CR0.enc },	   { "real_cr4", VMCS_GUEST_CR4.enc },
-		{ "proc_ctls", VMCS_PROC_CTLS.enc },	   { "entry_ctls", VMCS_ENTRY_CTLS.enc },
-		{ "eptp", VMCS_EPTP.enc },		   { "timer", VMCS_PREEMPTION_TIMER.enc },
+		{ "reason", VMCS_EXIT_REASON.enc }, { "qualification", VMCS_QUALIFICATION.enc },
+		{ "physical", VMCS_GUEST_PHYS.enc }, { "insn_error", VMCS_INSN_ERROR.enc },
+		{ "exit_intr", VMCS_EXIT_INTR_INFO.enc }, { "vectoring", VMCS_VECTORING_INFO.enc },
+		{ "insn_len", VMCS_EXIT_INSN_LEN.enc }, { "insn_info", VMCS_EXIT_INSN_INFO.enc },
+		{ "entry_intr", VMCS_ENTRY_INTR_INFO.enc }, { "shadow", VMCS_INTERRUPTIBILITY.enc },
+		{ "pending_debug", VMCS_PENDING_DEBUG.enc }, { "proc_ctls", VMCS_PROC_CTLS.enc },
+		{ "real_cr0", VMCS_GUEST_CR0.enc }, { "real_cr4", VMCS_GUEST_CR4.enc },
+		{ "eptp", VMCS_EPTP.enc }, { "entry_ctls", VMCS_ENTRY_CTLS.enc },
 	};
+	static_assert(ARRAY_SIZE(f) % 2 == 0, "two in a line");
 	u64 before = vmcs_borrow(x);
 
 	log("vmx: last exit: %s", vmx_reason(vmcs_read32(VMCS_EXIT_REASON))->name);

@@ -46,7 +46,7 @@ void vmx_io_bitmap_build(u8 bitmap[2 * PAGE_SIZE], const u16 *pass, u32 nr);
 /** vmx_timer_ticks() - preemption timer for @deadline; never off, see vmx/pure.c. */
 u32 vmx_timer_ticks(u64 deadline, u64 now, u32 rate);
 
-/** vmx_segment_fix() - make the G bit agree with the limit (SDM 3C 26.3.1.2). */
+/** vmx_segment_fix() - make the G bit agree with the limit (SDM 3C 27.3.1.2). */
 struct segment vmx_segment_fix(const struct segment *in);
 
 /* What an exit needs to be read from the VMCS beyond reason and RIP */

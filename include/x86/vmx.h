@@ -2,7 +2,7 @@
 /*
  * VT-x as the manual spells it: VMCS fields (SDM 3D appendix B, in its order), controls, capability
  * bits (SDM 3D appendix A), qualifications (SDM 3C 28.2). Only what the vmx room uses. A field's
- * width is its type, so that an access of a wrong width, or a field passed as a value, does not compile.
+ * width is its type: an access of a wrong width, or a field passed as a value, does not compile.
  */
 #ifndef BULKHEAD_X86_VMX_H
 #define BULKHEAD_X86_VMX_H
@@ -22,12 +22,7 @@ typedef struct { u16 enc; } vmcs_nat;
 /* B.1 16-bit fields */
 #define VMCS_VPID	  VMCS16(0x0000) /* VPID */
 #define VMCS_GUEST_SEL(s) VMCS16(0x0800 + 2 * (s)) /* enum seg, ES to TR */
-#define VMCS_HOST_ES	  VMCS16(0x0c00)
-#define VMCS_HOST_CS	  VMCS16(0x0c02)
-#define VMCS_HOST_SS	  VMCS16(0x0c04)
-#define VMCS_HOST_DS	  VMCS16(0x0c06)
-#define VMCS_HOST_FS	  VMCS16(0x0c08)
-#define VMCS_HOST_GS	  VMCS16(0x0c0a)
+#define VMCS_HOST_SEL(s)  VMCS16(0x0c00 + 2 * (s)) /* enum seg, ES to GS */
 #define VMCS_HOST_TR	  VMCS16(0x0c0c)
 
 /* B.2 64-bit fields */
@@ -134,7 +129,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define PROC2_INVPCID		 BIT(12)
 
 /* SDM 3C 25.7.1 "VM-Exit Controls", 25.8.1 "VM-Entry Controls" */
-#define EXITC_ALL (BIT(2) | BIT(9) | BITS(21, 18)) /* save debug, host 64-bit, switch PAT and EFER */
+#define EXITC_ALL (BIT(2) | BIT(9) | BITS(21, 18)) /* save debug, 64-bit, switch PAT, EFER */
 
 #define ENTRYC_IA32E BIT(9)
 #define ENTRYC_ALL   (BIT(2) | BITS(15, 14)) /* load debug, PAT and EFER */
@@ -210,7 +205,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define QUAL_EPT_FINAL	   BIT(8) /* ... and the fault was on its translation, not on the way */
 #define QUAL_EPT_NMI_IRET  BIT(12)
 
-/* SDM 3C 28.2.5, table "Format of the VM-Exit Instruction-Information Field as Used for INS and OUTS" */
+/* SDM 3C 28.2.5, "VM-Exit Instruction-Information Field as Used for INS and OUTS" */
 #define INSN_INFO_ADDR_SIZE BITS(9, 7) /* 2 << n bytes */
 #define INSN_INFO_SEG	    BITS(17, 15)
 

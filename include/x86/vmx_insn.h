@@ -57,20 +57,12 @@ static inline bool must_check invept(u64 type, u64 eptp)
 	return fail;
 }
 
-#define SELECTOR_READ(seg)                                                   \
-	static inline u16 read_##seg(void)                                   \
-	{                                                                    \
-		u16 v;                                                       \
-		__asm__ volatile("mov %%" #seg ", %0" : "=r"(v));            \
-		return v;                                                    \
-	}
-SELECTOR_READ(cs)
-SELECTOR_READ(ss)
-SELECTOR_READ(ds)
-SELECTOR_READ(es)
-SELECTOR_READ(fs)
-SELECTOR_READ(gs)
-#undef SELECTOR_READ
+static inline u16 read_cs(void)
+{
+	u16 v;
+	__asm__ volatile("mov %%cs, %0" : "=r"(v));
+	return v;
+}
 
 static inline u16 read_tr(void)
 {

@@ -103,7 +103,7 @@ static void test_timer(void **state)
 	}
 }
 
-/* SDM 3C 26.3.1.2, the two rules on G */
+/* SDM 3C 27.3.1.2, the two rules on G */
 static void check_segment(u32 limit, u32 attr)
 {
 	const struct segment in = { .base = 5, .limit = limit, .attr = attr, .sel = 8 };

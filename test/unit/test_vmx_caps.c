@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * VT-x capabilities: a made-up CPU that has exactly what is needed, then one bit less at a time. Bit
- * numbers are the manual's (SDM 3C 25.6 to 25.8), not our names.
+ * VT-x capabilities: a made-up CPU that has exactly what is needed, then one bit less at a time.
+ * Bit numbers are the manual's (SDM 3C 25.6 to 25.8), not our names.
  */
 #include "vmx/vmx_room.h"
 
@@ -9,8 +9,6 @@
 #include <stdarg.h>
 #include <string.h>
 #include <cmocka.h>
-
-#include "log.h"
 
 static const struct {
 	u32 word;
@@ -95,8 +93,9 @@ static void test_each_bit(void **state)
 			assert_int_equal(vmx_controls_choose(&c, ctl), !table[i].is_required);
 			assert_int_equal(missing(&c, false, &name), 1);
 			assert_int_equal(missing(&c, true, &name), table[i].is_required);
-			assert_false(table[i].word != WORD_EPT && (ctl[table[i].word] >> table[i].bits[b] & 1) &&
-				     !table[i].is_required);
+			if (!table[i].is_required) {
+				assert_false(ctl[table[i].word] >> table[i].bits[b] & 1);
+			}
 		}
 	}
 }

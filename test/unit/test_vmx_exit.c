@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * VMX exits as data: fields filled as SDM 3C chapter 28 says, and as Bochs was seen to. The table of
- * reasons is checked against appendix C, by its numbers.
+ * VMX exits as data: fields filled as SDM 3C chapter 28 says, and as Bochs was seen to. The table
+ * of reasons is checked against appendix C, by its numbers.
  */
 #include "vmx/vmx_room.h"
 
@@ -260,7 +260,7 @@ static void test_nmi_unblocking(void **state)
 	(void)state;
 	assert_true(unblocked(48, 0x1181, 0, 0));
 	assert_false(unblocked(48, 0x181, 0, 0));
-	assert_false(unblocked(48, 0x1181, 0, 0x80000030)); /* undefined while an event was delivered */
+	assert_false(unblocked(48, 0x1181, 0, 0x80000030)); /* undefined during a delivery */
 	assert_true(unblocked(0, 0, 0x80001b11, 0));
 	assert_false(unblocked(0, 0, 0x80000b11, 0));
 	assert_false(unblocked(0, 0, 0x80001b08, 0)); /* undefined for #DF */
