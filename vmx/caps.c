@@ -17,8 +17,7 @@ static const struct {
 	u32 bits;
 } needs[] = {
 	{ "interrupt-exiting", WORD_PIN, REQUIRED, PIN_EXT_INT },
-	{ "nmi-exiting", WORD_PIN, REQUIRED, PIN_NMI },
-	{ "virtual-nmis", WORD_PIN, REQUIRED, PIN_VIRTUAL_NMIS },
+	{ "virtual-nmis", WORD_PIN, REQUIRED, PIN_NMI | PIN_VIRTUAL_NMIS },
 	{ "preemption-timer", WORD_PIN, REQUIRED, PIN_PREEMPTION_TIMER },
 	{ "event-windows", WORD_PROC, SET_LATER, PROC_INT_WINDOW | PROC_NMI_WINDOW },
 	{ "tsc-offsetting", WORD_PROC, REQUIRED, PROC_TSC_OFFSET },
@@ -40,6 +39,7 @@ static const struct {
 	{ "ept-4-level-wb", WORD_EPT, REQUIRED,
 	  EPT_CAP_WALK_4 | EPT_CAP_WB | EPT_CAP_INVEPT | EPT_CAP_INVEPT_ALL },
 	{ "ept-2m", WORD_EPT, REQUIRED, EPT_CAP_2M },
+	{ "1g-pages", WORD_EPT, OPTIONAL, EPT_CAP_1G }, /* kmain asks for it by this name */
 };
 static_assert(ARRAY_SIZE(needs) + 2 <= MAX_FEATURES, "the caller's table holds all rows");
 

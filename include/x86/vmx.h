@@ -144,6 +144,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define EPT_CAP_WALK_4	      BIT(6)
 #define EPT_CAP_WB	      BIT(14)
 #define EPT_CAP_2M	      BIT(16)
+#define EPT_CAP_1G	      BIT(17)
 #define EPT_CAP_INVEPT	      BIT(20)
 #define EPT_CAP_INVEPT_SINGLE BIT(25)
 #define EPT_CAP_INVEPT_ALL    BIT(26)

@@ -23,6 +23,7 @@ static const struct {
 	{ WORD_EXIT, { 2, 9, 18, 19, 20, 21 }, 6, true },
 	{ WORD_ENTRY, { 2, 9, 14, 15 }, 4, true },
 	{ WORD_EPT, { 6, 14, 16, 20, 26 }, 5, true },
+	{ WORD_EPT, { 17 }, 1, false },
 };
 
 static struct vmx_caps good(void)
