@@ -102,6 +102,7 @@ static void status_and_enable(void **state maybe_unused)
 	assert_int_equal(in(VACPI_PM1_EVT, 4), 0x01200000);
 	out(VACPI_PM1_EVT + 3, 1, 0x04);
 	assert_int_equal(in(VACPI_PM1_EVT + 2, 2), 0x0420);
+	assert_int_equal(in(VACPI_PM1_CNT, 2), 1);
 	out(VACPI_PM1_EVT + 2, 2, 0xffff);
 	assert_int_equal(in(VACPI_PM1_EVT + 2, 2), 0x4721);
 	out(VACPI_PM1_EVT, 2, 0xffff);
@@ -181,6 +182,9 @@ static void keyboard_controller(void **state maybe_unused)
 	assert_int_equal(command(0xab), 0x00);
 	assert_int_equal(command(0xd0), 0x03);
 	assert_int_equal(command(0xc0), 0x80);
+	out(0x64, 1, 0x20); /* a command does not drop the byte that waits */
+	out(0x64, 1, 0xae);
+	assert_int_equal(in(0x60, 1), 0x24);
 	assert_int_equal(command(0x20), 0x24);
 	assert_int_equal(command(0x60), -1);
 	out(0x60, 1, 0x61);

@@ -87,7 +87,12 @@ static void before_initialisation(void **state maybe_unused)
 	assert_int_equal(in(0x21), 0xfb);
 	assert_int_equal(in(0xa1), 0xff);
 	out(0x21, 0xfe);
-	expect_vector(0x08); /* as firmware leaves it */
+	pulse(7);
+	expect_vector(0x08); /* as firmware leaves it, 0 before 7 */
+	out(0x20, 0x20);
+	out(0x21, 0xfb);
+	out(0xa1, 0x7e);
+	expect_vector(0x70);
 }
 
 static void every_line_has_its_vector(void **state maybe_unused)
@@ -179,8 +184,14 @@ static void masks(void **state maybe_unused)
 
 static void fully_nested(void **state maybe_unused)
 {
+	pulse(0);
+	pulse(7);
 	pulse(4);
+	line(2, true); /* no such input */
+	expect_vector(0x30);
+	out(0x20, 0x20);
 	expect_vector(0x34);
+	line(7, false);
 	pulse(5);
 	pulse(4);
 	assert_false(vpic_is_pending(&p)); /* lower, and itself */
@@ -191,6 +202,8 @@ static void fully_nested(void **state maybe_unused)
 	assert_int_equal(isr(0x20), 0x10);
 	out(0x20, 0x64); /* specific */
 	assert_int_equal(isr(0x20), 0);
+	out(0x20, 0x08); /* no RR: ISR stays selected */
+	assert_int_equal(in(0x20), 0);
 	expect_vector(0x34);
 	out(0x20, 0x20);
 	expect_vector(0x35);
@@ -263,9 +276,11 @@ static void rotation(void **state maybe_unused)
 	expect_vector(0x34);
 	out(0x20, 0xe4); /* rotate on specific EOI of 4: 5 highest */
 	pulse(5);
+	pulse(4);
 	expect_vector(0x35);
 	out(0x20, 0x20);
-	expect_vector(0x30);
+	expect_vector(0x30); /* and 4 the lowest */
+	line(4, false);
 	out(0x20, 0xc2); /* set priority: 3 highest */
 	expect_vector(0x33); /* nests above 0 */
 	assert_int_equal(isr(0x20), 0x09);
@@ -282,10 +297,19 @@ static void automatic_eoi(void **state maybe_unused)
 	pulse(12);
 	pulse(13);
 	expect_vector(0x3c);
-	assert_int_equal(isr(0x20) | isr(0xa0), 0);
 	expect_vector(0x3d); /* the slave's INT fell in between, and rose again */
 	expect_vector(0x34);
+	assert_int_equal(isr(0x20) | isr(0xa0), 0);
 	assert_false(vpic_is_pending(&p));
+	pulse(6);
+	expect_vector(0x36);
+	out(0x20, 0x66); /* a specific EOI turns no rotation on */
+	pulse(5);
+	expect_vector(0x35);
+	pulse(1);
+	pulse(6);
+	expect_vector(0x31);
+	expect_vector(0x36);
 	out(0x20, 0x80); /* rotate in automatic EOI */
 	pulse(0);
 	expect_vector(0x30);
@@ -297,15 +321,16 @@ static void automatic_eoi(void **state maybe_unused)
 	pulse(1);
 	expect_vector(0x31);
 	pulse(1);
-	pulse(2);
+	pulse(3);
 	expect_vector(0x31);
 }
 
 static void poll_command(void **state maybe_unused)
 {
+	out(0x21, 0x01);
 	out(0x20, 0x0c);
 	assert_int_equal(in(0x20) & 0x80, 0);
-	assert_int_equal(in(0x21), 0); /* the poll was for one read */
+	assert_int_equal(in(0x21), 1); /* the poll was for one read */
 	pulse(6);
 	pulse(11);
 	out(0x20, 0x0c);
@@ -374,6 +399,7 @@ static void byte_ports_through_the_bus(void **state maybe_unused)
 	pulse(0);
 	expect_vector(0x30);
 	assert_int_equal(bus_read(&b, 0x20, 2), 0x5a01);
+	assert_true(vpic_slave_ops.is_byte_wide && vpic_elcr_ops.is_byte_wide);
 }
 
 int main(void)

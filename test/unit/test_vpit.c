@@ -211,6 +211,7 @@ static void run(u32 mode, u32 m, const struct plan *plan)
 static const struct plan plans[] = {
 	{ .count = 10, .pulses = 50, .open_at = 3 },
 	{ .count = 9, .pulses = 50, .open_at = 3 },
+	{ .count = 9876, .recount_at = 30, .recount = 4321, .open_at = 3, .pulses = 12000 },
 	{ .count = 3, .pulses = 20, .open_at = 1 },
 	{ .count = 20, .close_at = 8, .open_at = 12, .pulses = 90 },
 	{ .count = 21, .close_at = 17, .open_at = 18, .pulses = 90 },
@@ -327,6 +328,9 @@ static void reads_back_many(void **state maybe_unused)
 	out16(0x41, 200);
 	out(0x43, 0xb0);
 	bench.now_ns += 10000;
+	out(0x43, 0xe4); /* status of channel 1: no other */
+	assert_int_equal(in(0x41) & 0x7f, 0x34);
+	assert_int_equal(in16(0x40) & 1, 0);
 	out(0x43, 0xee); /* status of all */
 	assert_int_equal(in(0x40) & 0x7f, 0x36);
 	assert_int_equal(in(0x41), 0xb4);

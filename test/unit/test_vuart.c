@@ -97,6 +97,45 @@ static void is_a_16550a_and_nothing_newer(void **state maybe_unused)
 	assert_int_equal(in(IIR) & 0x0f, 0x04); /* trigger level 1 */
 }
 
+/* Nothing enabled: all sources at once show nothing */
+static void disabled_sources_are_silent(void **state maybe_unused)
+{
+	out(FCR, 0x81);
+	out(MCR, 0x10);
+	out(MCR, 0x08);
+	for (u32 i = 0; i < 17; i++) {
+		vuart_rx(&u, 0);
+	}
+	out(DATA, 0);
+	assert_int_equal(in(IIR), 0xc1);
+	assert_false(bench.level);
+	static const u8 next[][2] = { { 0x04, 0xc6 }, { 0x01, 0xc4 }, { 0x02, 0xc2 }, { 0x08, 0xc0 } };
+	for (u32 i = 0; i < 4; i++) {
+		out(IER, next[i][0]);
+		assert_int_equal(in(IIR), next[i][1]);
+	}
+}
+
+/* Each write changes its own register, and a 16-bit access is two of them */
+static void writes_do_not_spill(void **state maybe_unused)
+{
+	struct bus b = { 0 };
+	struct bus_range r = { .base = 0x3f8, .len = 8, .ops = &vuart_ops, .self = &u };
+
+	assert_int_equal(bus_attach(&b, &r), STATUS_OK);
+	bus_write(&b, 0x3fa, 2, 0x1b01);
+	assert_int_equal(bus_read(&b, 0x3fa, 2), 0x1bc1);
+	assert_int_equal(in(MCR), 0);
+	out(FCR, 0x00);
+	out(MCR, 0x03);
+	assert_int_equal(in(SCR), 0);
+	out(IER, 0x05);
+	assert_int_equal(bus_read(&b, 0x3f9, 4), 0x031b0105);
+	vuart_rx(&u, 'a');
+	out(FCR, 0x06); /* resets need FCR0 */
+	assert_int_equal(in(LSR), 0x61);
+}
+
 static void sends(void **state maybe_unused)
 {
 	for (const char *s = "hello"; *s; s++) {
@@ -152,10 +191,10 @@ static void no_room_holds_thre(void **state maybe_unused)
 	assert_int_equal(in(LSR) & 0x60, 0);
 	room = 5;
 	vuart_poll(&u);
+	assert_true(bench.level);
 	assert_string_equal(sent, "a");
 	assert_false(u.has_tx_held);
 	assert_int_equal(in(LSR) & 0x60, 0x60);
-	assert_true(bench.level);
 }
 
 /* A driver that saw THRE writes 16 bytes blindly: none may be lost, whatever the room */
@@ -319,7 +358,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
 		T(reset_state), T(registers_keep_what_they_should), T(is_a_16550a_and_nothing_newer),
-		T(sends), T(thre_interrupt), T(iir_read_of_another_source_keeps_thre),
+		T(disabled_sources_are_silent), T(writes_do_not_spill), T(sends), T(thre_interrupt), T(iir_read_of_another_source_keeps_thre),
 		T(no_room_holds_thre), T(fifo_takes_sixteen), T(tx_reset_forgets_held_bytes),
 		T(receives_without_fifo), T(receives_with_fifo), T(trigger_levels_and_timeout),
 		T(switching_fifos_empties_them), T(loopback), T(modem_status_deltas),
