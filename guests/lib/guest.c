@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The runtime of our bare-metal guests; see guest.h. */
 #include "guest.h"
+#include "abi/hypercall.h"
 
 #define MB_INFO_CMDLINE 16 /* offset of the command line's address in the multiboot information */
 
-extern char guest_stubs[];
-extern uint64_t boot_info, boot_magic;
+extern char guest_stubs[], user_back[];
+extern uint64_t user_rsp;
 unsigned failures, checks;
 volatile uint64_t try_resume;
+volatile int try_vector;
 volatile struct trap_frame try_frame;
 
 static void (*handlers[256])(struct trap_frame *);
@@ -16,8 +18,6 @@ static struct {
 	uint32_t offset_hi, zero;
 } idt[256];
 
-void *memset(void *d, int c, size_t n);
-void *memcpy(void *d, const void *s, size_t n);
 void guest_start(void);
 void guest_trap(struct trap_frame *f);
 
@@ -161,6 +161,17 @@ static void unexpected(const struct trap_frame *f)
 	end(99);
 }
 
+/* Back into user_run(), on the stack that it left */
+static void leave_user(struct trap_frame *f)
+{
+	f->rax = f->vector;
+	f->rip = (uint64_t)user_back;
+	f->rsp = user_rsp;
+	f->cs = 0x08;
+	f->ss = 0x10;
+	f->rflags = 2;
+}
+
 void guest_trap(struct trap_frame *f)
 {
 	if (handlers[f->vector]) {
@@ -173,12 +184,16 @@ void guest_trap(struct trap_frame *f)
 		}
 		return;
 	}
+	try_frame = *f;
+	if (f->cs & 3) {
+		leave_user(f);
+		return;
+	}
 	if (f->vector >= 32 || !try_resume) {
 		unexpected(f);
 	}
-	try_frame = *f;
 	f->rip = try_resume;
-	f->r15 = f->vector;
+	try_vector = (int)f->vector;
 	try_resume = 0;
 }
 
@@ -224,6 +239,55 @@ static void load_idt(void)
 		uint64_t base;
 	} __attribute__((packed)) pointer = { sizeof(idt) - 1, (uint64_t)idt };
 	__asm__ volatile("lidt %0" : : "m"(pointer));
+	idt[USER_RETURN].attr = 0xee00;
+}
+
+void ist_stack(uint8_t v)
+{
+	idt[v].attr |= 1;
+}
+
+bool cpu_has(uint32_t leaf, unsigned reg, unsigned bit)
+{
+	uint32_t r[4];
+	cpuid(leaf & 0xf0000000, 0, r);
+	if (leaf > r[0]) {
+		return false;
+	}
+	cpuid(leaf, 0, r);
+	return r[reg] >> bit & 1;
+}
+
+bool is_hosted(void)
+{
+	uint32_t r[4];
+	cpuid(BULKHEAD_CPUID_BASE, 0, r);
+	return r[1] == BULKHEAD_CPUID_EBX && r[2] == BULKHEAD_CPUID_ECX && r[3] == BULKHEAD_CPUID_EDX;
+}
+
+bool is_intel(void)
+{
+	uint32_t r[4];
+	cpuid(0, 0, r);
+	return r[1] == 0x756e6547;
+}
+
+void skip(const char *what, const char *why)
+{
+	print("SKIP %s: %s\n", what, why);
+}
+
+/* Mode 0: OUT rises when the count has run down */
+void udelay(unsigned us)
+{
+	unsigned count = us * 1193 / 1000 + 1;
+	outb(0x61, (uint8_t)((inb(0x61) & ~3) | 1));
+	outb(0x43, 0xb0);
+	outb(0x42, (uint8_t)count);
+	outb(0x42, (uint8_t)(count >> 8));
+	while (!(inb(0x61) & 0x20)) {
+		__asm__ volatile("pause");
+	}
 }
 
 void guest_start(void)

@@ -20,6 +20,8 @@ struct trap_frame {
 };
 
 int main(const char *cmdline);
+void *memset(void *d, int c, size_t n);
+void *memcpy(void *d, const void *s, size_t n);
 
 /* console */
 void putch(char c);
@@ -34,19 +36,38 @@ void end(uint32_t code) __attribute__((noreturn));
 /**
  * TRY() - run one instruction and say which exception it raised, -1 if none
  *
- * The trap handler jumps to the label behind it. @...: asm operands after the string.
+ * TRY("rdmsr", : "=a"(lo), "=d"(hi) : "c"(msr)): operands as in asm, after the comma. What the
+ * instruction raised, and where, is in try_frame; execution goes on behind it.
  */
 extern volatile uint64_t try_resume;
+extern volatile int try_vector;
 extern volatile struct trap_frame try_frame;
-#define TRY(insn, ...)                                                                        \
-	({                                                                                    \
-		int64_t trapped_;                                                             \
-		__asm__ volatile("leaq 1f(%%rip), %%r15\n\tmovq %%r15, try_resume(%%rip)\n\t" \
-				 "movq $-1, %%r15\n\t" insn "\n1:\tmovq $0, try_resume(%%rip)" \
-				 __VA_ARGS__);                                                \
-		__asm__ volatile("movq %%r15, %0" : "=r"(trapped_));                          \
-		(int)trapped_;                                                                \
+#define TRY(insn, ...)                                                                      \
+	({                                                                                  \
+		__asm__ volatile("movl $-1, try_vector\n\tmovq $77f, try_resume\n\t" insn    \
+				 "\n77:\tmovq $0, try_resume" __VA_ARGS__);                 \
+		try_vector;                                                                 \
 	})
+
+/** user_run() - run @fn in user mode until it raises an exception or INT 0x80. Return: the vector. */
+int user_run(void (*fn)(void));
+#define USER_RETURN 0x80 /* INT of this vector ends user_run() */
+
+/** ist_stack() - vector @v gets a stack of its own from now on (IST 1). */
+void ist_stack(uint8_t v);
+
+/** is_hosted() - does CPUID say that Bulkhead is below us? */
+bool is_hosted(void);
+bool is_intel(void);
+
+/** cpu_has() - bit @bit of register @reg (0 EAX .. 3 EDX) of CPUID leaf @leaf */
+bool cpu_has(uint32_t leaf, unsigned reg, unsigned bit);
+
+/** skip() - say that @what is not shown here, and why */
+void skip(const char *what, const char *why);
+
+/** udelay() - busy wait by the PM-independent PIT: channel 2 counts @us microseconds (at most 50000) */
+void udelay(unsigned us);
 
 /** on_interrupt() - @handler runs at each interrupt on @vector, before the end of interrupt */
 void on_interrupt(uint8_t vector, void (*handler)(struct trap_frame *f));
@@ -71,6 +92,29 @@ extern unsigned failures, checks;
 			print("\n");                                 \
 		}                                                    \
 	} while (0)
+
+extern uint64_t boot_info, boot_magic; /* EBX and EAX at the first instruction */
+extern uint64_t pml4[], pdpt[], pd[];   /* low 4 GiB one to one, 2 MiB pages, all for user mode too */
+
+/* Local APIC by MMIO */
+#define LAPIC 0xfee00000ull
+static inline uint32_t lapic_read(uint32_t reg)
+{
+	return *(volatile uint32_t *)(LAPIC + reg);
+}
+static inline void lapic_write(uint32_t reg, uint32_t v)
+{
+	*(volatile uint32_t *)(LAPIC + reg) = v;
+}
+enum {
+	APIC_ID = 0x20, APIC_VERSION = 0x30, APIC_TPR = 0x80, APIC_PPR = 0xa0, APIC_EOI = 0xb0, APIC_SVR = 0xf0,
+	APIC_ISR = 0x100, APIC_IRR = 0x200, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310, APIC_TIMER = 0x320,
+	APIC_LINT0 = 0x350, APIC_INIT_COUNT = 0x380, APIC_COUNT = 0x390, APIC_DIVIDE = 0x3e0
+};
+
+#define cli() __asm__ volatile("cli" : : : "memory")
+#define sti() __asm__ volatile("sti; nop" : : : "memory")
+#define sti_hlt_cli() __asm__ volatile("sti; hlt; cli" : : : "memory")
 
 static inline void outb(uint16_t port, uint8_t v)
 {

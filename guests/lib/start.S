@@ -20,15 +20,15 @@ _start:
 	movl	%eax, boot_magic
 	movl	$stack_top, %esp
 	/* PML4 -> PDPT -> four page directories of 2 MiB pages */
-	movl	$pdpt + 3, pml4
-	movl	$pd + 3, %eax
+	movl	$pdpt + 7, pml4
+	movl	$pd + 7, %eax
 	movl	$pdpt, %edi
 	movl	$4, %ecx
 1:	movl	%eax, (%edi)
 	addl	$4096, %eax
 	addl	$8, %edi
 	loop	1b
-	movl	$0x83, %eax
+	movl	$0x87, %eax
 	movl	$pd, %edi
 	movl	$2048, %ecx
 1:	movl	%eax, (%edi)
@@ -60,6 +60,13 @@ start64:
 	movw	%ax, %fs
 	movw	%ax, %gs
 	movq	$stack_top, %rsp
+	movq	$tss, %rax		/* base into the descriptor, which is in .data */
+	movw	%ax, guest_gdt + 0x40 + 2
+	shrq	$16, %rax
+	movb	%al, guest_gdt + 0x40 + 4
+	movb	%ah, guest_gdt + 0x40 + 7
+	movw	$0x40, %ax
+	ltr	%ax
 	call	guest_start
 1:	cli
 	hlt
@@ -118,7 +125,32 @@ guest_common:
 	addq	$16, %rsp
 	iretq
 
-	.section .rodata
+	/* int user_run(void (*fn)(void)): guest_trap() comes back to user_back, vector in EAX */
+	.globl user_run, user_back
+user_run:
+	pushq	%rbx
+	pushq	%rbp
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	movq	%rsp, user_rsp
+	pushq	$0x33
+	pushq	$user_stack_top
+	pushq	$0x2
+	pushq	$0x3b
+	pushq	%rdi
+	iretq
+user_back:
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbp
+	popq	%rbx
+	ret
+
+	.data
 	.align 8
 	.globl guest_gdt
 guest_gdt:
@@ -128,21 +160,41 @@ guest_gdt:
 	.quad 0x00cf9b000000ffff	/* 18: 32-bit code */
 	.quad 0x00009b000000ffff	/* 20: 16-bit code */
 	.quad 0x000093000000ffff	/* 28: 16-bit data */
+	.quad 0x00cff3000000ffff	/* 30: data for user mode */
+	.quad 0x00affb000000ffff	/* 38: 64-bit code for user mode */
+	.quad 0x0000890000000067, 0	/* 40: TSS */
 gdt_end:
 	.globl gdt_pointer
 gdt_pointer:
 	.word gdt_end - guest_gdt - 1
 	.quad guest_gdt
 
+	/* APM 2 12.2.5 "64-bit Task State Segment" */
+	.align 8
+	.long 0				/* so that RSP0 is aligned */
+tss:	.long 0
+	.quad trap_stack_top, 0, 0, 0	/* RSP0 to 2 */
+	.quad ist_stack_top		/* IST1 */
+	.skip 56
+	.word 0, 104			/* no I/O bitmap */
+
 	.bss
 	.align 4096
-	.globl pml4
+	.globl pml4, pdpt
 pml4:	.skip 4096
 pdpt:	.skip 4096
 	.globl pd
 pd:	.skip 4 * 4096
 	.skip 16384
 stack_top:
+	.skip 4096
+trap_stack_top:
+	.skip 4096
+ist_stack_top:
+	.skip 4096
+user_stack_top:
+	.globl user_rsp
+user_rsp: .skip 8
 	.globl boot_info
 boot_info: .skip 8
 	.globl boot_magic
