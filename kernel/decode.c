@@ -227,7 +227,8 @@ static u8 address_size(const struct prefixes *p, enum insn_mode mode)
 	}
 }
 
-/* What the tables cannot say. @is_map2: F2, F3 are part of the opcode there */
+/* What the tables cannot say. @is_map2: F2, F3 are part of the opcode there (CPUID, RDMSR and the like,
+ * which have no ModRM, take any prefix) */
 static bool is_valid(const struct insn *in, const struct prefixes *p, const struct opcode *o,
 		     bool is_map2)
 {
@@ -296,7 +297,7 @@ static bool decode(struct cursor *c, enum insn_mode mode, struct insn *in)
 		in->imm = take_imm(c, &o, in->op_size);
 	}
 	in->len = (u8)c->at;
-	return is_valid(in, &p, &o, is_map2);
+	return is_valid(in, &p, &o, is_map2 && has_modrm(&map[byte]));
 }
 
 enum decode_status insn_decode(const u8 *bytes, u32 n, enum insn_mode mode, struct insn *out)
