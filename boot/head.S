@@ -115,15 +115,9 @@ fatal:
 	hlt
 	jmp	4b
 
+/* The data segments are whatever they were: 64-bit mode ignores them, cpu_init() loads them */
 	.code64
 boot_long:
-	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	xor	%eax, %eax
-	mov	%eax, %fs
-	mov	%eax, %gs
 	mov	%esp, %esp
 	mov	%edi, %edi		/* upper halves are undefined after a mode switch */
 	mov	%esi, %esi
@@ -157,13 +151,6 @@ trampoline_end:
 
 	.code64
 ap_long:
-	mov	$0x10, %eax
-	mov	%eax, %ds
-	mov	%eax, %es
-	mov	%eax, %ss
-	xor	%eax, %eax
-	mov	%eax, %fs
-	mov	%eax, %gs
 	mov	ap_start, %rax
 	mov	%rax, %cr3
 	mov	ap_start + 8, %rsp
@@ -174,11 +161,10 @@ ap_long:
 
 	.section .rodata
 	.balign	8
-/* Accessed bits are set, so that the CPU does not write here: the image is being measured */
+/* The accessed bit is set, so that the CPU does not write here: the image is being measured */
 early_gdt:
 	.quad	0
 	.quad	0x00af9b000000ffff	/* 0x08: 64-bit code */
-	.quad	0x00cf93000000ffff	/* 0x10: data */
 early_gdt_end:
 early_gdtr:
 	.word	early_gdt_end - early_gdt - 1

@@ -59,13 +59,6 @@ const struct vcpu_ops *backend_pick(void)
 	return cpuid_has(0x80000001, ECX, 2) ? &svm_ops : NULL;
 }
 
-/* Return: false if it is needed and absent */
-static bool report(const char *name, bool is_present, const char *reason)
-{
-	log("feature %s=%s", name, is_present ? "present" : "absent");
-	return is_present || !reason;
-}
-
 static struct feature needs[MAX_FEATURES + ARRAY_SIZE(host_features) + 1];
 static u32 nr;
 
@@ -94,11 +87,12 @@ bool features_check(const struct vcpu_ops *ops)
 		nr += ops->probe(needs + nr, MAX_FEATURES);
 	}
 	for (u32 i = 0; i < nr; i++) {
-		nr_missing += !report(needs[i].name, needs[i].is_present, needs[i].reason);
+		log("feature %s=%s", needs[i].name, needs[i].is_present ? "present" : "absent");
 	}
 	for (u32 i = 0; i < nr; i++) {
 		if (!needs[i].is_present && needs[i].reason) {
 			log("FATAL feature=%s %s", needs[i].name, needs[i].reason);
+			nr_missing++;
 		}
 	}
 	return nr_missing == 0;

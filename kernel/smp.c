@@ -73,11 +73,12 @@ static bool ap_start_one(struct cpu *c, u64 tsc_hz)
 		return true;
 	}
 	lapic_send_startup(c->apic_id, page);
-	if (wait_online(c, tsc_hz, 100000)) {
+	if (wait_online(c, tsc_hz, 1000000)) { /* an emulator's CPU may have to wait for its turn */
 		return true;
 	}
-	lapic_send_init(c->apic_id); /* that it does not wake later, into another's stack */
-	return is_online(c);
+	lapic_send_init(c->apic_id); /* that it does not wake later, with another's stack */
+	c->is_online = false;
+	return false;
 }
 
 u32 cpus_start(const struct acpi_info *acpi, u64 tsc_hz, void (*entry)(struct cpu *))

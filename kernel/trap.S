@@ -21,42 +21,19 @@ trap_stubs:
 	.endr
 
 trap_common:
-	push	%rax
-	push	%rcx
-	push	%rdx
-	push	%rbx
-	push	%rbp
-	push	%rsi
-	push	%rdi
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
-	push	%r12
-	push	%r13
-	push	%r14
-	push	%r15
+	.irp	reg, rax, rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+	push	%\reg
+	.endr
 	cld
 	mov	%rsp, %rdi
 	call	trap_handle
-	pop	%r15
-	pop	%r14
-	pop	%r13
-	pop	%r12
-	pop	%r11
-	pop	%r10
-	pop	%r9
-	pop	%r8
-	pop	%rdi
-	pop	%rsi
-	pop	%rbp
-	pop	%rbx
-	pop	%rdx
-	pop	%rcx
-	pop	%rax
+	.irp	reg, r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax
+	pop	%\reg
+	.endr
 	add	$16, %rsp
 	iretq
 
+/* FS and GS are null from here on: their bases, which cpu_init() writes next, are MSRs */
 	.globl	cpu_load_tables
 cpu_load_tables:
 	lgdt	(%rdi)
@@ -65,6 +42,9 @@ cpu_load_tables:
 	mov	%eax, %ds
 	mov	%eax, %es
 	mov	%eax, %ss
+	xor	%eax, %eax
+	mov	%eax, %fs
+	mov	%eax, %gs
 	mov	$0x18, %eax
 	ltr	%ax
 	pop	%rax
