@@ -7,7 +7,7 @@
 #include "emulate_parts.h"
 #include "x86/regs.h"
 
-#define PLAIN_OPS  BITS(OP_POP, OP_MOV)
+#define PLAIN_OPS  BITS(OP_BTC, OP_MOV)
 #define STRING_OPS BITS(OP_SCAS, OP_MOVS)
 static_assert(OP_OTHER_PRIV < 64, "sets of operations fit a word");
 
@@ -23,12 +23,12 @@ static bool is_load(const struct insn *in)
 
 static bool writes_memory(const struct insn *in)
 {
-	return !is_load(in) && !is_in(BIT(OP_CMP) | BIT(OP_TEST) | BIT(OP_BT) | BIT(OP_PUSH), in->op);
+	return !is_load(in) && !is_in(BIT(OP_CMP) | BIT(OP_TEST) | BIT(OP_BT), in->op);
 }
 
 static bool reads_memory(const struct insn *in)
 {
-	return is_load(in) || !is_in(BIT(OP_MOV) | BIT(OP_POP), in->op);
+	return is_load(in) || in->op != OP_MOV;
 }
 
 /* The operand that is not in memory */
@@ -95,26 +95,11 @@ static u64 modify(const struct work *w, u64 mem, u64 other)
 	return result;
 }
 
-/* PUSH m, POP m: RSP as an offset, in the width of the stack (SDM 1 6.2.3) */
-static u32 stack_width(const struct work *w)
-{
-	struct vcpu *v = w->e->v;
-	struct segment ss, cs;
-	v->ops->get_seg(v, SEG_SS, &ss);
-	v->ops->get_seg(v, SEG_CS, &cs);
-	if (w->paging.efer & EFER_LMA && cs.attr & SEG_L) {
-		return 8;
-	}
-	return ss.attr & SEG_DB ? 4 : 2;
-}
-
-static void perform(const struct work *w, const struct operand *o, const struct operand *stack)
+static void perform(const struct work *w, const struct operand *o)
 {
 	const struct insn *in = &w->insn;
 	u64 mem = reads_memory(in) ? operand_read(w, o) : 0;
 	switch (in->op) {
-	case OP_PUSH: operand_write(w, stack, mem); return;
-	case OP_POP: mem = operand_read(w, stack); break;
 	case OP_MOV:
 	case OP_MOVZX:
 	case OP_MOVSX:
@@ -131,32 +116,6 @@ static void perform(const struct work *w, const struct operand *o, const struct 
 	}
 }
 
-/* SDM 2B "POP": an address that uses RSP sees it already incremented; a refusal takes that back. */
-static struct verdict run_stack(struct work *w, const struct exit_mmio *x)
-{
-	const struct insn *in = &w->insn;
-	struct vcpu *v = w->e->v;
-	bool is_push = in->op == OP_PUSH;
-	u32 width = stack_width(w);
-	u64 old = v->ops->get(v, VREG_RSP);
-	u64 new = reg_merge(old, is_push ? old - in->op_size : old + in->op_size, width);
-	struct operand o, stack;
-	if (!operand_resolve(w, SEG_SS, (is_push ? new : old) & width_mask(width), in->op_size,
-			     is_push ? ACCESS_WRITE : ACCESS_READ, &stack)) {
-		return work_refusal(w);
-	}
-	v->ops->set(v, VREG_RSP, is_push ? old : new);
-	bool ok = operand_resolve(w, in->seg, operand_address(w), in->op_size,
-				  is_push ? ACCESS_READ : ACCESS_WRITE, &o);
-	if (!ok || !(operand_is_on(&o, x->addr) || operand_is_on(&stack, x->addr))) {
-		v->ops->set(v, VREG_RSP, old);
-		return ok ? verdict(V_RESUME) : work_refusal(w);
-	}
-	v->ops->set(v, VREG_RSP, new);
-	perform(w, &o, &stack);
-	return verdict_advance(in->len);
-}
-
 static struct verdict run_plain(struct work *w, const struct exit_mmio *x)
 {
 	const struct insn *in = &w->insn;
@@ -168,7 +127,7 @@ static struct verdict run_plain(struct work *w, const struct exit_mmio *x)
 	if (!operand_is_on(&o, x->addr)) {
 		return verdict(V_RESUME); /* code or tables changed since the fault: let it happen again */
 	}
-	perform(w, &o, NULL);
+	perform(w, &o);
 	return verdict_advance(in->len);
 }
 
@@ -191,8 +150,7 @@ struct verdict emulate_mmio(const struct emu *e, const struct exit_mmio *x)
 	if (status == DECODE_UNKNOWN || !w.insn.is_mem || !is_in(PLAIN_OPS, w.insn.op)) {
 		return verdict_kill("cannot emulate instruction at MMIO");
 	}
-	bool is_stack = w.insn.op == OP_PUSH || w.insn.op == OP_POP;
-	return is_stack ? run_stack(&w, x) : run_plain(&w, x);
+	return run_plain(&w, x);
 }
 
 u32 emulate_length(struct vcpu *v, const struct gmem *m, enum insn_op want, struct insn *out,

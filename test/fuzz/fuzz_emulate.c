@@ -5,7 +5,6 @@
  * and a refusal of a plain instruction leaves RAM, devices and registers as they were.
  */
 #include "kernel/emulate.h"
-#include "test/unit/fake.h"
 #include "x86/regs.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,28 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define RAM_PAGES 8
+
+struct cpu {
+	u64 reg[NR_VREGS];
+	struct segment seg[NR_SEGS];
+};
+
+static u64 cpu_get(struct vcpu *v, enum vreg r)
+{
+	return ((struct cpu *)v->hw)->reg[r];
+}
+
+static void cpu_set(struct vcpu *v, enum vreg r, u64 value)
+{
+	((struct cpu *)v->hw)->reg[r] = value;
+}
+
+static void cpu_get_seg(struct vcpu *v, enum seg s, struct segment *out)
+{
+	*out = ((struct cpu *)v->hw)->seg[s];
+}
+static const struct vcpu_ops ops = { .get = cpu_get, .set = cpu_set, .get_seg = cpu_get_seg };
+
 static u32 nr_accesses;
 
 static u64 device_read(void *self, u64 offset, u32 width)
@@ -48,7 +69,7 @@ static u64 take(struct input *in, u32 len)
 	return v;
 }
 
-static void set_up_cpu(struct input *in, struct fake *f)
+static void set_up_cpu(struct input *in, struct cpu *f)
 {
 	u64 kind = take(in, 1);
 	f->reg[VREG_CR0] = (kind & 1 ? CR0_PE : 0) | ((kind & 3) == 3 ? CR0_PG : 0) | (kind & 4 ? CR0_WP : 0);
@@ -118,8 +139,8 @@ static void step(struct emu *e, const struct exit *x, const u8 *ram)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, size };
-	struct fake f = { .at = 0 };
-	struct vcpu v = { .ops = &fake_ops, .hw = &f };
+	struct cpu f = { .reg = { 0 } };
+	struct vcpu v = { .ops = &ops, .hw = &f };
 	struct bus mmio = { .nr = 0 }, ports = { .nr = 0 };
 	u8 *ram = aligned_alloc(PAGE_SIZE, RAM_PAGES * PAGE_SIZE);
 	struct gmem mem = { .ext = { { GPA(0), HPA((uintptr_t)ram), RAM_PAGES * PAGE_SIZE } }, .nr = 1 };
