@@ -8,7 +8,7 @@ import time
 
 from . import initramfs
 from .iso import make_iso
-from .system import BUILD, IMAGE, Fault, build, capture
+from .system import BUILD, IMAGE, Fault, build
 
 VERDICT = b"bulkhead: shutdown verdict="
 HALTED = b"bulkhead: halted"
@@ -217,7 +217,7 @@ def wait(run, process, grace=3.0):
 def run_on(run):
     """Return: exit status of `tools/bulkhead run`."""
     args = BEDS[run.opts.on](run)
-    if capture(["which", args[0]]).returncode:
+    if not shutil.which(args[0]):
         raise Fault("%s is not installed: make run (or make test) does that" % args[0])
     out = None if run.opts.interactive else open(os.path.join(run.dir, "emulator.log"), "wb")
     stdin = None if run.opts.interactive else subprocess.DEVNULL

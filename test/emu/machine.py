@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One run of a system on a bed, as a user would start it, and what its logs must say."""
+import os
+import re
+
+from jobs import BUILD, ROOT, Failure, Job, command, need
+
+OK, FAILED, BAD_INPUT, TIMEOUT = 0, 1, 2, 124
+EMU = os.path.dirname(os.path.abspath(__file__))
+GRACE = 60  # beyond the run's own limit: building the boot image, a loaded machine
+
+
+class Machine:
+    """Where one test on one bed keeps its files: build/test/<bed>/<name>/"""
+
+    def __init__(self, name, bed):
+        self.name, self.bed = name, bed
+        self.dir = os.path.join(BUILD, "test", bed, name)
+        self.status, self.output = None, ""
+        os.makedirs(self.dir, exist_ok=True)
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def read(self, name="com1.log"):
+        if not os.path.exists(self.path(name)):
+            return ""
+        with open(self.path(name), encoding="latin-1", newline="") as f:
+            return f.read().replace("\r\n", "\n")
+
+    def args(self, dts, *args, timeout):
+        return ["tools/bulkhead", "run", os.path.join(EMU, dts), "--on", self.bed, "--log", self.dir,
+                "--timeout", str(timeout), *args]
+
+    def run(self, dts, *args, timeout=60):
+        """Return: the text of COM1; the exit status is in @status."""
+        for log in ("com1.log", "com2.log"):
+            if os.path.exists(self.path(log)):
+                os.remove(self.path(log))
+        self.status, self.output = command(self.args(dts, *args, timeout=timeout), timeout + GRACE)
+        return self.read()
+
+    def fail(self, text):
+        tail = "\n".join((self.output + self.read()).splitlines()[-25:])
+        raise Failure("%s\n%s\nlogs: %s" % (text, tail, os.path.relpath(self.dir, ROOT)))
+
+    def need(self, condition, text):
+        if not condition:
+            self.fail(text)
+
+    def need_status(self, want):
+        self.need(self.status == want, "exit status %s, not %s" % (self.status, want))
+
+    def need_log(self, *patterns):
+        log = self.read()
+        for pattern in patterns:
+            self.need(re.search(pattern, log, re.M), "not in the log: " + pattern)
+
+    def need_absent(self, *patterns):
+        log = self.read()
+        for pattern in patterns:
+            found = re.search(pattern, log, re.M)
+            self.need(not found, "must not be in the log: %s" % (found and found.group(0)))
+
+
+def job(name, bed, test, seconds=3.0):
+    """@test is called with the Machine."""
+    return Job("emu/%s@%s" % (name, bed), lambda: test(Machine(name, bed)), seconds)
+
+
+__all__ = ["BAD_INPUT", "BUILD", "FAILED", "Machine", "OK", "ROOT", "TIMEOUT", "job", "need"]

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# make test: every proof there is. TESTS="emu -k lines --bed bochs-vmx" picks some (docs/testing.md).
+.PHONY: test test-binaries test-systems clang arrows size coverage bench
+test: deps-test
+	@test/run.py $(TESTS)
+
+# what the runner needs before it starts, so that no two of its jobs run make at the same time
+test-binaries: $(UNIT) $(FUZZ)
+test-systems: $(B)/bulkhead.elf $(B)/bulkhead.elf32 $(B)/host/config-check $(GUESTS) \
+	$(B)/linux/vmlinuz $(B)/linux/initrd.img
+
+# the other compiler's opinion; never the image that is shipped
+clang: deps-test
+	$(Q)$(MAKE) --no-print-directory B=$(B)/clang CC=clang all
+
+arrows: all
+	@tools/arrows.py $(B)
+size: all deps-test
+	@tools/size.py $(B)/bulkhead.elf
+coverage: deps-test
+	$(Q)$(MAKE) --no-print-directory B=$(B)/coverage COVFLAGS=--coverage unit >$(B)/coverage.log 2>&1 || \
+		{ cat $(B)/coverage.log; exit 1; }
+	@tools/coverage.py $(B)/coverage/host
+bench: deps-test test-systems
+	@tools/bench.py
