@@ -76,7 +76,8 @@ u64 bus_read(const struct bus *b, u64 addr, u32 width)
 	}
 	for (u32 i = 0; i < width; i++) {
 		r = bus_find(b, addr + i, 1);
-		value |= (r ? r->ops->read(r->self, addr + i - r->base, 1) & 0xff : 0xff) << (8 * i);
+		u64 byte = r ? r->ops->read(r->self, addr + i - r->base, 1) & 0xff : 0xff;
+		value |= byte << (8 * i);
 	}
 	return value;
 }

@@ -1,35 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * How a guest ends or resets its PC: ACPI fixed hardware (ACPI 6.5 4.8.3 "Fixed Hardware Registers"), reset
- * control 0xcf9 (ICH9 13.7.5), the 8042 without anything plugged in (IBM PC AT Technical Reference,
- * "Keyboard Controller"), port 0x92. And the PM timer. Called through the bus; what happens is up to notify().
+ * How a guest ends or resets its PC: fixed hardware (ACPI 6.5 4.8.3 "Fixed Hardware Registers"),
+ * reset control 0xcf9 (ICH9 13.7.5), the 8042 without anything plugged in (IBM PC AT Technical
+ * Reference, "Keyboard Controller"), port 0x92. And the PM timer. Called through the bus; what a
+ * power-off or reset means is up to notify().
  */
 #include "vacpi.h"
 
-#define TMR_STS 0x0001
-#define EN_KEPT 0x4721 /* TMR, GBL, PWRBTN, SLPBTN, RTC, PCIEXP_WAK_DIS */
+enum { TMR_STS = 0x0001, EN_KEPT = 0x4721 /* TMR, GBL, PWRBTN, SLPBTN, RTC, PCIEXP_WAK_DIS */ };
+enum { CNT_SCI_EN = 0x0001, CNT_SLP_EN = 0x2000, CNT_KEPT = 0x1c02 /* SLP_TYP, BM_RLD */ };
+enum { CF9_RST_CPU = 0x04, CF9_KEPT = 0x0a /* SYS_RST, FULL_RST */ };
+/* Status; KBC_SYS is bit 2 of the command byte, KBC_COMMAND says that the last write was to 0x64 */
+enum { KBC_OBF = 0x01, KBC_SYS = 0x04, KBC_COMMAND = 0x08, KBC_UNLOCKED = 0x10 };
+enum { KBC_TIMEOUT = 0x40 };
+enum { CTR_SYS = 0x04, CTR_NO_KEYBOARD = 0x10, CTR_NO_MOUSE = 0x20 };
+enum { RESET_LINE = 0x01 /* of the output port, low = reset */, A20_LINE = 0x02 };
 
-#define CNT_SCI_EN  0x0001
-#define CNT_KEPT    0x1c02 /* SLP_TYP, BM_RLD; GBL_RLS and SLP_EN read as 0 */
 #define CNT_SLP_TYP BITS(12, 10)
-#define CNT_SLP_EN  0x2000
-
-#define CF9_RST_CPU 0x04
-#define CF9_KEPT    0x0a /* SYS_RST, FULL_RST */
-
-#define KBC_OBF	     0x01
-#define KBC_SYS	     0x04 /* as bit 2 of the command byte */
-#define KBC_COMMAND  0x08 /* the last write was to 0x64 */
-#define KBC_UNLOCKED 0x10
-#define KBC_TIMEOUT  0x40
-
-#define CTR_SYS		0x04
-#define CTR_NO_KEYBOARD 0x10
-#define CTR_NO_MOUSE	0x20
-
-#define KBC_RESEND 0xfe
-#define RESET_LINE 0x01 /* bit 0 of the output port, low = reset */
-#define A20_LINE   0x02
+#define KBC_RESEND  0xfe
 
 static void reset(struct vacpi *a, const char *how)
 {

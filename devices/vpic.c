@@ -1,37 +1,24 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Two 8259A as in the Intel data sheet (order 231468), wired as in a PC: the slave's INT is the master's
- * IR2, edge or level is chosen per line by ELCR (ICH9 13.4.3 "ICW1": LTIM is "replaced by ELCR").
+ * Two 8259A as in the Intel data sheet (order 231468), wired as in a PC: the slave's INT is the
+ * master's IR2, ELCR chooses edge or level by line (ICH9 13.4.2 "ICW1": LTIM "replaced by ELCR").
  * ICW3 names that wiring and is taken as read. 8080 mode is unknown here: vectors are always 8086.
  * Lines come from the platform, INTA from the kernel, registers through the bus.
  */
 #include "vpic.h"
 
-#define MASTER	  0
-#define SLAVE	  1
-#define CASCADE	  2 /* IR2 of the master */
-#define NO_LEVEL  8
-#define SPURIOUS  7
-
-#define ICW1	  0x10
-#define ICW1_SNGL 0x02
-#define ICW1_IC4  0x01
-#define ICW4_AEOI 0x02
-#define ICW4_SFNM 0x10
-
-#define OCW3	  0x08
-#define OCW3_ESMM 0x40
-#define OCW3_SMM  0x20
-#define OCW3_POLL 0x04
-#define OCW3_RR	  0x02
-#define OCW3_RIS  0x01
+enum { MASTER, SLAVE };
+enum { CASCADE = 2, SPURIOUS = 7, NO_LEVEL = 8 };
+enum { ICW1 = 0x10, ICW1_SNGL = 0x02, ICW1_IC4 = 0x01, ICW4_AEOI = 0x02, ICW4_SFNM = 0x10 };
+enum { OCW3 = 0x08, OCW3_RIS = 0x01, OCW3_RR = 0x02, OCW3_POLL = 0x04 };
+enum { OCW3_SMM = 0x20, OCW3_ESMM = 0x40 };
 
 static u8 bit(u32 level)
 {
 	return (u8)(1u << (level & 7));
 }
 
-/* The bit of @set with the highest priority, or NO_LEVEL: levels run up from the one after the lowest */
+/* The bit of @set with the highest priority, or NO_LEVEL: they run up from after the lowest */
 static u32 highest(const struct vpic_chip *c, u8 set)
 {
 	for (u32 i = 1; i <= 8; i++) {
@@ -75,12 +62,12 @@ static void set_input(struct vpic_chip *c, u32 level, bool is_high)
 {
 	u8 b = bit(level);
 
-	if (!is_high) {
+	if (is_high) {
+		c->irr |= b & (u8)~c->lines;
+		c->lines |= b;
+	} else {
 		c->irr &= (u8)~b; /* the request must last until INTA, else it was spurious */
 		c->lines &= (u8)~b;
-	} else if (!(c->lines & b)) {
-		c->irr |= b;
-		c->lines |= b;
 	}
 }
 
@@ -114,7 +101,7 @@ static u32 chip_ack(struct vpic *p, u32 n)
 		end_of_interrupt(c, level, c->auto_rotate);
 	}
 	if (n == SLAVE) {
-		/* INT falls with INTA, even if the next request raises it again: the master needs an edge */
+		/* INT falls with INTA, whatever is asked next: the master needs an edge */
 		set_input(&p->chip[MASTER], CASCADE, false);
 	}
 	return level;
@@ -142,17 +129,6 @@ static void write_ocw2(struct vpic_chip *c, u8 value)
 	}
 }
 
-static void write_ocw3(struct vpic_chip *c, u8 value)
-{
-	if (value & OCW3_ESMM) {
-		c->special_mask = value & OCW3_SMM;
-	}
-	if (value & OCW3_RR) {
-		c->ocw3 = value & OCW3_RIS;
-	}
-	c->poll = value & OCW3_POLL;
-}
-
 /* "Initialization Command Words": what ICW1 resets. Lines stay: each must rise anew to be seen. */
 static void write_icw1(struct vpic_chip *c, u8 value)
 {
@@ -167,19 +143,19 @@ static void write_icw1(struct vpic_chip *c, u8 value)
 	};
 }
 
-static void write_icw(struct vpic_chip *c, u8 value)
+static void write_odd(struct vpic_chip *c, u8 value)
 {
-	u8 done = c->icw_step;
-
-	if (done == 2) {
+	switch (c->icw_step) {
+	case 2:
 		c->vector_base = value & 0xf8;
-	} else if (done == 4) {
+		c->icw_step = c->is_single ? (c->needs_icw4 ? 4 : 0) : 3;
+		break;
+	case 3: c->icw_step = c->needs_icw4 ? 4 : 0; break;
+	case 4:
 		c->icw4 = value;
-	}
-	if (done == 2 && !c->is_single) {
-		c->icw_step = 3;
-	} else {
-		c->icw_step = done < 4 && c->needs_icw4 ? 4 : 0;
+		c->icw_step = 0;
+		break;
+	default: c->imr = value; break;
 	}
 }
 
@@ -188,17 +164,15 @@ static void chip_write(struct vpic *p, u32 n, u64 offset, u8 value)
 	struct vpic_chip *c = &p->chip[n];
 
 	if (offset & 1) {
-		if (c->icw_step) {
-			write_icw(c, value);
-		} else {
-			c->imr = value;
-		}
+		write_odd(c, value);
 	} else if (value & ICW1) {
 		write_icw1(c, value);
-	} else if (value & OCW3) {
-		write_ocw3(c, value);
-	} else {
+	} else if (!(value & OCW3)) {
 		write_ocw2(c, value);
+	} else {
+		c->special_mask = (value & OCW3_ESMM) ? value & OCW3_SMM : c->special_mask;
+		c->reads_isr = (value & OCW3_RR) ? value & OCW3_RIS : c->reads_isr;
+		c->poll = value & OCW3_POLL;
 	}
 	update_cascade(p);
 }
@@ -218,7 +192,7 @@ static u8 chip_read(struct vpic *p, u32 n, u64 offset)
 	if (offset & 1) {
 		return c->imr;
 	}
-	return c->ocw3 ? c->isr : requests(c);
+	return c->reads_isr ? c->isr : requests(c);
 }
 
 static u64 master_read(void *self, u64 offset, u32 width maybe_unused)

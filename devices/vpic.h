@@ -9,9 +9,9 @@ struct vpic_chip {
 	u8 irr; /* rising edges not yet acknowledged; falls with the line */
 	u8 isr, imr, lines, elcr;
 	u8 icw_step; /* the ICW expected next at the odd port, 0 = none: operation */
-	u8 vector_base, icw4, ocw3;
+	u8 vector_base, icw4;
 	u8 priority; /* lowest-priority level */
-	bool auto_rotate, special_mask, poll, needs_icw4, is_single;
+	bool auto_rotate, special_mask, poll, reads_isr, needs_icw4, is_single;
 };
 
 struct vpic {

@@ -1,30 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * 8254 as in the Intel data sheet (order 231164), and the port that gates its channel 2 (ICH9 13.7.1
- * "NMI_SC"). All is computed from the partition's clock when somebody looks; nothing ticks. Of channel 0's
- * OUT only the rising edges reach the line: it falls just before it rises, so controllers see an edge.
+ * 8254 as in the Intel data sheet (order 231164), and the port that gates its channel 2 (ICH9
+ * 13.7.1 "NMI_SC"). All is computed from the partition's clock when somebody looks; nothing ticks.
+ * Of channel 0's OUT only rising edges reach the line, which falls just before: an edge is seen.
  * Called through the bus, and by the kernel's poll.
  */
 #include "vpit.h"
 
-#define CONTROL_PORT 3
-#define SELECT_BACK  3 /* read-back command, in place of a channel number */
-#define BACK_NO_COUNT  0x20
-#define BACK_NO_STATUS 0x10
+enum { CONTROL_PORT = 3, SELECT_BACK = 3 /* read-back command, in place of a channel number */ };
+enum { BACK_NO_COUNT = 0x20, BACK_NO_STATUS = 0x10, STATUS_OUT = 0x80, STATUS_NULL_COUNT = 0x40 };
+enum { RW_LATCH, RW_LOW, RW_HIGH, RW_BOTH };
+enum { P61_GATE2 = 0x01, P61_WRITABLE = 0x0f, P61_REFRESH = 0x10, P61_OUT2 = 0x20 };
 
-#define RW_LATCH 0
-#define RW_LOW	 1
-#define RW_HIGH	 2
-#define RW_BOTH	 3
-
-#define STATUS_OUT	  0x80
-#define STATUS_NULL_COUNT 0x40
-
-#define P61_GATE2     0x01
-#define P61_WRITABLE  0x0f
-#define P61_REFRESH   0x10
-#define P61_OUT2      0x20
-#define P61_REFRESH_NS 15085 /* 18 pulses: channel 1's period on a PC */
+#define REFRESH_NS 15085 /* 18 pulses: channel 1's period on a PC */
 
 static u64 ticks_ns(u64 ticks)
 {
@@ -75,7 +63,7 @@ static bool channel_out(const struct vpit_channel *c, u64 now_ns)
 		return c->mode != 0;
 	}
 	switch (c->mode) {
-	case 0: return x >= c->reload;
+	case 0:
 	case 1: return x >= c->reload;
 	case 2: return !c->gate || x % c->reload != c->reload - 1;
 	case 3: return !c->gate || x % c->reload < high_half(c->reload);
@@ -120,28 +108,34 @@ static u16 channel_count(const struct vpit_channel *c, u64 now_ns)
 	return (c->control & 1) ? to_bcd(left % m) : (u16)left;
 }
 
-/* A count written during a period takes over at its end (mode 3: of the half). Called before any use. */
+/* The written count goes into the counting element; counting begins with pulse @start */
+static void take_count(struct vpit_channel *c, u64 start_ns)
+{
+	c->start_ns = start_ns;
+	if (c->next_reload) {
+		c->reload = c->next_reload;
+		c->next_reload = 0;
+		c->is_loaded = true;
+	}
+}
+
+/* A count written during a period takes over at its end (mode 3: of the half) */
 static void channel_sync(struct vpit_channel *c, u64 now_ns)
 {
-	if (!c->next_reload || now_ns < c->switch_ns) {
-		return;
-	}
-	u32 skipped = c->is_switch_low ? high_half(c->next_reload) : 0;
+	if (c->next_reload && now_ns >= c->switch_ns) {
+		u32 skipped = c->is_switch_low ? high_half(c->next_reload) : 0;
 
-	c->reload = c->next_reload;
-	c->next_reload = 0;
-	c->start_ns = c->switch_ns - ticks_ns(1 + skipped);
+		take_count(c, c->switch_ns - ticks_ns(1 + skipped));
+	}
 }
 
 static void plan_switch(struct vpit_channel *c, u64 now_ns)
 {
-	u64 x = counted(c, now_ns), phase = x % c->reload, end = c->reload;
+	u64 x = counted(c, now_ns), phase = x % c->reload;
 
 	c->is_switch_low = c->mode == 3 && phase < high_half(c->reload);
-	if (c->is_switch_low) {
-		end = high_half(c->reload);
-	}
-	c->switch_ns = c->start_ns + ticks_ns(1 + x - phase + end);
+	u64 end = x - phase + (c->is_switch_low ? high_half(c->reload) : c->reload);
+	c->switch_ns = c->start_ns + ticks_ns(1 + end);
 }
 
 /* A whole count has been written */
@@ -151,65 +145,51 @@ static void channel_load(struct vpit_channel *c, u32 value, u64 now_ns)
 
 	c->next_reload = count ? count : modulus(c);
 	c->switch_ns = NEVER; /* unless planned, the gate must rise first */
-	if (is_triggered(c->mode)) {
-		return;
-	}
 	if (is_periodic(c->mode) && c->is_loaded) {
 		if (c->gate) {
 			plan_switch(c, now_ns);
 		}
-		return;
+	} else if (!is_triggered(c->mode)) {
+		take_count(c, now_ns);
+		c->held_ticks = 1; /* a closed gate stops counting, not loading */
 	}
-	c->reload = c->next_reload;
-	c->next_reload = 0;
-	c->is_loaded = true;
-	c->start_ns = now_ns;
-	c->held_ticks = 1; /* a closed gate stops counting, not loading */
 }
 
 static void channel_write(struct vpit_channel *c, u8 value, u64 now_ns)
 {
-	switch (access_of(c)) {
-	case RW_LOW: channel_load(c, value, now_ns); return;
-	case RW_HIGH: channel_load(c, (u32)value << 8, now_ns); return;
-	default: break;
-	}
-	c->is_write_high = !c->is_write_high;
-	if (!c->is_write_high) {
-		channel_load(c, (u32)value << 8 | c->write_latch, now_ns);
+	u32 access = access_of(c);
+
+	if (access == RW_BOTH && !c->is_write_high) {
+		c->is_write_high = true;
+		c->write_latch = value;
+		/* "Mode 0": writing the first byte disables counting, OUT goes low */
+		c->is_loaded &= c->mode != 0;
 		return;
 	}
-	c->write_latch = value;
-	if (c->mode == 0) { /* "Mode 0": writing the first byte disables counting, OUT goes low */
-		c->is_loaded = false;
-	}
+	c->is_write_high = false;
+	channel_load(c, access == RW_LOW ? value : (u32)value << 8 | c->write_latch, now_ns);
 }
 
 static void channel_program(struct vpit_channel *c, u8 control)
 {
-	bool gate = c->gate;
-
 	*c = (struct vpit_channel){
-		.gate = gate,
+		.gate = c->gate,
 		.control = control & 0x3f,
 		.mode = control >> 1 & ((control & 4) ? 3 : 7),
 	};
 }
 
-static void latch_count(struct vpit_channel *c, u64 now_ns)
+static void channel_latch(struct vpit_channel *c, u8 command, u64 now_ns)
 {
-	if (!c->latched_bytes) { /* a second latch command before the read is ignored */
+	bool is_null = !c->is_loaded || c->next_reload || !pulses(c, now_ns);
+
+	/* A second latch command before the read is ignored */
+	if (!(command & BACK_NO_COUNT) && !c->latched_bytes) {
 		c->latched_count = channel_count(c, now_ns);
 		c->latched_bytes = access_of(c) == RW_BOTH ? 2 : 1;
 		c->is_read_high = false;
 	}
-}
-
-static void latch_status(struct vpit_channel *c, u64 now_ns)
-{
-	bool is_null = !c->is_loaded || c->next_reload || !pulses(c, now_ns);
-
-	if (!c->has_latched_status) {
+	if (!(command & BACK_NO_STATUS) && !c->has_latched_status) {
 		c->has_latched_status = true;
 		c->latched_status = (u8)((channel_out(c, now_ns) ? STATUS_OUT : 0) |
 					 (is_null ? STATUS_NULL_COUNT : 0) | c->control);
@@ -246,12 +226,7 @@ static void channel_gate(struct vpit_channel *c, bool gate, u64 now_ns)
 	} else if (c->mode == 0 || c->mode == 4) {
 		c->start_ns = now_ns - ticks_ns(c->held_ticks);
 	} else {
-		c->start_ns = now_ns;
-		if (c->next_reload) {
-			c->reload = c->next_reload;
-			c->next_reload = 0;
-			c->is_loaded = true;
-		}
+		take_count(c, now_ns);
 	}
 	c->gate = gate;
 }
@@ -266,9 +241,7 @@ static u64 next_edge(const struct vpit_channel *c, u64 now_ns)
 	}
 	if (is_periodic(c->mode)) {
 		if (c->next_reload) {
-			u32 low = c->is_switch_low ? c->next_reload / 2 : 0;
-
-			return c->switch_ns + ticks_ns(low);
+			return c->switch_ns + ticks_ns(c->is_switch_low ? c->next_reload / 2 : 0);
 		}
 		edge = 1 + (counted(c, now_ns) / c->reload + 1) * c->reload;
 	} else if (c->mode == 4) {
@@ -290,28 +263,13 @@ u64 vpit_poll(struct vpit *p, u64 now_ns)
 	return p->next_edge_ns;
 }
 
-/* Channel 0 was written: the line follows OUT, but for the low phases of modes 2 to 4 */
+/* After a write the line follows channel 0's OUT, but for the low phases of modes 2 to 4 */
 static void update_line(struct vpit *p, u64 now_ns)
 {
-	struct vpit_channel *c = &p->ch[0];
+	const struct vpit_channel *c = &p->ch[0];
 
 	irq_line_set(&p->irq, c->mode != 0 || channel_out(c, now_ns));
 	p->next_edge_ns = next_edge(c, now_ns);
-}
-
-static void read_back(struct vpit *p, u8 command, u64 now_ns)
-{
-	for (u32 i = 0; i < 3; i++) {
-		if (!(command & (2u << i))) {
-			continue;
-		}
-		if (!(command & BACK_NO_COUNT)) {
-			latch_count(&p->ch[i], now_ns);
-		}
-		if (!(command & BACK_NO_STATUS)) {
-			latch_status(&p->ch[i], now_ns);
-		}
-	}
 }
 
 static void write_control(struct vpit *p, u8 value, u64 now_ns)
@@ -319,14 +277,15 @@ static void write_control(struct vpit *p, u8 value, u64 now_ns)
 	u32 select = value >> 6;
 
 	if (select == SELECT_BACK) {
-		read_back(p, value, now_ns);
+		for (u32 i = 0; i < 3; i++) {
+			if (value & (2u << i)) {
+				channel_latch(&p->ch[i], value, now_ns);
+			}
+		}
 	} else if ((value >> 4 & 3) == RW_LATCH) {
-		latch_count(&p->ch[select], now_ns);
+		channel_latch(&p->ch[select], BACK_NO_STATUS, now_ns);
 	} else {
 		channel_program(&p->ch[select], value);
-		if (select == 0) {
-			update_line(p, now_ns);
-		}
 	}
 }
 
@@ -357,12 +316,10 @@ static void vpit_write(void *self, u64 offset, u32 width maybe_unused, u64 value
 
 	if ((offset & 3) == CONTROL_PORT) {
 		write_control(p, (u8)value, now_ns);
-		return;
+	} else {
+		channel_write(&p->ch[offset & 3], (u8)value, now_ns);
 	}
-	channel_write(&p->ch[offset & 3], (u8)value, now_ns);
-	if ((offset & 3) == 0) {
-		update_line(p, now_ns);
-	}
+	update_line(p, now_ns);
 }
 
 static u64 port61_read(void *self, u64 offset maybe_unused, u32 width maybe_unused)
@@ -370,7 +327,7 @@ static u64 port61_read(void *self, u64 offset maybe_unused, u32 width maybe_unus
 	struct vpit *p = self;
 	u64 now_ns = catch_up(p);
 
-	return p->port61 | (now_ns / P61_REFRESH_NS % 2 ? P61_REFRESH : 0) |
+	return p->port61 | (now_ns / REFRESH_NS % 2 ? P61_REFRESH : 0) |
 	       (channel_out(&p->ch[2], now_ns) ? P61_OUT2 : 0);
 }
 
@@ -390,14 +347,10 @@ const struct vdev_ops vpit_port61_ops = {
 	.read = port61_read, .write = port61_write, .is_byte_wide = true,
 };
 
-/* Unprogrammed channels stand still: a guest without firmware pays for no tick that it did not ask for */
+/* Unprogrammed channels stand still: no guest pays for ticks that it did not ask for */
 void vpit_init(struct vpit *p, const struct vclock *clock, struct irq_line irq)
 {
-	*p = (struct vpit){
-		.clock = clock,
-		.irq = irq,
-		.next_edge_ns = NEVER,
-	};
+	*p = (struct vpit){ .clock = clock, .irq = irq, .next_edge_ns = NEVER };
 	for (u32 i = 0; i < 3; i++) {
 		p->ch[i].control = RW_BOTH << 4;
 		p->ch[i].gate = i != 2;

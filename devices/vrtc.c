@@ -1,35 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * MC146818 as in the Motorola data sheet (ADI-856), with a century byte and 114 bytes of RAM as on a PC.
- * Wall time is the partition's clock plus an offset; registers, flags and deadlines are computed from it
- * when somebody looks. Called through the bus, and by the kernel's poll.
+ * MC146818 as in the Motorola data sheet (ADI-856), with the century byte and RAM of a PC.
+ * Wall time is the partition's clock plus an offset; registers, flags and deadlines are computed
+ * from it when somebody looks. Called through the bus, and by the kernel's poll.
  */
 #include "vrtc.h"
 
 enum { SECONDS, SEC_ALARM, MINUTES, MIN_ALARM, HOURS, HOUR_ALARM, WEEKDAY, DAY, MONTH, YEAR,
        REG_A, REG_B, REG_C, REG_D };
 
-#define A_UIP	    0x80
-#define A_DV_RESET  0x60 /* divider codes 11x hold the chain in reset */
-#define A_RS	    0x0f
-#define B_SET	    0x80
-#define B_UIE	    0x10
-#define B_BINARY    0x04
-#define B_24H	    0x02
-#define C_IRQF	    0x80
-#define C_PF	    0x40
-#define C_AF	    0x20
-#define C_UF	    0x10 /* PF, AF, UF stand where register B has their enables */
-#define C_FLAGS	    (C_PF | C_AF | C_UF)
-#define D_VRT	    0x80
-#define HOUR_PM	    0x80
-#define ALARM_ANY   0xc0 /* "don't care" codes: both top bits */
+enum { A_UIP = 0x80, A_DV_RESET = 0x60 /* codes 11x hold the divider chain */, A_RS = 0x0f };
+enum { B_SET = 0x80, B_UIE = 0x10, B_BINARY = 0x04, B_24H = 0x02 };
+/* PF, AF, UF stand where register B has their enables */
+enum { C_IRQF = 0x80, C_PF = 0x40, C_AF = 0x20, C_UF = 0x10, C_FLAGS = C_PF | C_AF | C_UF };
+enum { D_VRT = 0x80, HOUR_PM = 0x80, ALARM_ANY = 0xc0 /* "don't care": both top bits */ };
 
 #define CHAIN_HZ    32768
 #define UPDATE_NS   (2228 * NSEC_PER_USEC) /* UIP: 244 us ahead of an update that takes 1984 us */
 #define DAY_SECONDS 86400
 
-/* Proleptic Gregorian days are counted from 1 March of the year -400, so that nothing is negative */
+/* Gregorian days are counted from 1 March of the year -400, so that nothing is negative */
 #define DAYS_400_YEARS 146097
 #define DAYS_TO_1970   (719468 + DAYS_400_YEARS)
 
@@ -40,10 +30,10 @@ struct date {
 static struct date date_of(u64 days)
 {
 	u32 era = (u32)(days / DAYS_400_YEARS), d = (u32)(days % DAYS_400_YEARS);
-	/* A leap day is the last of its 4-, 100- or 400-year cycle: the year's length stays 365 but for it */
+	/* A leap day is the last of its 4- or 400-year cycle: but for it, a year has 365 days */
 	u32 y = (d - d / 1460 + d / 36524 - d / 146096) / 365;
 	u32 day_of_year = d - (365 * y + y / 4 - y / 100);
-	u32 m = (5 * day_of_year + 2) / 153; /* from March, months run 31 30 31 30 31: 153 days in five */
+	u32 m = (5 * day_of_year + 2) / 153; /* five months from March have 153 days */
 
 	return (struct date){
 		.year = 400 * era + y + (m >= 10) - 400,
@@ -104,7 +94,7 @@ static u64 chain_ns(const struct vrtc *r, u64 now_ns)
 /* Wall time in the seconds of days_of() */
 static u64 wall_seconds(const struct vrtc *r, u64 chain)
 {
-	return (u64)(r->base_seconds + (s64)(DAYS_TO_1970 * (s64)DAY_SECONDS)) + chain / NSEC_PER_SEC;
+	return (u64)(r->base_seconds + DAYS_TO_1970 * (s64)DAY_SECONDS) + chain / NSEC_PER_SEC;
 }
 
 static void show_time(struct vrtc *r, u64 chain)
@@ -139,14 +129,14 @@ static void take_time(struct vrtc *r, u64 chain)
 	r->weekday_shift = (u8)((decode(r, r->ram[WEEKDAY]) + 7 * 2 - 1 - (days + 3) % 7) % 7);
 }
 
+/* log2 of the chain's pulses in a period. RS codes 1 and 2 repeat 8 and 9, 0 is none. */
 static u32 periodic_shift(const struct vrtc *r)
 {
 	u32 rs = r->ram[REG_A] & A_RS;
 
-	return rs < 3 ? rs + 6 : rs - 1; /* codes 1 and 2 repeat 8 and 9; 0 = none, checked by callers */
+	return rs < 3 ? rs + 6 : rs - 1;
 }
 
-/* How many periodic edges lie up to @chain */
 static u64 periodic_edges(const struct vrtc *r, u64 chain)
 {
 	return ns_to_ticks(chain, CHAIN_HZ) >> periodic_shift(r);
@@ -158,8 +148,8 @@ static bool alarm_matches(const struct vrtc *r, u32 reg, u8 value)
 }
 
 /*
- * The first second after @seconds that the alarm registers fit, or NEVER. A fit is found within 262 steps:
- * the rest of this minute and hour, 24 hours, 60 minutes, 60 seconds. Nonsense in a register ends there too.
+ * The first second after @seconds that the alarm registers fit, or NEVER. 262 steps find any: the
+ * rest of this minute and hour, 24 hours, 60 minutes, 60 seconds. Nonsense in them ends there, too.
  */
 static u64 next_alarm(const struct vrtc *r, u64 seconds)
 {
@@ -252,15 +242,6 @@ static u8 read_reg(struct vrtc *r, u32 reg, u64 chain)
 	return value;
 }
 
-/* The chain leaves reset: the first update comes half a second later ("Divider Control") */
-static void restart_chain(struct vrtc *r, u64 now_ns)
-{
-	u64 half = NSEC_PER_SEC / 2;
-
-	r->phase_ns = (NSEC_PER_SEC + half - now_ns % NSEC_PER_SEC) % NSEC_PER_SEC;
-	r->synced_ns = chain_ns(r, now_ns);
-}
-
 static void write_control(struct vrtc *r, u32 reg, u8 value, u64 now_ns)
 {
 	bool was_held = is_time_held(r), was_chain_held = is_chain_held(r);
@@ -271,7 +252,9 @@ static void write_control(struct vrtc *r, u32 reg, u8 value, u64 now_ns)
 		r->ram[REG_B] = (value & B_SET) ? value & (u8)~B_UIE : value; /* SET clears UIE */
 	}
 	if (was_chain_held && !is_chain_held(r)) {
-		restart_chain(r, now_ns);
+		/* "Divider Control": out of reset, the first update comes half a second later */
+		r->phase_ns = (NSEC_PER_SEC * 3 / 2 - now_ns % NSEC_PER_SEC) % NSEC_PER_SEC;
+		r->synced_ns = chain_ns(r, now_ns);
 	}
 	if (was_held) {
 		take_time(r, chain_ns(r, now_ns));
@@ -279,34 +262,34 @@ static void write_control(struct vrtc *r, u32 reg, u8 value, u64 now_ns)
 	sync(r, now_ns);
 }
 
-static u64 vrtc_read(void *self, u64 offset, u32 width maybe_unused)
+/* What is due before the access must have happened, and be in the registers */
+static u64 catch_up(struct vrtc *r)
 {
-	struct vrtc *r = self;
 	u64 now_ns = vclock_now(r->clock);
 
-	if (!(offset & 1)) {
-		return r->index;
-	}
 	sync(r, now_ns);
 	if (!is_time_held(r)) {
 		show_time(r, chain_ns(r, now_ns));
 	}
-	return read_reg(r, r->index, chain_ns(r, now_ns));
+	return now_ns;
+}
+
+static u64 vrtc_read(void *self, u64 offset, u32 width maybe_unused)
+{
+	struct vrtc *r = self;
+
+	return (offset & 1) ? read_reg(r, r->index, chain_ns(r, catch_up(r))) : r->index;
 }
 
 static void vrtc_write(void *self, u64 offset, u32 width maybe_unused, u64 value)
 {
 	struct vrtc *r = self;
-	u64 now_ns = vclock_now(r->clock);
 
 	if (!(offset & 1)) {
 		r->index = value & (VRTC_RAM - 1); /* bit 7 masks NMI, and there is none to mask */
 		return;
 	}
-	sync(r, now_ns);
-	if (!is_time_held(r)) {
-		show_time(r, chain_ns(r, now_ns));
-	}
+	u64 now_ns = catch_up(r);
 	switch (r->index) {
 	case REG_A:
 	case REG_B: write_control(r, r->index, (u8)value, now_ns); break;
@@ -323,13 +306,14 @@ const struct vdev_ops vrtc_ops = {
 	.read = vrtc_read, .write = vrtc_write, .is_byte_wide = true,
 };
 
-void vrtc_init(struct vrtc *r, const struct vclock *clock, struct irq_line irq, u64 wall_seconds_utc)
+void vrtc_init(struct vrtc *r, const struct vclock *clock, struct irq_line irq, u64 utc)
 {
 	*r = (struct vrtc){
 		.clock = clock,
 		.irq = irq,
-		.base_seconds = (s64)wall_seconds_utc,
-		.ram = { [REG_A] = 0x26, [REG_B] = B_24H, [REG_D] = D_VRT, [0x14] = 0x02 /* FPU */ },
+		.base_seconds = (s64)utc,
+		/* 0x14: equipment, an FPU */
+		.ram = { [REG_A] = 0x26, [REG_B] = B_24H, [REG_D] = D_VRT, [0x14] = 0x02 },
 	};
 }
 

@@ -7,48 +7,25 @@
  */
 #include "vuart.h"
 
-enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR }; /* DLAB: DLL, DLM in place of the first two */
+/* With DLAB set, the divisor latches DLL and DLM are in place of the first two */
+enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR };
 
-#define IER_RDA	 0x01
-#define IER_THRE 0x02
-#define IER_RLS	 0x04
-#define IER_MS	 0x08
+enum { IER_RDA = 0x01, IER_THRE = 0x02, IER_RLS = 0x04, IER_MS = 0x08 };
+enum { IIR_MS, IIR_NONE, IIR_THRE, IIR_RDA = 4, IIR_RLS = 6, IIR_CTI = 12, IIR_FIFO = 0xc0 };
+enum { FCR_ENABLE = 0x01, FCR_RESET_RX = 0x02, FCR_RESET_TX = 0x04, FCR_TRIGGER = 0xc0 };
+enum { MCR_DTR = 0x01, MCR_RTS = 0x02, MCR_OUTS = 0x0c, MCR_OUT2 = 0x08, MCR_LOOP = 0x10 };
+enum { LSR_DR = 0x01, LSR_OE = 0x02, LSR_ERRORS = 0x1e, LSR_THRE = 0x20, LSR_TEMT = 0x40 };
+enum { MSR_DELTAS = 0x0f, MSR_TERI = 0x04, MSR_RI = 0x40 };
 
-#define IIR_MS	 0x00
-#define IIR_NONE 0x01
-#define IIR_THRE 0x02
-#define IIR_RDA	 0x04
-#define IIR_RLS	 0x06
-#define IIR_CTI	 0x0c
-#define IIR_ID	 0x0f
-#define IIR_FIFO 0xc0
-
-#define FCR_ENABLE   0x01
-#define FCR_RESET_RX 0x02
-#define FCR_RESET_TX 0x04
-#define FCR_KEPT     0xc9 /* the reset bits clear themselves */
-
-#define LCR_DLAB 0x80
-#define MCR_OUT2 0x08
-#define MCR_LOOP 0x10
-
-#define LSR_DR	   0x01
-#define LSR_OE	   0x02
-#define LSR_ERRORS 0x1e /* OE, PE, FE, BI */
-#define LSR_THRE   0x20
-#define LSR_TEMT   0x40
-
-#define MSR_TERI   0x04
-#define MSR_RI	   0x40
-#define MSR_DELTAS 0x0f
-#define MSR_LINES  0xb0 /* what we wire up: DCD, DSR and CTS on */
+#define LCR_DLAB  0x80
+#define MSR_LINES 0xb0 /* what we wire up: DCD, DSR and CTS on */
 
 static u32 fifo_depth(const struct vuart *u)
 {
 	return (u->fcr & FCR_ENABLE) ? VUART_FIFO : 1;
 }
 
-/* Section 8.6, table IV "Interrupt Control Functions": the highest source that is enabled */
+/* 8.6 "Interrupt Identification Register": the highest source that is enabled */
 static u8 interrupt_id(const struct vuart *u)
 {
 	static const u8 trigger[] = { 1, 4, 8, 14 };
@@ -57,7 +34,8 @@ static u8 interrupt_id(const struct vuart *u)
 		return IIR_RLS;
 	}
 	if ((u->ier & IER_RDA) && u->rx_count) {
-		return (u->fcr & FCR_ENABLE) && u->rx_count < trigger[u->fcr >> 6] ? IIR_CTI : IIR_RDA;
+		/* Without FIFOs FCR is 0: trigger level 1 */
+		return u->rx_count < trigger[u->fcr >> 6] ? IIR_CTI : IIR_RDA;
 	}
 	if ((u->ier & IER_THRE) && u->thr_empty_pending) {
 		return IIR_THRE;
@@ -69,7 +47,7 @@ static u8 interrupt_id(const struct vuart *u)
 }
 
 /*
- * On a PC, OUT2 connects INTR to the bus. Loopback forces the OUT2 pin inactive (8.7), so no
+ * On a PC, OUT2 connects INTR to the bus. Loopback forces the OUT2 pin inactive (8.8), so no
  * interrupt leaves the card then, though IIR still shows it.
  */
 static void update_irq(struct vuart *u)
@@ -83,7 +61,7 @@ static void receive(struct vuart *u, u8 byte)
 	if (u->rx_count < fifo_depth(u)) {
 		u->rx[(u->rx_head + u->rx_count++) % VUART_FIFO] = byte;
 	} else {
-		/* 8.4: a full FIFO keeps its bytes, a full RBR is overwritten */
+		/* 8.4 "Line Status Register": a full FIFO keeps its bytes, a full RBR is overwritten */
 		u->lsr |= LSR_OE;
 		if (!(u->fcr & FCR_ENABLE)) {
 			u->rx[u->rx_head] = byte;
@@ -106,12 +84,6 @@ static u8 read_rbr(struct vuart *u)
 	return byte;
 }
 
-static void reset_rx(struct vuart *u)
-{
-	u->rx_count = 0;
-	u->lsr &= (u8)~LSR_DR;
-}
-
 /* Hand over what the backend takes. Once all is gone, THR is empty and says so. */
 static void transmit(struct vuart *u)
 {
@@ -131,7 +103,7 @@ static void write_thr(struct vuart *u, u8 byte)
 {
 	u->lsr &= (u8) ~(LSR_THRE | LSR_TEMT);
 	u->thr_empty_pending = false;
-	update_irq(u); /* the line falls for as long as THR is full: edge-triggered inputs need it */
+	update_irq(u); /* the line falls while THR is full: edge-triggered inputs need it */
 	if (u->mcr & MCR_LOOP) {
 		receive(u, byte);
 	} else if (u->tx_count < fifo_depth(u)) {
@@ -140,7 +112,7 @@ static void write_thr(struct vuart *u, u8 byte)
 	transmit(u);
 }
 
-/* 8.5: bits other than FCR0 count only if FCR0 is 1; a change of FCR0 empties both FIFOs */
+/* 8.5 "FIFO Control Register": without FCR0 no other bit counts; its change empties both FIFOs */
 static void write_fcr(struct vuart *u, u8 value)
 {
 	bool is_switched = (value ^ u->fcr) & FCR_ENABLE;
@@ -148,9 +120,10 @@ static void write_fcr(struct vuart *u, u8 value)
 	if (!(value & FCR_ENABLE)) {
 		value = 0;
 	}
-	u->fcr = value & FCR_KEPT;
+	u->fcr = value & (FCR_ENABLE | FCR_TRIGGER); /* the reset bits clear themselves */
 	if (is_switched || (value & FCR_RESET_RX)) {
-		reset_rx(u);
+		u->rx_count = 0;
+		u->lsr &= (u8)~LSR_DR;
 	}
 	if (is_switched || (value & FCR_RESET_TX)) {
 		u->tx_count = 0;
@@ -158,26 +131,25 @@ static void write_fcr(struct vuart *u, u8 value)
 	}
 }
 
-/* 8.7, 8.8: in loopback the four modem inputs are the four outputs DTR, RTS, OUT1, OUT2 */
+/* 8.8 "Modem Control Register": in loopback DTR, RTS, OUT1, OUT2 are the four modem inputs */
 static void write_mcr(struct vuart *u, u8 value)
 {
 	u8 old = u->msr, lines = MSR_LINES;
 
 	if (value & MCR_LOOP) {
-		lines = (u8)((value & 1) << 5 | (value & 2) << 3 | (value & 0x0c) << 4);
+		lines = (u8)((value & MCR_DTR) << 5 | (value & MCR_RTS) << 3 |
+			     (value & MCR_OUTS) << 4);
 	}
-	u8 changed = (old ^ lines) & 0xf0;
-	u8 deltas = (changed >> 4) & (u8)~MSR_TERI;
-	if (changed & old & MSR_RI) { /* TERI: trailing edge only */
-		deltas |= MSR_TERI;
-	}
+	/* TERI tells the trailing edge of RI only */
+	u8 mask = (old & MSR_RI) ? MSR_DELTAS : MSR_DELTAS & ~MSR_TERI;
+	u8 deltas = (u8)(old ^ lines) >> 4 & mask;
 	u->mcr = value & 0x1f;
-	u->msr = (u8)(lines | (old & MSR_DELTAS) | deltas);
+	u->msr = lines | (old & MSR_DELTAS) | deltas;
 }
 
 static void write_ier(struct vuart *u, u8 value)
 {
-	/* Enabling THRE asks anew, though IIR was read before: Linux tests for it, Windows needs it */
+	/* Enabling THRE asks anew, though IIR was read: Linux tests it, Windows needs it */
 	if ((value & ~u->ier & IER_THRE) && (u->lsr & LSR_THRE)) {
 		u->thr_empty_pending = true;
 	}
@@ -202,38 +174,36 @@ static u8 read_and_clear(u8 *reg, u8 clear)
 	return value;
 }
 
-static u8 read_reg(struct vuart *u, u64 reg)
-{
-	bool is_dlab = u->lcr & LCR_DLAB;
-
-	switch (reg) {
-	case RBR_THR: return is_dlab ? u->dll : read_rbr(u);
-	case IER: return is_dlab ? u->dlm : u->ier;
-	case IIR_FCR: return read_iir(u);
-	case LCR: return u->lcr;
-	case MCR: return u->mcr;
-	case LSR: return read_and_clear(&u->lsr, LSR_ERRORS);
-	case MSR: return read_and_clear(&u->msr, MSR_DELTAS);
-	default: return u->scr;
-	}
-}
-
 static u64 vuart_read(void *self, u64 offset, u32 width maybe_unused)
 {
 	struct vuart *u = self;
-	u8 value = read_reg(u, offset & 7);
+	bool is_dlab = u->lcr & LCR_DLAB;
+	u8 value = u->scr;
 
+	switch (offset) {
+	case RBR_THR: value = is_dlab ? u->dll : read_rbr(u); break;
+	case IER: value = is_dlab ? u->dlm : u->ier; break;
+	case IIR_FCR: value = read_iir(u); break;
+	case LCR: value = u->lcr; break;
+	case MCR: value = u->mcr; break;
+	case LSR: value = read_and_clear(&u->lsr, LSR_ERRORS); break;
+	case MSR: value = read_and_clear(&u->msr, MSR_DELTAS); break;
+	default: break;
+	}
 	update_irq(u);
 	return value;
 }
 
-static void write_reg(struct vuart *u, u64 reg, u8 value)
+static void vuart_write(void *self, u64 offset, u32 width maybe_unused, u64 value64)
 {
-	if ((u->lcr & LCR_DLAB) && reg <= IER) {
-		*(reg == IER ? &u->dlm : &u->dll) = value;
+	struct vuart *u = self;
+	u8 value = (u8)value64;
+
+	if ((u->lcr & LCR_DLAB) && offset <= IER) {
+		*(offset == IER ? &u->dlm : &u->dll) = value;
 		return;
 	}
-	switch (reg) {
+	switch (offset) {
 	case RBR_THR: write_thr(u, value); break;
 	case IER: write_ier(u, value); break;
 	case IIR_FCR: write_fcr(u, value); break;
@@ -242,13 +212,6 @@ static void write_reg(struct vuart *u, u64 reg, u8 value)
 	case SCR: u->scr = value; break;
 	default: break; /* LSR, MSR: writing them is for factory tests */
 	}
-}
-
-static void vuart_write(void *self, u64 offset, u32 width maybe_unused, u64 value)
-{
-	struct vuart *u = self;
-
-	write_reg(u, offset & 7, (u8)value);
 	update_irq(u);
 }
 
@@ -258,14 +221,8 @@ const struct vdev_ops vuart_ops = {
 
 void vuart_init(struct vuart *u, const struct vuart_backend *be, struct irq_line irq)
 {
-	*u = (struct vuart){
-		.be = be,
-		.irq = irq,
-		.iir = IIR_NONE,
-		.lsr = LSR_THRE | LSR_TEMT,
-		.msr = MSR_LINES,
-		.dll = 12, /* 9600 baud */
-	};
+	*u = (struct vuart){ .be = be, .irq = irq, .iir = IIR_NONE, .lsr = LSR_THRE | LSR_TEMT,
+			     .msr = MSR_LINES, .dll = 12 /* 9600 baud */ };
 }
 
 size_t vuart_rx_room(const struct vuart *u)
