@@ -24,11 +24,7 @@ static void check_signature(void)
 	cpuid(BULKHEAD_CPUID_BASE, 0, r);
 	CHECK(is_hosted(), "signature %x %x %x", r[EBX], r[ECX], r[EDX]);
 	CHECK(r[EAX] == 0x40000010, "last leaf %x", r[EAX]);
-	cpuid(0x40000010, 0, r);
-	uint64_t start = rdtsc();
-	udelay(20000);
-	uint64_t khz = (rdtsc() - start) / 20;
-	CHECK(r[EAX] > khz / 4 * 3 && r[EAX] < khz / 4 * 6, "TSC kHz %u, PIT says %lu", r[EAX], khz);
+	cpuid(0x40000010, 0, r); /* r[EAX], TSC kHz: see guest tsc */
 	CHECK(r[EBX] == 1000000, "APIC timer kHz %u", r[EBX]);
 }
 
@@ -70,8 +66,12 @@ static void check_lengths(void)
 	PREFIXED(".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66\n\t");
 	int vector = TRY(".skip 14, 0x66\n\t.byte 0x0f, 0xa2", : : "a"(0), "c"(0) : "ebx", "edx");
 	CHECK(vector == 13, "16 bytes: %d", vector);
+	if (is_lax()) {
+		skip("LOCK CPUID", "QEMU runs it");
+		return;
+	}
 	vector = TRY(".byte 0xf0, 0x0f, 0xa2", : : "a"(0), "c"(0) : "ebx", "edx");
-	CHECK(vector == 6 || !is_intel(), "LOCK CPUID: %d", vector); /* QEMU ignores it */
+	CHECK(vector == 6, "LOCK CPUID: %d", vector);
 }
 
 /* CPUID writes all of four registers: upper halves are zero after it */

@@ -272,6 +272,13 @@ bool is_intel(void)
 	return r[1] == 0x756e6547;
 }
 
+bool is_lax(void)
+{
+	uint32_t r[4];
+	cpuid(0x80000002, 0, r);
+	return r[0] == 0x554d4551; /* "QEMU" */
+}
+
 void skip(const char *what, const char *why)
 {
 	print("SKIP %s: %s\n", what, why);

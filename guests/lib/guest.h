@@ -60,6 +60,9 @@ void ist_stack(uint8_t v);
 bool is_hosted(void);
 bool is_intel(void);
 
+/** is_lax() - a CPU of QEMU's TCG by its brand: it leaves out checks that no exit lets us add */
+bool is_lax(void);
+
 /** cpu_has() - bit @bit of register @reg (0 EAX .. 3 EDX) of CPUID leaf @leaf */
 bool cpu_has(uint32_t leaf, unsigned reg, unsigned bit);
 

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Debug registers: DR0 to DR3, DR6, DR7 survive exits and time slices; breakpoints on code, data
+ * and behind an instruction that the hypervisor performs hit. Two instances on one CPU: argument seed=<n>.
+ */
+#include "lib/guest.h"
+
+#define SETDR(n, v) __asm__ volatile("mov %0, %%dr" #n : : "r"((uint64_t)(v)))
+#define GETDR(n)                                               \
+	({                                                     \
+		uint64_t v_;                                   \
+		__asm__ volatile("mov %%dr" #n ", %0" : "=r"(v_)); \
+		v_;                                            \
+	})
+
+static volatile unsigned hits;
+static volatile uint64_t hit_rip, hit_dr6;
+static volatile uint32_t watched;
+
+static void on_db(struct trap_frame *f)
+{
+	hits++;
+	hit_rip = f->rip;
+	hit_dr6 = GETDR(6);
+	SETDR(6, 0xffff0ff0);
+	f->rflags |= 1 << 16; /* RF: go on behind a code breakpoint */
+}
+
+extern char stop_here[], behind[];
+
+static void breakpoints(void)
+{
+	on_interrupt(1, on_db);
+	SETDR(0, stop_here);
+	SETDR(7, 0x402); /* G0, execute */
+	__asm__ volatile("xorl %%eax, %%eax\n\txorl %%ecx, %%ecx\nstop_here:\n\tcpuid\nbehind:\n\tnop"
+			 : : : "rax", "rbx", "rcx", "rdx");
+	CHECK(hits == 1 && hit_rip == (uint64_t)stop_here && (hit_dr6 & 0xf) == 1, "code: %u hits, at %lx, DR6 %lx",
+	      hits, hit_rip, hit_dr6);
+	SETDR(0, &watched);
+	SETDR(7, 0xd0402); /* G0, write, 4 bytes */
+	watched = 1;
+	CHECK(hits == 2 && (hit_dr6 & 0xf) == 1, "data: %u hits, DR6 %lx", hits, hit_dr6);
+	watched;
+	CHECK(hits == 2, "a read is no write");
+	SETDR(7, 0x400);
+	on_interrupt(1, NULL);
+}
+
+int main(const char *cmdline)
+{
+	uint64_t seed = arg(cmdline, "seed", 1), rounds = arg(cmdline, "rounds", 50);
+	uint32_t r[4];
+	CHECK(GETDR(6) == 0xffff0ff0 && GETDR(7) == 0x400, "at birth DR6 %lx DR7 %lx", GETDR(6), GETDR(7));
+	breakpoints();
+	for (uint64_t i = 0; i < rounds; i++) {
+		SETDR(0, seed << 20 | i);
+		SETDR(1, seed << 21 | i);
+		SETDR(2, seed << 22 | i);
+		SETDR(3, seed << 23 | i);
+		SETDR(7, 0x400 | seed % 8 << 16);
+		cpuid(0, 0, r);
+		udelay(500);
+		CHECK(GETDR(0) == (seed << 20 | i) && GETDR(1) == (seed << 21 | i) &&
+		      GETDR(2) == (seed << 22 | i) && GETDR(3) == (seed << 23 | i), "round %lu: %lx %lx %lx %lx", i,
+		      GETDR(0), GETDR(1), GETDR(2), GETDR(3));
+		CHECK(GETDR(7) == (0x400 | seed % 8 << 16), "DR7 %lx", GETDR(7));
+	}
+	SETDR(7, 0x400);
+	return (int)failures;
+}
