@@ -2,7 +2,8 @@
 /*
  * One instruction with an operand in device memory: fetched, decoded, its addresses resolved, and only
  * then carried out, with one read and one write of the device at most. Page tables or code outside RAM
- * end the partition (a PC would read all ones there; no guest means it). Called by exit.c and apply.c.
+ * end the partition (a PC would read all ones there; no guest means it), and so do instructions that no
+ * driver uses on a device: PUSH, POP, segment registers, SSE. Called by exit.c and apply.c.
  */
 #include "emulate_parts.h"
 #include "x86/regs.h"

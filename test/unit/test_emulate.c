@@ -523,6 +523,14 @@ static void test_faults(void **state)
 	vcpu.regs[GPR_RDI] = RAM + PAGE_SIZE;
 	expect_fault(RUN("\xa4", RAM), VEC_PF, PF_W, RAM + PAGE_SIZE);
 	assert_int_equal(nr_reads + nr_writes, 0);
+	set_entry(0x7000 + 8 * 0x10, RAM | 1); /* read-only: enough for SCAS and CMP, not for STOS and BTS */
+	vcpu.regs[GPR_RBX] = vcpu.regs[GPR_RDI] = RAM;
+	assert_int_equal(RUN("\xae", RAM).kind, V_ADVANCE);
+	assert_int_equal(RUN("\x39\x03", RAM).kind, V_ADVANCE);
+	assert_int_equal(RUN("\x0f\xa3\x03", RAM).kind, V_ADVANCE);
+	vcpu.regs[GPR_RDI] = RAM;
+	expect_fault(RUN("\xaa", RAM), VEC_PF, PF_P | PF_W, RAM);
+	expect_fault(RUN("\x0f\xab\x03", RAM), VEC_PF, PF_P | PF_W, RAM);
 	set_entry(0x7000 + 8 * 1, 0); /* the code page */
 	expect_fault(RUN("\x90", RAM), VEC_PF, 0, 0x1000);
 	f->reg[VREG_CR3] = RAM;
@@ -547,7 +555,7 @@ static void test_other_modes(void **state)
 	assert_int_equal(RUN("\x66\xa1\x20\x01", RAM).kind, V_ADVANCE);
 	assert_int_equal(vcpu.regs[GPR_RAX], ((u32)device[0x23] << 24 | (u32)device[0x22] << 16 |
 					      (u32)device[0x21] << 8 | device[0x20]));
-	f->seg[SEG_CS].attr |= SEG_DB;
+	f->seg[SEG_CS].attr |= SEG_DB | SEG_L; /* L counts in long mode only */
 	vcpu.regs[GPR_RBX] = 0xffffffffffff0110; /* upper half is nobody's in 32-bit code */
 	vcpu.regs[GPR_RCX] = 0x10000;
 	assert_int_equal(RUN("\x8a\x04\x0b", RAM).kind, V_ADVANCE);
@@ -625,7 +633,14 @@ static void test_in_out(void **state)
 	memcpy(ram + 0x1000, "\x66\xe7\x20", 3);
 	assert_int_equal(pio(&(struct exit_pio){ .port = 0x120, .width = 2 }, 0).insn_len, 3);
 	assert_int_equal(nr_ports, 2);
+	memcpy(ram + 0x1000, "\xec", 1);
+	vcpu.regs[GPR_RAX] = 0;
+	port_value = 0x7f;
+	assert_int_equal(pio(&(struct exit_pio){ .port = 0x120, .width = 1, .is_in = true }, 0).insn_len, 1);
+	assert_int_equal(vcpu.regs[GPR_RAX], 0x7f);
 	expect_kill(pio(&(struct exit_pio){ .port = 0x120, .width = 4 }, 0),
+		    "port access without its instruction");
+	expect_kill(pio(&(struct exit_pio){ .port = 0x120, .width = 1 }, 0), /* OUT, but IN is there */
 		    "port access without its instruction");
 	memcpy(ram + 0x1000, "\x0f\x0b", 2);
 	expect_kill(pio(&(struct exit_pio){ .port = 0x120, .width = 2 }, 0),
@@ -672,6 +687,19 @@ static void test_string_io(void **state)
 	for (u32 i = 0; i < 300; i += 2) {
 		assert_int_equal(ram_u64(0x3000 + 4 * i), i | (u64)(i + 1) << 32);
 	}
+	/* the exit says it all, downwards */
+	f->reg[VREG_RIP] = BIT(60);
+	f->reg[VREG_RFLAGS] |= RFLAGS_DF;
+	ins.addr_size = 8;
+	ins.is_rep = false;
+	vcpu.regs[GPR_RDI] = 0x3008;
+	port_value = 0xabcd;
+	assert_int_equal(pio(&ins, 1).kind, V_ADVANCE);
+	assert_int_equal(ram_u64(0x3008) & 0xffffffff, 0xabcd);
+	assert_int_equal(vcpu.regs[GPR_RDI], 0x3004);
+	assert_int_equal(vcpu.regs[GPR_RCX], 0);
+	f->reg[VREG_RIP] = 0x1000;
+	ins.addr_size = 0;
 	paged(f); /* not writable: the port must not be read */
 	set_entry(0x7000 + 8 * 3, 0x3001);
 	vcpu.regs[GPR_RDI] = 0x3000;

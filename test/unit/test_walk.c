@@ -113,6 +113,7 @@ static void test_sizes_and_marks(void **state)
 		struct event fault;
 		u64 out;
 		map(s->f, s->leaf, s->lin, s->page);
+		set_entry(s->f, s->leaf, s->lin ^ BIT(12 + s->leaf * formats[s->f].bits), ~0ull); /* a neighbour */
 		p.cr3 |= s->f == F4L ? 0xabc : 0x18; /* PCID, or PWT and PCD: no address */
 		assert_true(walk(&p, s->lin, ACCESS_READ, &out, &fault));
 		assert_int_equal(out, s->out);
