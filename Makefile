@@ -86,6 +86,12 @@ $(B)/host/config-check: $(B)/host/tools/config-check.c.o $(B)/host/libpure.a
 .DELETE_ON_ERROR:
 -include test/test.mk guests/guests.mk
 
+.PHONY: run
+DEMO := $(GUESTS) $(B)/linux/vmlinuz $(B)/linux/initrd.img
+run: deps-run $(B)/bulkhead.elf $(B)/host/config-check $(DEMO)
+	@echo "Ctrl-] ? is Bulkhead's help, Ctrl-a x leaves QEMU; 'poweroff -f' in Linux ends the demo"
+	@tools/bulkhead run config/demo.dts --on auto --interactive
+
 clean:
 	rm -rf $(B)
 

@@ -7,6 +7,7 @@
 #include "boot.h"
 #include "lib/lib.h"
 #include "log.h"
+#include "x86/insn.h"
 
 static struct boot_info boot_info;
 
@@ -30,6 +31,7 @@ void noreturn_fn boot_main(u32 magic, u32 addr);
 
 void noreturn_fn boot_main(u32 magic, u32 addr)
 {
+	boot_info.tsc = rdtsc();
 	sha256(image_start, (size_t)(data_end - image_start), boot_info.sha256);
 	boot_info.image_start = HPA((uintptr_t)image_start);
 	boot_info.image_end = HPA((uintptr_t)image_end);

@@ -42,6 +42,7 @@ struct boot_info {
 	u32 rsdp_len;
 	hpa image_start, image_end;
 	u8 sha256[32];
+	u64 tsc; /* at the first line of C */
 	enum status status;
 };
 

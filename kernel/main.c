@@ -107,8 +107,12 @@ static void host_xsetbv0(u64 xcr0)
 	xsetbv(0, xcr0);
 }
 
-static void machine_init(const struct vcpu_ops *ops, const struct clock_calibration *clock)
+static void machine_init(const struct boot_info *info, const struct vcpu_ops *ops,
+			 const struct clock_calibration *clock)
 {
+	/* EPT has a bit of its own for them; NPT follows CPUID (APM 2 15.25.1) */
+	const bool is_vmx = !strcmp(ops->name, "vmx");
+	machine.boot_tsc = info->tsc;
 	machine.ops = ops;
 	machine.host = (struct host){ .tsc = rdtsc,
 				      .xgetbv0 = host_xgetbv0,
@@ -119,7 +123,7 @@ static void machine_init(const struct vcpu_ops *ops, const struct clock_calibrat
 				      .wall_tsc = rdtsc() };
 	timebase_init(&machine.host.time, clock->tsc_hz);
 	machine.host_xcr0 = read_cr4() & CR4_OSXSAVE ? xgetbv(0) : 0;
-	machine.max_page = feature_has("1g-pages") ? SIZE_1G : SIZE_2M;
+	machine.max_page = feature_has(is_vmx ? "1g-pages" : "1gib-pages") ? SIZE_1G : SIZE_2M;
 }
 
 static void backend_on(void)
@@ -141,7 +145,8 @@ static void noreturn_fn ap_main(struct cpu *c)
 
 static void noreturn_fn release(void)
 {
-	log("start partitions=%u", machine.nr_partitions);
+	log("start partitions=%u handoff ticks=%lu scrub ticks=%lu", machine.nr_partitions,
+	    rdtsc() - machine.boot_tsc, machine.scrub_ticks);
 	__atomic_store_n(&machine.is_released, true, __ATOMIC_RELEASE);
 	for (u32 i = 1; i < cpu_count(); i++) {
 		cpu_kick(i);
@@ -164,7 +169,7 @@ void kmain(const struct boot_info *info)
 	if (!acpi_start(info, &machine.acpi)) {
 		stop("acpi: no usable RSDP or MADT");
 	}
-	machine_init(ops, clock_start(&machine.acpi));
+	machine_init(info, ops, clock_start(&machine.acpi));
 	log("cpus online=%u", cpus_start(&machine.acpi, machine.host.time.tsc_hz, ap_main));
 	backend_on();
 	if (!system_build(info)) {

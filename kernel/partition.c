@@ -57,7 +57,9 @@ static const char *add_ram(struct partition *p, struct frames *f, u64 base, u64 
 		if (p->mem.nr == GMEM_MAX_EXTENTS) {
 			return "memory too fragmented";
 		}
+		u64 before = p->host->tsc();
 		memset(phys_ptr(e.host), 0, e.len);
+		p->scrub_ticks += p->host->tsc() - before;
 		p->mem.ext[p->mem.nr++] = e;
 		base += e.len;
 		len -= e.len;

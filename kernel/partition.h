@@ -65,6 +65,7 @@ struct partition {
 	struct msr_state msrs;
 	struct cpuid_env cpuid;
 	u64 birth_tsc;
+	u64 scrub_ticks; /* TSC ticks that clearing its memory took */
 	u32 nr_log_lines; /* guest-caused log lines so far, for rate limiting */
 };
 

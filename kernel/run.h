@@ -18,7 +18,8 @@ struct machine {
 	bool is_ending;	     /* atomic: an on-exit = "shutdown" partition ended */
 	u64 max_page;	     /* largest second-level leaf */
 	u64 host_xcr0;	     /* all that the host has; 0 = no XSAVE */
-	u64 boot_tsc;	     /* TSC at the first instruction of C */
+	u64 boot_tsc;	     /* TSC at the first line of C */
+	u64 scrub_ticks;     /* of that, clearing partitions' memory */
 };
 extern struct machine machine;
 

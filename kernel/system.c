@@ -134,6 +134,7 @@ static const char *build_one(const struct boot_info *info, const struct partitio
 	const char *why = partition_build(p, cfg, &res);
 	if (!why) {
 		machine.partition[machine.nr_partitions++] = p;
+		machine.scrub_ticks += p->scrub_ticks;
 		log("[%s] cpu=%u memory=%u MiB kernel=%s", cfg->name, cfg->cpus[0],
 		    cfg->memory_mib, cfg->kernel);
 	}
