@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make: the image. make run: the demo. make test: everything. make help: the rest.
 VERSION := 0.1.0
-B       := build
+B       ?= build
 CC      ?= gcc
 HOSTCC  ?= gcc
 ROOMS   := boot lib mm drivers vmx svm devices config kernel
