@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Prefixes, opcode, ModRM, SIB, displacement, immediate: SDM 2A 2.1 and 2.2. Bytes are taken through a
- * cursor that hands out zeros once it is empty; what was decided from those is thrown away at the end.
- * Prefixes that change what a two-byte opcode means (F2, F3) make it unknown. Reads decode_tables.c.
+ * Prefixes, opcode, ModRM, SIB, displacement, immediate: SDM 2A 2.1 and 2.2. Bytes are taken
+ * through a cursor that hands out zeros once it is empty; what was decided from those is thrown
+ * away at the end. Prefixes that change what a two-byte opcode means (F2, F3) make it unknown.
+ * Reads decode_tables.c.
  */
 #include "decode_tables.h"
 
@@ -53,7 +54,7 @@ static void override_seg(struct prefixes *p, enum seg s, enum insn_mode mode)
 	}
 }
 
-/* Legacy prefixes in any order, then at most one REX, right before the opcode. Return: the opcode */
+/* Legacy prefixes in any order, then at most one REX before the opcode. Return: the opcode */
 static u8 take_prefixes(struct cursor *c, enum insn_mode mode, struct prefixes *p, struct insn *in)
 {
 	for (;;) {
@@ -206,8 +207,7 @@ static bool has_modrm(const struct opcode *o)
 /* SDM 2A "LOCK": these, with their destination in memory */
 static bool is_lockable(const struct insn *in)
 {
-	const u64 ops = BITS(OP_XOR, OP_ADD) | BIT(OP_XCHG) | BIT(OP_INC) | BIT(OP_DEC) | BIT(OP_NOT) |
-			BIT(OP_NEG) | BIT(OP_CMPXCHG) | BIT(OP_XADD) | BITS(OP_BTC, OP_BTS);
+	const u64 ops = BITS(OP_XOR, OP_ADD) | BITS(OP_XADD, OP_XCHG) | BITS(OP_BTC, OP_BTS);
 	return in->is_mem && in->form != FORM_REG_RM && ops >> in->op & 1;
 }
 
@@ -227,22 +227,24 @@ static u8 address_size(const struct prefixes *p, enum insn_mode mode)
 	}
 }
 
-/* What the tables cannot say. @is_map2: F2, F3 are part of the opcode there (CPUID, RDMSR and the like,
- * which have no ModRM, take any prefix) */
+/*
+ * What the tables cannot say. @is_rep_opcode: F2 and F3 would select another instruction, as in most
+ * of map 2; CPUID, RDMSR and the like, which have no ModRM, take any prefix
+ */
 static bool is_valid(const struct insn *in, const struct prefixes *p, const struct opcode *o,
-		     bool is_map2)
+		     bool is_rep_opcode)
 {
 	if ((in->has_lock && !is_lockable(in)) || (o->flags & ONLY_MEM && !in->is_mem)) {
 		return false;
 	}
-	if (is_map2 && (in->rep || (in->form == FORM_NONE && p->has_66))) {
+	if (is_rep_opcode && (in->rep || (in->form == FORM_NONE && p->has_66))) {
 		return false;
 	}
 	switch (in->op) {
 	case OP_PAUSE: return in->rep == 0xf3 && !REX_B(p); /* else NOP, XCHG */
 	case OP_MOV_CR:
 	case OP_MOV_DR: return is_cr_or_dr(in);
-	case OP_MOVSX: return is_map2 || in->op_size > 2; /* manuals differ on 66 63 */
+	case OP_MOVSX: return !(o->flags & ONLY_64) || in->op_size > 2; /* manuals differ on 66 63 */
 	default: return true;
 	}
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The opcode maps of SDM 2D appendix A (and APM 3 appendix A for SVM), cut down to what exits and what
- * reads or writes memory with general registers. A row that is not here is an unknown instruction.
- * Only tables; decode.c reads them.
+ * The opcode maps of SDM 2D appendix A (and APM 3 appendix A for SVM), cut down to what exits and
+ * what reads or writes memory with general registers. A row that is not here is an unknown
+ * instruction. Only tables; decode.c reads them.
  */
 #include "decode_tables.h"
 

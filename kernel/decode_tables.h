@@ -23,7 +23,10 @@ enum imm_rule {
 	IMM_Z,	/* of the operand's size, but 4 at most and then sign-extended */
 };
 
-enum group { GROUP_NONE, GROUP_1, GROUP_1A, GROUP_3, GROUP_4, GROUP_5, GROUP_6, GROUP_7, GROUP_8, GROUP_11, NR_GROUPS };
+enum group {
+	GROUP_NONE, GROUP_1, GROUP_1A, GROUP_3, GROUP_4, GROUP_5, GROUP_6, GROUP_7, GROUP_8, GROUP_11,
+	NR_GROUPS
+};
 
 #define ONLY_MEM BIT(0)
 #define ONLY_REG BIT(1)
@@ -37,6 +40,6 @@ struct opcode {
 extern const struct opcode opcode_map1[256];	 /* one byte */
 extern const struct opcode opcode_map2[256];	 /* 0f xx */
 extern const struct opcode opcode_groups[NR_GROUPS][8]; /* by ModRM.reg */
-extern const u8 opcode_0f01[64];		 /* 0f 01 with a register form: enum insn_op by the low 6 bits */
+extern const u8 opcode_0f01[64]; /* 0f 01 with mod 3: enum insn_op by the low 6 bits of ModRM */
 
 #endif

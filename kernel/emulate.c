@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One instruction with an operand in device memory: fetched, decoded, its addresses resolved, and only
- * then carried out, with one read and one write of the device at most. Page tables or code outside RAM
- * end the partition (a PC would read all ones there; no guest means it), and so do instructions that no
- * driver uses on a device: PUSH, POP, segment registers, SSE. Called by exit.c and apply.c.
+ * One instruction with an operand in device memory: fetched, decoded, its addresses resolved, and
+ * only then carried out, with one read and one write of the device at most. Page tables or code
+ * outside RAM end the partition (a PC would read all ones there; no guest means it), and so do
+ * instructions that no driver uses on a device: PUSH, POP, segment registers, SSE. Called by
+ * exit.c and apply.c.
  */
 #include "emulate_parts.h"
 #include "x86/regs.h"
@@ -126,7 +127,7 @@ static struct verdict run_plain(struct work *w, const struct exit_mmio *x)
 		return work_refusal(w);
 	}
 	if (!operand_is_on(&o, x->addr)) {
-		return verdict(V_RESUME); /* code or tables changed since the fault: let it happen again */
+		return verdict(V_RESUME); /* code or tables have changed: let it fault again */
 	}
 	perform(w, &o);
 	return verdict_advance(in->len);

@@ -38,7 +38,8 @@ static u64 add(u64 dst, u64 src, u64 carry, u32 width, u64 *flags)
 static u64 sub(u64 dst, u64 src, u64 borrow, u32 width, u64 *flags)
 {
 	u64 diff = dst - src - borrow;
-	*flags = carry_flags((~dst & src) | ((~dst | src) & diff), width) | result_flags(diff, width);
+	*flags = carry_flags((~dst & src) | ((~dst | src) & diff), width) |
+		 result_flags(diff, width);
 	return diff;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From an instruction to the bytes it works on: fetching it, its registers, its memory operands. An
- * operand is translated in full before its first byte is touched; then each page of it is RAM or belongs
- * to the MMIO bus. Alignment checks (#AC) are not modelled. Knows no operation.
+ * From an instruction to the bytes it works on: fetching it, its registers, its memory operands.
+ * An operand is translated in full before its first byte is touched; then each page of it is RAM
+ * or belongs to the MMIO bus. Alignment checks (#AC) are not modelled. Knows no operation.
  */
 #include "emulate_parts.h"
 #include "x86/regs.h"

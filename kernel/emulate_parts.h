@@ -27,7 +27,7 @@ struct operand {
 	u32 width, width0;
 };
 
-/** work_fetch() - read and decode the instruction at RIP. DECODE_MORE: could not read it, see @w->fault. */
+/** work_fetch() - read and decode the instruction at RIP. DECODE_MORE: not readable, @w->fault. */
 enum decode_status work_fetch(struct work *w);
 
 /** work_refusal() - the verdict for a step that returned false: @w->fault, or the end. */
@@ -37,10 +37,10 @@ struct verdict work_refusal(const struct work *w);
 u64 work_gpr(const struct work *w, u8 n, u32 width);
 void work_set_gpr(const struct work *w, u8 n, u32 width, u64 value);
 
-/** operand_address() - effective address of the ModRM or moffs operand, bit offset of BT included. */
+/** operand_address() - effective address of the ModRM or moffs operand; BT's bit offset is in it. */
 u64 operand_address(const struct work *w);
 
-/** operand_resolve() - translate; both pages, before any is touched. Return: false and @w->fault. */
+/** operand_resolve() - translate both pages, before any is touched. Return: false, @w->fault. */
 bool must_check operand_resolve(struct work *w, enum seg s, u64 off, u32 width, enum access acc,
 				struct operand *out);
 
@@ -54,16 +54,16 @@ bool operand_is_ram(const struct work *w, const struct operand *o);
 u64 operand_read(const struct work *w, const struct operand *o);
 void operand_write(const struct work *w, const struct operand *o, u64 value);
 
-/** alu() - @dst op @src in @width bytes; updates the arithmetic bits of *@rflags, undefined ones to 0. */
+/** alu() - @dst op @src in @width bytes; sets the arithmetic bits of *@rflags (undefined: 0). */
 u64 alu(enum insn_op op, u64 dst, u64 src, u32 width, u64 *rflags);
 
 /** struct string_io - where the other end of a string instruction is, if not in memory */
 struct string_io {
 	u16 port;
-	gpa mmio; /* not for ports: the first element must touch this page, the others some device */
+	gpa mmio; /* not for ports: the first element touches this page, the others some device */
 };
 
-/** string_run() - up to EMU_REP_BATCH elements. ADVANCE when done, RESUME with registers updated if not. */
+/** string_run() - up to EMU_REP_BATCH elements: ADVANCE when done, else RESUME to go on. */
 struct verdict string_run(struct work *w, const struct string_io *io);
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * IN, OUT, INS, OUTS as an exit describes them. The CPU has checked I/O permission before it exited.
- * IN and OUT need nothing but the exit; strings need a segment and an address size, and where the exit
- * cannot name them (SVM without decode assists) the instruction is read and decoded.
+ * IN, OUT, INS, OUTS as an exit describes them. The CPU has checked I/O permission before it
+ * exited. IN and OUT need nothing but the exit; strings need a segment and an address size, and
+ * where the exit cannot name them (SVM without decode assists) the instruction is read and
+ * decoded.
  */
 #include "emulate_parts.h"
 
-/* Completes @w->insn from memory; a mismatch means that the guest changed its code under the exit. */
+/* Completes @w->insn from memory; a mismatch: the guest changed its code under the exit */
 static bool decode_pio(struct work *w, const struct exit_pio *x, struct verdict *refusal)
 {
 	enum insn_op want = x->is_string ? (x->is_in ? OP_INS : OP_OUTS) :

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * MOVS, STOS, LODS, CMPS, SCAS, INS, OUTS with and without REP: SDM 2B "REP/REPE/REPZ/REPNE/REPNZ".
- * Each element is resolved, then moved, then counted, so that a fault or the end of a batch leaves
- * registers from which the guest goes on at the same RIP. Called by emulate.c and emulate_pio.c.
+ * MOVS, STOS, LODS, CMPS, SCAS, INS, OUTS with and without REP: SDM 2B
+ * "REP/REPE/REPZ/REPNE/REPNZ". Each element is resolved, then moved, then counted, so that a fault
+ * or the end of a batch leaves registers from which the guest goes on at the same RIP. Called by
+ * emulate.c and emulate_pio.c.
  */
 #include "emulate_parts.h"
 #include "x86/regs.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the CPU does between an effective address and a guest-physical one: segment checks, then the
- * guest's page tables with their permissions and A/D bits. The three table formats differ by a row of
- * numbers. Knows neither devices nor instructions. Not modelled: protection keys, LA57 and CET (guests
- * are not offered them), and MAXPHYADDR: address bits up to 51 count, and lead to where no RAM is.
- * Called by the emulator and the post-mortem block. Pure.
+ * What the CPU does between an effective address and a guest-physical one: segment checks, then
+ * the guest's page tables with their permissions and A/D bits. The three table formats differ by a
+ * row of numbers. Knows neither devices nor instructions. Not modelled: protection keys, LA57 and
+ * CET (guests are not offered them), and MAXPHYADDR: address bits up to 51 count, and lead to
+ * where no RAM is. Called by the emulator and the post-mortem block. Pure.
  */
 #include "walk.h"
 #include "lib/lib.h"
@@ -114,7 +114,8 @@ static u64 load_entry(const void *slot, u32 len)
 }
 
 /* From the root to the leaf, reading each entry once and writing none */
-static enum descent descend(const struct gmem *m, const struct paging *p, u64 lin, struct path *path)
+static enum descent descend(const struct gmem *m, const struct paging *p, u64 lin,
+			    struct path *path)
 {
 	const struct format *f = format_of(p);
 	u64 table = p->cr3 & f->root_mask;
@@ -151,7 +152,7 @@ static enum descent descend(const struct gmem *m, const struct paging *p, u64 li
 	}
 }
 
-/* SDM 3A 4.6.1 "Determination of Access Rights". NX counts only if EFER.NXE, else it was reserved. */
+/* SDM 3A 4.6.1 "Determination of Access Rights". Without EFER.NXE, NX was a reserved bit. */
 static bool is_allowed(const struct paging *p, const struct path *path, enum access acc)
 {
 	bool is_user_page = path->allow & PTE_U;
@@ -176,7 +177,7 @@ static bool replace(void *slot, u32 len, u64 old, u64 new)
 						      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* SDM 3A 4.8 "Accessed and Dirty Flags". Return: false if an entry changed since descend() read it. */
+/* SDM 3A 4.8 "Accessed and Dirty Flags". Return: false if an entry has changed meanwhile */
 static bool mark_used(const struct format *f, const struct path *path, enum access acc)
 {
 	u32 top = f == &format_pae ? 1 : path->top; /* a PDPTE of PAE has no A bit */

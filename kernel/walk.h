@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The guest's own address translation: segments to linear, page tables to guest-physical.
- * SDM 3A 4.3 to 4.6 (32-bit, PAE, 4-level), 5.6. Guest tables may change under us: each entry is read once.
- * Pure.
+ * The guest's own address translation: segments to linear, page tables to guest-physical. SDM 3A
+ * 4.3 to 4.6 (32-bit, PAE, 4-level), 5.6. Guest tables may change under us: each entry is read
+ * once. Pure.
  */
 #ifndef BULKHEAD_WALK_H
 #define BULKHEAD_WALK_H
@@ -33,7 +33,8 @@ bool walk_linear(const struct gmem *m, const struct paging *p, u64 lin, enum acc
 /**
  * seg_linear() - effective address @off of @len bytes in segment @s to a linear address
  *
- * Checks limit, type, canonical form as the CPU would. Return: true, or false and #GP(0)/#SS(0) in *@fault.
+ * Checks limit, type, canonical form as the CPU would.
+ * Return: true, or false and #GP(0) or #SS(0) in *@fault.
  */
 bool seg_linear(struct vcpu *v, const struct paging *p, enum seg s, u64 off, u32 len,
 		enum access acc, u64 *out, struct event *fault);
@@ -54,7 +55,7 @@ struct fetch {
 u32 fetch_more(struct vcpu *v, const struct gmem *m, const struct paging *p, struct fetch *f,
 	       struct event *fault);
 
-/** fetch_insn() - up to 15 bytes at CS:RIP. Return: how many; 0 and *@fault if not even the first. */
+/** fetch_insn() - up to 15 bytes at CS:RIP. Return: how many; 0: none, and *@fault. */
 u32 fetch_insn(struct vcpu *v, const struct gmem *m, const struct paging *p, u8 buf[15],
 	       struct event *fault);
 
