@@ -14,22 +14,6 @@ static struct emu emu_of(struct vcpu *v)
 	return (struct emu){ .v = v, .mem = &p->mem, .mmio = &p->pc.mmio, .ports = &p->pc.ports };
 }
 
-static struct verdict undefined(void)
-{
-	return verdict_fault(VEC_UD, false, 0);
-}
-
-static struct verdict general_protection(void)
-{
-	return verdict_fault(VEC_GP, true, 0);
-}
-
-static void write_edx_eax(struct vcpu *v, u64 value)
-{
-	v->regs[GPR_RAX] = (u32)value;
-	v->regs[GPR_RDX] = value >> 32;
-}
-
 static u64 read_edx_eax(const struct vcpu *v)
 {
 	return v->regs[GPR_RDX] << 32 | (u32)v->regs[GPR_RAX];
@@ -48,10 +32,10 @@ static struct verdict exit_cpuid(struct vcpu *v)
 {
 	u32 out[4];
 	cpuid_emulate(cpuid_env_of(v), (u32)v->regs[GPR_RAX], (u32)v->regs[GPR_RCX], out);
-	v->regs[GPR_RAX] = out[0];
-	v->regs[GPR_RBX] = out[1];
-	v->regs[GPR_RCX] = out[2];
-	v->regs[GPR_RDX] = out[3];
+	static const u8 target[] = { GPR_RAX, GPR_RBX, GPR_RCX, GPR_RDX };
+	for (u32 i = 0; i < ARRAY_SIZE(target); i++) {
+		v->regs[target[i]] = out[i];
+	}
 	return verdict(V_ADVANCE);
 }
 
@@ -70,19 +54,19 @@ static struct verdict exit_rdmsr(struct vcpu *v)
 	struct msr_env env = msr_env_of(v);
 	u64 value = 0;
 	if (!msr_read(&env, (u32)v->regs[GPR_RCX], &value)) {
-		return general_protection();
+		return VERDICT_GP;
 	}
-	write_edx_eax(v, value);
+	v->regs[GPR_RAX] = (u32)value;
+	v->regs[GPR_RDX] = value >> 32;
 	return verdict(V_ADVANCE);
 }
 
 static struct verdict exit_wrmsr(struct vcpu *v)
 {
 	struct msr_env env = msr_env_of(v);
-	if (!msr_write(&env, (u32)v->regs[GPR_RCX], read_edx_eax(v))) {
-		return general_protection();
-	}
-	return verdict(V_ADVANCE);
+	bool is_ok = msr_write(&env, (u32)v->regs[GPR_RCX], read_edx_eax(v));
+	v->part->pc.deadline_ns = 0;
+	return is_ok ? verdict(V_ADVANCE) : VERDICT_GP;
 }
 
 /* SDM 2D "XSETBV": which combinations of bits XCR0 can hold */
@@ -90,10 +74,7 @@ static bool xcr0_is_valid(u64 value, u64 mask)
 {
 	const u64 avx512 = XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM;
 	u64 avx512_set = value & avx512;
-	if ((value & ~mask) || !(value & XCR0_X87)) {
-		return false;
-	}
-	if ((value & XCR0_AVX) && !(value & XCR0_SSE)) {
+	if ((value & ~mask) || !(value & XCR0_X87) || (value & (XCR0_AVX | XCR0_SSE)) == XCR0_AVX) {
 		return false;
 	}
 	return !avx512_set || (avx512_set == avx512 && (value & XCR0_AVX));
@@ -105,24 +86,19 @@ static struct verdict exit_xsetbv(struct vcpu *v)
 	u64 value = read_edx_eax(v);
 	if ((u32)v->regs[GPR_RCX] != 0 ||
 	    !xcr0_is_valid(value, cpuid_guest_xcr0_mask(cpuid_env_of(v)))) {
-		return general_protection();
+		return VERDICT_GP;
 	}
 	v->xcr0 = value;
 	p->host->xsetbv0(value);
 	return verdict(V_ADVANCE);
 }
 
-static u8 cpl_of(struct vcpu *v)
+static struct verdict exit_hypercall(struct vcpu *v)
 {
 	struct segment ss;
 	v->ops->get_seg(v, SEG_SS, &ss);
-	return (u8)field_get(SEG_DPL, ss.attr);
-}
-
-static struct verdict exit_hypercall(struct vcpu *v)
-{
-	if (cpl_of(v) != 0) {
-		return undefined(); /* applications have no business here */
+	if (ss.attr & SEG_DPL) {
+		return VERDICT_UD; /* applications have no business here */
 	}
 	switch (v->regs[GPR_RAX]) {
 	case HC_VERSION: v->regs[GPR_RAX] = HC_ABI_VERSION; return verdict(V_ADVANCE);
@@ -165,7 +141,7 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	case EXIT_CPUID: return exit_cpuid(v);
 	case EXIT_PIO: return exit_pio(v, e);
 	case EXIT_RDMSR: return exit_rdmsr(v);
-	case EXIT_WRMSR: v->part->pc.deadline_ns = 0; return exit_wrmsr(v);
+	case EXIT_WRMSR: return exit_wrmsr(v);
 	case EXIT_MMIO: return exit_mmio(v, e);
 	case EXIT_HLT: return verdict(V_BLOCK);
 	case EXIT_HYPERCALL: return exit_hypercall(v);
@@ -174,8 +150,8 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	case EXIT_XSETBV: return exit_xsetbv(v);
 	case EXIT_CACHE: return verdict(V_ADVANCE); /* guest memory is coherent: no device DMAs */
 	case EXIT_PAUSE: return verdict(V_YIELD);
-	case EXIT_UNDEFINED: return undefined();
-	case EXIT_RDPMC: return general_protection(); /* no counter is offered */
+	case EXIT_UNDEFINED: return VERDICT_UD;
+	case EXIT_RDPMC: return VERDICT_GP; /* no counter is offered */
 	case EXIT_TASK_SWITCH: return verdict_kill("hardware task switch");
 	case EXIT_TRIPLE_FAULT: return verdict_kill("triple fault");
 	case EXIT_MACHINE_CHECK: return verdict_kill("machine check");

@@ -8,11 +8,6 @@
 #include "lib/lib.h"
 #include "x86/regs.h"
 
-static struct verdict general_protection(void)
-{
-	return verdict_fault(VEC_GP, true, 0);
-}
-
 /* SDM 3A 4.4.1: PDPTE bits that must be zero below the physical-address width */
 #define PDPTE_RESERVED (BITS(2, 1) | BITS(8, 5) | BITS(63, 52))
 
@@ -66,13 +61,13 @@ static struct verdict write_cr0(struct vcpu *v, u64 value, u8 insn_len)
 	u64 efer = v->ops->get(v, VREG_EFER);
 	value |= CR0_ET;
 	if (!cr0_is_valid(v, value, old)) {
-		return general_protection();
+		return VERDICT_GP;
 	}
 	bool is_long = (efer & EFER_LME) && (value & CR0_PG);
 	bool reloads = ((value ^ old) & (CR0_PG | CR0_CD | CR0_NW)) &&
 		       is_pae(value, v->ops->get(v, VREG_CR4), is_long ? EFER_LMA : 0);
 	if (reloads && !load_pdptes(v, v->ops->get(v, VREG_CR3))) {
-		return general_protection();
+		return VERDICT_GP;
 	}
 	v->ops->set(v, VREG_CR0, value);
 	if ((value ^ old) & (CR0_PG | CR0_WP)) {
@@ -93,10 +88,10 @@ static struct verdict write_cr4(struct vcpu *v, u64 value, u8 insn_len)
 	if ((value & ~cpuid_guest_cr4_mask(&v->part->cpuid)) ||
 	    ((efer & EFER_LMA) && !(value & CR4_PAE)) ||
 	    (sets_pcide && (!(efer & EFER_LMA) || (cr3 & BITS(11, 0))))) {
-		return general_protection();
+		return VERDICT_GP;
 	}
 	if (((value ^ old) & reloading) && is_pae(cr0, value, efer) && !load_pdptes(v, cr3)) {
-		return general_protection();
+		return VERDICT_GP;
 	}
 	v->ops->set(v, VREG_CR4, value);
 	if ((value ^ old) & flushing) {
@@ -108,7 +103,7 @@ static struct verdict write_cr4(struct vcpu *v, u64 value, u8 insn_len)
 static struct verdict write_cr8(struct vcpu *v, u64 value, u8 insn_len)
 {
 	if (value > 15) {
-		return general_protection();
+		return VERDICT_GP;
 	}
 	vlapic_set_cr8(&v->part->pc.lapic, value);
 	v->ops->set(v, VREG_CR8, value);
@@ -131,13 +126,14 @@ static struct verdict mov_to(struct vcpu *v, const struct exit_cr *x, u8 insn_le
 
 static struct verdict mov_from(struct vcpu *v, const struct exit_cr *x, u8 insn_len)
 {
-	switch (x->num) {
-	case 0: vcpu_set_gpr(v, x->gpr, v->ops->get(v, VREG_CR0)); break;
-	case 3: vcpu_set_gpr(v, x->gpr, v->ops->get(v, VREG_CR3)); break;
-	case 4: vcpu_set_gpr(v, x->gpr, v->ops->get(v, VREG_CR4)); break;
-	case 8: vcpu_set_gpr(v, x->gpr, vlapic_cr8(&v->part->pc.lapic)); break;
-	default: return verdict_kill("unexpected control register read");
+	static const enum vreg regs[] = { [0] = VREG_CR0, [3] = VREG_CR3, [4] = VREG_CR4 };
+	u64 value = x->num == 8 ? vlapic_cr8(&v->part->pc.lapic) : 0;
+	if (x->num < ARRAY_SIZE(regs) && regs[x->num]) {
+		value = v->ops->get(v, regs[x->num]);
+	} else if (x->num != 8) {
+		return verdict_kill("unexpected control register read");
 	}
+	vcpu_set_gpr(v, x->gpr, value);
 	return verdict_advance(insn_len);
 }
 

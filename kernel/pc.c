@@ -116,48 +116,41 @@ static void debug_exit_write(void *self, u64 offset, u32 width, u64 value)
 
 static const struct vdev_ops debug_exit_ops = { .read = debug_exit_read, .write = debug_exit_write };
 
-/* The map of the PC. Ports first, then MMIO. */
+/* The map of the PC: ports, then MMIO. debug-exit is four ports where it has room, else one. */
 static enum status attach_all(struct partition *p)
 {
 	struct pc *pc = &p->pc;
-	const struct bus_range ports[] = {
-		{ 0x20, 2, "pic", &vpic_master_ops, &pc->pic },
-		{ 0x40, 4, "pit", &vpit_ops, &pc->pit },
-		{ 0x60, 1, "kbc-data", &vacpi_kbc_data_ops, &pc->acpi },
-		{ 0x61, 1, "port61", &vpit_port61_ops, &pc->pit },
-		{ 0x64, 1, "kbc", &vacpi_kbc_ops, &pc->acpi },
-		{ 0x70, 2, "rtc", &vrtc_ops, &pc->rtc },
-		{ 0x92, 1, "port92", &vacpi_port92_ops, &pc->acpi },
-		{ 0xa0, 2, "pic2", &vpic_slave_ops, &pc->pic },
-		{ 0x3f8, 8, "uart", &vuart_ops, &pc->uart },
-		{ 0x4d0, 2, "elcr", &vpic_elcr_ops, &pc->pic },
-		{ VACPI_PM1_EVT, VACPI_BLOCK_LEN, "acpi", &vacpi_pm_ops, &pc->acpi },
-		{ 0xcf9, 1, "reset", &vacpi_cf9_ops, &pc->acpi },
+	const struct bus_range debug_exit = { p->cfg->debug_exit, 4, "debug-exit", &debug_exit_ops, p };
+	const struct {
+		struct bus *bus;
+		struct bus_range range;
+	} map[] = {
+		{ &pc->ports, { 0x20, 2, "pic", &vpic_master_ops, &pc->pic } },
+		{ &pc->ports, { 0x40, 4, "pit", &vpit_ops, &pc->pit } },
+		{ &pc->ports, { 0x60, 1, "kbc-data", &vacpi_kbc_data_ops, &pc->acpi } },
+		{ &pc->ports, { 0x61, 1, "port61", &vpit_port61_ops, &pc->pit } },
+		{ &pc->ports, { 0x64, 1, "kbc", &vacpi_kbc_ops, &pc->acpi } },
+		{ &pc->ports, { 0x70, 2, "rtc", &vrtc_ops, &pc->rtc } },
+		{ &pc->ports, { 0x92, 1, "port92", &vacpi_port92_ops, &pc->acpi } },
+		{ &pc->ports, { 0xa0, 2, "pic2", &vpic_slave_ops, &pc->pic } },
+		{ &pc->ports, { 0x3f8, 8, "uart", &vuart_ops, &pc->uart } },
+		{ &pc->ports, { 0x4d0, 2, "elcr", &vpic_elcr_ops, &pc->pic } },
+		{ &pc->ports, { VACPI_PM1_EVT, VACPI_BLOCK_LEN, "acpi", &vacpi_pm_ops, &pc->acpi } },
+		{ &pc->ports, { 0xcf9, 1, "reset", &vacpi_cf9_ops, &pc->acpi } },
+		{ &pc->mmio, { VIOAPIC_BASE, PAGE_SIZE, "ioapic", &vioapic_ops, &pc->ioapic } },
+		{ &pc->mmio, { VLAPIC_BASE, PAGE_SIZE, "lapic", &vlapic_mmio_ops, &pc->lapic } },
 	};
-	for (u32 i = 0; i < ARRAY_SIZE(ports); i++) {
-		enum status s = bus_attach(&pc->ports, &ports[i]);
-		if (s != STATUS_OK) {
-			return s;
-		}
+	enum status s = STATUS_OK;
+	for (u32 i = 0; i < ARRAY_SIZE(map) && s == STATUS_OK; i++) {
+		s = bus_attach(map[i].bus, &map[i].range);
 	}
-	if (p->cfg->has_debug_exit) {
-		struct bus_range r = { p->cfg->debug_exit, 4, "debug-exit", &debug_exit_ops, p };
-		enum status s = bus_attach(&pc->ports, &r);
-		if (s == STATUS_OVERLAP) {
-			r.len = 1;
-			s = bus_attach(&pc->ports, &r);
-		}
-		if (s != STATUS_OK) {
-			return s;
-		}
+	if (s == STATUS_OK && p->cfg->has_debug_exit) {
+		s = bus_attach(&pc->ports, &debug_exit);
+		struct bus_range one = debug_exit;
+		one.len = 1;
+		s = s == STATUS_OVERLAP ? bus_attach(&pc->ports, &one) : s;
 	}
-	const struct bus_range ioapic = { VIOAPIC_BASE, PAGE_SIZE, "ioapic", &vioapic_ops, &pc->ioapic };
-	enum status s = bus_attach(&pc->mmio, &ioapic);
-	if (s != STATUS_OK) {
-		return s;
-	}
-	const struct bus_range lapic = { VLAPIC_BASE, PAGE_SIZE, "lapic", &vlapic_mmio_ops, &pc->lapic };
-	return bus_attach(&pc->mmio, &lapic);
+	return s;
 }
 
 static u64 wall_seconds_now(const struct host *h)

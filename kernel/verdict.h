@@ -43,6 +43,9 @@ static inline struct verdict verdict_fault(u8 vector, bool has_error, u32 error)
 					    .error = error } };
 }
 
+#define VERDICT_GP verdict_fault(13, true, 0)
+#define VERDICT_UD verdict_fault(6, false, 0)
+
 static inline struct verdict verdict_event(const struct event *e, u64 cr2)
 {
 	return (struct verdict){ .kind = V_INJECT, .event = *e, .cr2 = cr2 };
