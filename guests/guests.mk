@@ -10,7 +10,7 @@ $(B)/linux/initrd.img: tools/make-initrd tools/bhtool/initramfs.py tools/bhtool/
 GUEST_FLAGS := -std=gnu11 -O2 -g -Iguests -Iinclude -ffreestanding -fno-pic -fno-pie -mno-red-zone -mcmodel=small \
 	   -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	   -Wall -Wextra -Werror -MMD -MP
-GUEST_NAMES := $(filter-out lib,$(notdir $(patsubst %/,%,$(wildcard guests/*/))))
+GUEST_NAMES := $(filter-out lib,$(sort $(notdir $(patsubst %/,%,$(dir $(wildcard guests/*/*.c))))))
 GUESTS := $(GUEST_NAMES:%=$(B)/guests/%.elf)
 GUEST_LIB := $(patsubst %,$(B)/guests/obj/%.o,$(wildcard guests/lib/*.c guests/lib/*.S))
 

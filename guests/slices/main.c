@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A spinning guest beside others on its CPU: by gaps in the TSC it counts how often it was away, for how long,
+ * and what share of the CPU it had. Arguments: ms=<n> to run, share=<n> per cent expected (+-10), 0: any.
+ */
+#include "lib/guest.h"
+
+int main(const char *cmdline)
+{
+	uint64_t ms = arg(cmdline, "ms", 500), share = arg(cmdline, "share", 0);
+	uint64_t start = rdtsc();
+	udelay(20000);
+	uint64_t per_ms = (rdtsc() - start) / 20, gap = per_ms / 5;
+	uint64_t end = rdtsc() + ms * per_ms, last = rdtsc(), away = 0, n_away = 0, longest = 0, spins = 0;
+	start = last;
+	while (last < end) {
+		uint64_t now = rdtsc(), d = now - last;
+		spins++;
+		last = now;
+		if (d > gap) {
+			n_away++;
+			away += d;
+			longest = d > longest ? d : longest;
+		}
+	}
+	uint64_t had = 100 - away * 100 / (last - start);
+	print("slices away=%lu longest=%lu us share=%lu %% spins=%lu\n", n_away, longest * 1000 / per_ms, had, spins);
+	CHECK(spins > 1000, "no progress");
+	CHECK(!share || (had + 10 >= share && had <= share + 10), "%lu %%, not %lu %%", had, share);
+	CHECK(!share || share > 90 || n_away > 10, "away %lu times", n_away);
+	return (int)failures;
+}
