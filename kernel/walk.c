@@ -84,7 +84,7 @@ static u64 reserved_bits(const struct format *f, const struct paging *p, u32 lev
 		return level == 1 && leaf ? BIT(21) : 0;
 	}
 	if (f == &format_pae && level == 2) {
-		return BITS(63, 52) | BITS(8, 5) | BITS(2, 1);
+		return BITS(63, 52) | BITS(8, 6) | BITS(2, 1); /* QEMU sets A, bit 5 */
 	}
 	u64 bits = p->efer & EFER_NXE ? 0 : PTE_NX;
 	if (f == &format_pae) {
