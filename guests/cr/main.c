@@ -37,7 +37,11 @@ static void cr0(void)
 		return;
 	}
 	CHECK(SET("cr0", (old | BIT(29)) & ~BIT(30)) == 13, "NW without CD");
-	CHECK(SET("cr0", old & ~BIT(0)) == 13, "PG without PE");
+	if (is_intel()) {
+		CHECK(SET("cr0", old & ~BIT(0)) == 13, "PG without PE");
+	} else {
+		skip("PG without PE", "Bochs takes it from an SVM guest, and panics");
+	}
 	CHECK(SET("cr0", old & ~BIT(31)) == 13, "paging off in 64-bit mode");
 	CHECK(SET("cr0", old | BIT(32)) == 13, "bit 32");
 	takes(GET("cr0"), old, "CR0 after all");

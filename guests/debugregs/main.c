@@ -30,17 +30,22 @@ extern char stop_here[], behind[];
 
 static void breakpoints(void)
 {
+	/* Bochs exits for an intercepted #DB before it updates DR6, and forgets the update */
+	bool has_no_dr6 = !is_intel() && !is_lax();
+	if (has_no_dr6) {
+		skip("DR6", "Bochs loses it where #DB is intercepted (SVM)");
+	}
 	on_interrupt(1, on_db);
 	SETDR(0, stop_here);
 	SETDR(7, 0x402); /* G0, execute */
 	__asm__ volatile("xorl %%eax, %%eax\n\txorl %%ecx, %%ecx\nstop_here:\n\tcpuid\nbehind:\n\tnop"
 			 : : : "rax", "rbx", "rcx", "rdx");
-	CHECK(hits == 1 && hit_rip == (uint64_t)stop_here && (hit_dr6 & 0xf) == 1, "code: %u hits, at %lx, DR6 %lx",
-	      hits, hit_rip, hit_dr6);
+	CHECK(hits == 1 && hit_rip == (uint64_t)stop_here, "code: %u hits, at %lx", hits, hit_rip);
+	CHECK((hit_dr6 & 0xf) == 1 || has_no_dr6, "code: DR6 %lx", hit_dr6);
 	SETDR(0, &watched);
 	SETDR(7, 0xd0402); /* G0, write, 4 bytes */
 	watched = 1;
-	CHECK(hits == 2 && (hit_dr6 & 0xf) == 1, "data: %u hits, DR6 %lx", hits, hit_dr6);
+	CHECK(hits == 2 && ((hit_dr6 & 0xf) == 1 || has_no_dr6), "data: %u hits, DR6 %lx", hits, hit_dr6);
 	watched;
 	CHECK(hits == 2, "a read is no write");
 	SETDR(7, 0x400);
@@ -53,6 +58,8 @@ int main(const char *cmdline)
 	uint32_t r[4];
 	CHECK(GETDR(6) == 0xffff0ff0 && GETDR(7) == 0x400, "at birth DR6 %lx DR7 %lx", GETDR(6), GETDR(7));
 	breakpoints();
+	pic_init();
+	sti(); /* Bochs as an SVM host is deaf while its guest's IF is 0 */
 	for (uint64_t i = 0; i < rounds; i++) {
 		SETDR(0, seed << 20 | i);
 		SETDR(1, seed << 21 | i);
