@@ -72,12 +72,14 @@ FUZZ_RUNS ?= 20000
 fuzz: $(FUZZ)
 	@for f in $(FUZZ); do $$f $(FUZZ_RUNS) || exit 1; done
 
-# A guest's DSDT: compiled once, copied into its memory by kernel/guest_acpi.c
-$(B)/gen/dsdt.h: kernel/acpi/dsdt.asl
+# A guest's ACPI tables: compiled once, copied into its memory by kernel/guest_acpi.c
+$(B)/gen/acpi_tables.h: $(wildcard kernel/acpi/*.asl)
 	@mkdir -p $(@D)
-	$(Q)iasl -vs -p $(B)/gen/dsdt -tc $< >$(B)/gen/dsdt.log || { cat $(B)/gen/dsdt.log; exit 1; }
-	$(Q)sed -n 's/^unsigned/static const &/; /^static/,$$p' $(B)/gen/dsdt.hex | grep -v '^#' >$@
-$(B)/obj/kernel/guest_acpi.c.o $(B)/host/kernel/guest_acpi.c.o: $(B)/gen/dsdt.h
+	$(Q)for t in $(basename $(notdir $^)); do \
+		iasl -vs -p $(B)/gen/$$t kernel/acpi/$$t.asl >$(B)/gen/$$t.log || { cat $(B)/gen/$$t.log >&2; exit 1; }; \
+		echo "static const unsigned char acpi_$$t[] = {"; \
+		od -An -v -tx1 $(B)/gen/$$t.aml | sed 's/ \(..\)/0x\1,/g'; echo "};"; done >$@
+$(B)/obj/kernel/guest_acpi.c.o $(B)/host/kernel/guest_acpi.c.o: $(B)/gen/acpi_tables.h
 
 $(B)/host/config-check: $(B)/host/tools/config-check.c.o $(B)/host/libpure.a
 	$(Q)$(HOSTCC) $(HOSTFLAGS) $^ -o $@ -lfdt

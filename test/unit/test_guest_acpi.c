@@ -92,6 +92,11 @@ static void test_roots(void **state)
 	assert_int_equal(le(le(rsdp + 24, 8) + 4, 4), 36 + 2 * 8);
 	check_table(find_table("FACP"), "FACP");
 	check_table(find_table("APIC"), "APIC");
+	u64 rsdt = le(rsdp + 16, 4);
+	check_table(rsdt, "RSDT"); /* the same tables, by 32-bit addresses */
+	assert_int_equal(le(rsdt + 4, 4), 36 + 2 * 4);
+	assert_int_equal(le(rsdt + 36, 4), find_table("FACP"));
+	assert_int_equal(le(rsdt + 40, 4), find_table("APIC"));
 	assert_int_equal(ram[GUEST_ACPI_BASE - 1], 0xaa); /* nothing outside the window */
 	assert_int_equal(ram[GUEST_ACPI_BASE + GUEST_ACPI_LEN], 0xaa);
 }
