@@ -64,6 +64,9 @@ static bool advance(struct vcpu *v, const struct exit *e, u8 insn_len)
 	v->ops->set(v, VREG_RIP, (cs.attr & SEG_L) ? rip : (u32)rip);
 	v->ops->set(v, VREG_INT_SHADOW, 0);
 	u64 rflags = v->ops->get(v, VREG_RFLAGS);
+	if (rflags & RFLAGS_RF) {
+		v->ops->set(v, VREG_RFLAGS, rflags & ~RFLAGS_RF); /* SDM 3B 17.3.1.1 */
+	}
 	if (rflags & RFLAGS_TF) {
 		/* single step traps after an emulated instruction too (SDM 3B 17.3.1.4) */
 		v->ops->set(v, VREG_DR6, v->ops->get(v, VREG_DR6) | DR6_BS);

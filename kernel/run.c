@@ -8,6 +8,7 @@
 #include "drivers/lapic.h"
 #include "kernel/exit.h"
 #include "kernel/sched.h"
+#include "lib/lib.h"
 #include "log.h"
 #include "x86/insn.h"
 
@@ -123,33 +124,23 @@ static bool run_vcpu(struct runner *r, struct vcpu *v, u64 until)
 	return true;
 }
 
-static void kick_all(void)
-{
-	for (u32 i = 0; i < cpu_count(); i++) {
-		cpu_kick(i);
-	}
-}
-
-static void report_end(const struct partition *p)
+static void stop_partition(struct partition *p)
 {
 	const struct partition_end *end = &p->end;
-	if (end->why[0] == 'e' && end->why[1] == 'x') {
+	console_source_flush(&p->pc.console, NEVER);
+	if (!strcmp(end->why, "exit")) {
 		log("[%s] exit code=%lu", p->cfg->name, end->code);
 	}
 	log("[%s] verdict=%s reason=\"%s\" exits=%lu", p->cfg->name, end->is_ok ? "OK" : "FAILED",
 	    end->why, p->vcpu.nr_exits);
-}
-
-static void stop_partition(struct partition *p)
-{
-	console_source_flush(&p->pc.console, NEVER);
-	report_end(p);
 	p->state = PARTITION_STOPPED;
 	if (p->cfg->on_exit == ON_EXIT_SHUTDOWN) {
 		__atomic_store_n(&machine.is_ending, true, __ATOMIC_RELEASE);
 	}
 	__atomic_fetch_sub(&machine.nr_running, 1, __ATOMIC_ACQ_REL);
-	kick_all();
+	for (u32 i = 0; i < cpu_count(); i++) {
+		cpu_kick(i);
+	}
 }
 
 /* What other CPUs may have asked of this one's partitions */
@@ -220,14 +211,6 @@ static void refresh(struct runner *r, u64 now)
 	}
 }
 
-static void idle(struct runner *r, u64 until)
-{
-	arm_timer(r, until);
-	if (!__atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
-		irq_wait();
-	}
-}
-
 static void adopt(struct runner *r)
 {
 	for (u32 i = 0; i < machine.nr_partitions; i++) {
@@ -260,10 +243,11 @@ void run_cpu(struct cpu *c)
 		struct sched_choice pick = sched_pick(&r->queue, r->entry, r->nr, now);
 		u64 until = MIN(pick.until, r->chores_tsc);
 		if (pick.index < 0) {
-			idle(r, until);
-			continue;
-		}
-		if (run_vcpu(r, r->vcpu[pick.index], until)) {
+			arm_timer(r, until);
+			if (!__atomic_load_n(&c->is_kicked, __ATOMIC_ACQUIRE)) {
+				irq_wait();
+			}
+		} else if (run_vcpu(r, r->vcpu[pick.index], until)) {
 			r->queue.slice_end = 0;
 		}
 	}

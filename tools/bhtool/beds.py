@@ -89,7 +89,7 @@ def bochs_args(run):
             "plugin_ctrl: unmapped=1, biosdev=1, serial=1, iodebug=1",
             "config_interface: textconfig",
             'display_library: rfb, options="timeout=0"',
-            "cpu: model=%s, count=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=0"
+            "cpu: model=%s, count=%d, quantum=32, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=0"
             % (run.opts.cpu or BOCHS_MODEL[run.opts.on], run.opts.cpus, run.opts.ips),
             "memory: guest=%d, host=%d" % (mem, mem),
             "romimage: file=%s/BIOS-bochs-latest" % share,
