@@ -7,13 +7,12 @@
 #include "drivers/acpi.h"
 #include "lib/lib.h"
 
-#define HEADER_LEN    36 /* ACPI 6.5 table 5.4 "DESCRIPTION_HEADER Fields" */
-#define TABLE_MAX     (16 * MIB)
-#define RSDP_V1_LEN   20
-#define RSDP_V2_LEN   36
-#define SPACE_MEMORY  0
-#define SPACE_IO      1
-#define FADT_RESET_OK BIT(10) /* RESET_REG_SUP, ACPI 6.5 table 5.10 */
+#define HEADER_LEN   36 /* ACPI 6.5 table 5.4 "DESCRIPTION_HEADER Fields" */
+#define TABLE_MAX    (16 * MIB)
+#define RSDP_V1_LEN  20
+#define RSDP_V2_LEN  36
+#define SPACE_MEMORY 0
+#define SPACE_IO     1
 
 struct table {
 	const u8 *data;
@@ -46,27 +45,20 @@ static bool has_good_sum(const u8 *p, u32 len)
 
 static bool is_named(const struct table *t, const char *name)
 {
-	return t->len >= 4 && memcmp(t->data, name, 4) == 0;
+	return memcmp(t->data, name, 4) == 0;
 }
 
-/* Return: STATUS_NOT_FOUND if there is no table at @addr; STATUS_BAD_VALUE with @t's name set. */
-static enum status table_open(const struct acpi_memory *mem, u64 addr, struct table *t)
+/* Return: true if at @addr is a whole table with a good checksum. */
+static bool table_open(const struct acpi_memory *mem, u64 addr, struct table *t)
 {
 	*t = (struct table){ addr ? mem->map(mem->ctx, addr, HEADER_LEN) : NULL, HEADER_LEN };
-	if (!t->data) {
-		t->len = 0;
-		return STATUS_NOT_FOUND;
+	u32 len = t->data ? (u32)field(t, 4, 4) : 0;
+
+	if (len < HEADER_LEN || len > TABLE_MAX) {
+		return false;
 	}
-	u32 len = (u32)field(t, 4, 4);
-	const u8 *all = NULL;
-	if (len >= HEADER_LEN && len <= TABLE_MAX) {
-		all = mem->map(mem->ctx, addr, len);
-	}
-	if (!all || !has_good_sum(all, len)) {
-		return STATUS_BAD_VALUE;
-	}
-	*t = (struct table){ all, len };
-	return STATUS_OK;
+	*t = (struct table){ mem->map(mem->ctx, addr, len), len };
+	return t->data && has_good_sum(t->data, len);
 }
 
 static void cpu_add(struct acpi_info *out, u32 apic_id)
@@ -82,12 +74,11 @@ static void cpu_add(struct acpi_info *out, u32 apic_id)
 }
 
 /* ACPI 6.5 5.2.12 "Multiple APIC Description Table", structure types 0, 5 and 9 */
-static enum status madt_parse(const struct table *t, struct acpi_info *out)
+static void madt_parse(const struct table *t, struct acpi_info *out)
 {
 	out->lapic_addr = field(t, 36, 4);
 	for (u32 at = 44; at + 2 <= t->len;) {
 		struct table e = { t->data + at, MIN(t->data[at + 1], t->len - at) };
-
 		if (e.len < 2) {
 			break;
 		}
@@ -100,7 +91,6 @@ static enum status madt_parse(const struct table *t, struct acpi_info *out)
 		}
 		at += e.len;
 	}
-	return out->nr_cpus ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 /* An AML integer (ACPI 6.5 20.2.3 "Data Objects Encoding"). Return: its end, or 0 if it is none. */
@@ -120,35 +110,22 @@ static u32 aml_integer(const struct table *t, u32 at, u64 *value)
  * Name (\_S5, Package () { typ_a, typ_b, ...}): NameOp 08, [5c], "_S5_", PackageOp 12, PkgLength
  * whose bits 7:6 count further bytes, NumElements. ACPI 6.5 20.2.4 and 20.2.5.4.
  */
-static bool s5_at(const struct table *t, u32 at, struct acpi_info *out)
+static void s5_parse(const struct table *t, u32 at, struct acpi_info *out)
 {
 	u64 a, b;
 
 	if (field(t, at, 4) != 0x5f35535f || field(t, at + 4, 1) != 0x12 ||
 	    (t->data[at - 1] != 0x08 && (t->data[at - 1] != '\\' || t->data[at - 2] != 0x08))) {
-		return false;
+		return;
 	}
 	u32 elements = at + 7 + ((u32)field(t, at + 5, 1) >> 6);
 	u32 next = field(t, elements - 1, 1) ? aml_integer(t, elements, &a) : 0;
 	if (!next || a > 7) {
-		return false;
-	}
-	if (!aml_integer(t, next, &b) || b > 7) {
-		b = a;
+		return;
 	}
 	out->has_s5 = true;
 	out->s5_typ_a = (u8)a;
-	out->s5_typ_b = (u8)b;
-	return true;
-}
-
-static void s5_find(const struct table *dsdt, struct acpi_info *out)
-{
-	for (u32 at = HEADER_LEN; at < dsdt->len; at++) {
-		if (s5_at(dsdt, at, out)) {
-			return;
-		}
-	}
+	out->s5_typ_b = (u8)(aml_integer(t, next, &b) && b <= 7 ? b : a);
 }
 
 /* The 64-bit form of a register block wins, as far as it is an I/O port; 0 = none. */
@@ -173,94 +150,72 @@ static void fadt_parse(const struct acpi_memory *mem, const struct table *t, str
 	out->pm1a_cnt_port = fadt_port(t, 64, 172);
 	out->pm1b_cnt_port = fadt_port(t, 68, 184);
 	out->pm_timer_port = field(t, 91, 1) == 4 ? fadt_port(t, 76, 208) : 0;
-	out->reset_space = (u8)field(t, 116, 1);
-	out->reset_addr = field(t, 120, 8);
-	out->reset_value = (u8)field(t, 128, 1);
-	out->has_reset = field(t, 112, 4) & FADT_RESET_OK && t->len > 128 && out->reset_addr &&
-			 (out->reset_space == SPACE_MEMORY ||
-			  (out->reset_space == SPACE_IO && out->reset_addr <= 0xffff));
-	if (table_open(mem, x_dsdt ? x_dsdt : field(t, 40, 4), &dsdt) == STATUS_OK &&
-	    is_named(&dsdt, "DSDT")) {
-		s5_find(&dsdt, out);
+	if (table_open(mem, x_dsdt ? x_dsdt : field(t, 40, 4), &dsdt) && is_named(&dsdt, "DSDT")) {
+		for (u32 at = HEADER_LEN; at < dsdt.len && !out->has_s5; at++) {
+			s5_parse(&dsdt, at, out);
+		}
 	}
 }
 
-/* HPET specification 1.0a 3.2.4 "The ACPI 2.0 HPET Description Table" */
-static void hpet_parse(const struct table *t, struct acpi_info *out)
+/*
+ * ACPI 6.5 5.2.5.3 "RSDP Structure". Return: the length of the one at @p, where @len bytes can be read;
+ * 0 if it is none.
+ */
+static u32 rsdp_check(const u8 *p, u32 len)
 {
-	if (field(t, 40, 1) == SPACE_MEMORY) {
-		out->hpet_addr = field(t, 44, 8);
+	if (len < RSDP_V1_LEN || memcmp(p, "RSD PTR ", 8) != 0 || !has_good_sum(p, RSDP_V1_LEN)) {
+		return 0;
 	}
+	if (p[15] < 2 || len < RSDP_V2_LEN) {
+		return RSDP_V1_LEN;
+	}
+	return has_good_sum(p, RSDP_V2_LEN) ? RSDP_V2_LEN : 0;
 }
 
-/* The XSDT if the RSDP has one, else the RSDT. ACPI 6.5 5.2.5.3 "RSDP Structure". */
-static enum status root_open(const struct acpi_memory *mem, const struct table *rsdp,
-			     struct table *root)
-{
-	if (rsdp->len < RSDP_V1_LEN || memcmp(rsdp->data, "RSD PTR ", 8) != 0) {
-		return STATUS_NOT_FOUND;
-	}
-	if (!has_good_sum(rsdp->data, RSDP_V1_LEN)) {
-		return STATUS_BAD_VALUE;
-	}
-	bool is_v2 = rsdp->data[15] >= 2 && rsdp->len >= RSDP_V2_LEN;
-	u64 xsdt = is_v2 ? field(rsdp, 24, 8) : 0;
-	if (!xsdt) {
-		return table_open(mem, field(rsdp, 16, 4), root);
-	}
-	return has_good_sum(rsdp->data, RSDP_V2_LEN) ? table_open(mem, xsdt, root) : STATUS_BAD_VALUE;
-}
-
+/* The root table is the XSDT if the RSDP has one. HPET specification 1.0a 3.2.4 */
 enum status acpi_parse(const struct acpi_memory *mem, const u8 *rsdp, u32 rsdp_len,
 		       struct acpi_info *out)
 {
-	struct table root, t, loader = { rsdp, rsdp_len };
-	enum status madt = STATUS_NOT_FOUND, st = root_open(mem, &loader, &root);
+	const struct table pointer = { rsdp, rsdp_check(rsdp, rsdp_len) };
+	struct table root, t;
+	u64 xsdt = field(&pointer, 24, 8);
 
 	*out = (struct acpi_info){ 0 };
-	if (st != STATUS_OK) {
-		return st;
+	if (!table_open(mem, xsdt ? xsdt : field(&pointer, 16, 4), &root)) {
+		return STATUS_NOT_FOUND;
 	}
 	u32 width = is_named(&root, "XSDT") ? 8 : 4;
 	for (u32 at = HEADER_LEN; at + width <= root.len; at += width) {
-		st = table_open(mem, field(&root, at, width), &t);
-		if (is_named(&t, "APIC") && madt != STATUS_OK) {
-			madt = st == STATUS_OK ? madt_parse(&t, out) : st;
-		} else if (st == STATUS_OK && is_named(&t, "FACP")) {
-			fadt_parse(mem, &t, out);
-		} else if (st == STATUS_OK && is_named(&t, "HPET")) {
-			hpet_parse(&t, out);
-		}
-	}
-	return madt;
-}
-
-static u32 rsdp_search(const struct acpi_memory *mem, u64 base, u32 len, u8 out[36])
-{
-	struct table area = { mem->map(mem->ctx, base, len), len };
-
-	for (u32 at = 0; area.data && at + RSDP_V1_LEN <= len; at += 16) {
-		const u8 *p = area.data + at;
-		if (memcmp(p, "RSD PTR ", 8) != 0 || !has_good_sum(p, RSDP_V1_LEN)) {
+		if (!table_open(mem, field(&root, at, width), &t)) {
 			continue;
 		}
-		bool is_v2 = p[15] >= 2 && at + RSDP_V2_LEN <= len && has_good_sum(p, RSDP_V2_LEN);
-		u32 found = is_v2 ? RSDP_V2_LEN : RSDP_V1_LEN;
-		memcpy(out, p, found);
-		return found;
+		if (is_named(&t, "APIC") && !out->nr_cpus) {
+			madt_parse(&t, out);
+		} else if (is_named(&t, "FACP")) {
+			fadt_parse(mem, &t, out);
+		} else if (is_named(&t, "HPET") && field(&t, 40, 1) == SPACE_MEMORY) {
+			out->hpet_addr = field(&t, 44, 8);
+		}
 	}
-	return 0;
+	return out->nr_cpus ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-/* ACPI 6.5 5.2.5.1 "Finding the RSDP on IA-PC Systems": first KiB of the EBDA, then the BIOS area */
+/* ACPI 6.5 5.2.5.1 "Finding the RSDP on IA-PC Systems": first KiB of the EBDA, then the BIOS */
 u32 acpi_find_rsdp(const struct acpi_memory *mem, u8 out[36])
 {
-	struct table bda = { mem->map(mem->ctx, 0x40e, 2), 2 };
-	u64 ebda = bda.data ? field(&bda, 0, 2) << 4 : 0;
-	u32 found = 0;
+	const struct table bda = { mem->map(mem->ctx, 0x40e, 2), 2 };
+	const u64 base[] = { bda.data ? field(&bda, 0, 2) << 4 : 0, 0xe0000 };
+	const u32 len[] = { 1024, 0x20000 };
 
-	if (ebda >= 0x400 && ebda < 0xa0000) {
-		found = rsdp_search(mem, ebda, 1024, out);
+	for (u32 i = 0; i < ARRAY_SIZE(base); i++) {
+		const u8 *area = mem->map(mem->ctx, base[i], len[i]);
+		for (u32 at = 0; area && at < len[i]; at += 16) {
+			u32 found = rsdp_check(area + at, len[i] - at);
+			if (found) {
+				memcpy(out, area + at, found);
+				return found;
+			}
+		}
 	}
-	return found ? found : rsdp_search(mem, 0xe0000, 0x20000, out);
+	return 0;
 }

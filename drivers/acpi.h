@@ -26,17 +26,13 @@ struct acpi_info {
 	bool has_s5;
 	u8 s5_typ_a, s5_typ_b;
 	u64 hpet_addr; /* 0 = none */
-	bool has_reset;
-	u8 reset_space; /* ACPI address space: 0 memory, 1 I/O */
-	u64 reset_addr;
-	u8 reset_value;
 };
 
 /**
  * acpi_parse() - @rsdp: bytes of the RSDP (20 or 36), from the boot loader or from acpi_find_rsdp()
  *
- * Return: STATUS_NOT_FOUND (no valid RSDP or no MADT), STATUS_BAD_VALUE (checksum). What an optional
- * table would have said is left zero. S5 is read from the DSDT's \_S5 package by pattern.
+ * Return: STATUS_NOT_FOUND: no good RSDP, root table or MADT. What an optional table would have said
+ * is left zero. S5 is read from the DSDT's \_S5 package by pattern.
  */
 enum status must_check acpi_parse(const struct acpi_memory *mem, const u8 *rsdp, u32 rsdp_len,
 				  struct acpi_info *out);

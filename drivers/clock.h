@@ -33,10 +33,4 @@ u64 clock_wall_time(void);
  */
 void machine_poweroff(const struct acpi_info *acpi) noreturn_fn;
 
-/**
- * machine_reset() - ACPI reset register, 0xcf9, keyboard controller, triple fault. Never returns.
- * A reset register in memory space must be mapped.
- */
-void machine_reset(const struct acpi_info *acpi) noreturn_fn;
-
 #endif

@@ -20,7 +20,6 @@
 #define APIC_TPR	 0x080
 #define APIC_EOI	 0x0b0
 #define APIC_SVR	 0x0f0
-#define APIC_ISR	 0x100 /* 8 registers */
 #define APIC_ESR	 0x280
 #define APIC_LVT_CMCI	 0x2f0
 #define APIC_ICR	 0x300
@@ -41,19 +40,13 @@
 #define TIMER_DIV_1  0xb
 #define ICR_PENDING  BIT(12) /* xAPIC only */
 #define ICR_ASSERT   BIT(14)
-#define ICR_NMI	     (4 << 8)
-#define ICR_INIT     (5 << 8)
-#define ICR_STARTUP  (6 << 8)
 
 static bool is_x2, has_deadline;
 static u64 ticks_per_tsc; /* timer ticks per TSC tick, times 2^32 */
 
 static u64 reg_read(u32 reg)
 {
-	if (is_x2) {
-		return rdmsr(MSR_X2APIC_FIRST + reg / 16);
-	}
-	return *(volatile u32 *)(XAPIC_BASE + reg);
+	return is_x2 ? rdmsr(MSR_X2APIC_FIRST + reg / 16) : *(volatile u32 *)(XAPIC_BASE + reg);
 }
 
 static void reg_write(u32 reg, u64 value)
@@ -85,54 +78,32 @@ static void enable(void)
 
 	cpuid(1, 0, id);
 	has_deadline = id[2] & CPUID1_TSC_DL;
-	is_x2 = base & APIC_BASE_X2;
-	if (!is_x2) {
+	is_x2 = id[2] & CPUID1_X2APIC;
+	if (!(base & APIC_BASE_X2)) {
 		base = (base & (PAGE_SIZE - 1)) | XAPIC_BASE | APIC_BASE_EN;
 		wrmsr(MSR_APIC_BASE, base);
-	}
-	if (!is_x2 && id[2] & CPUID1_X2APIC) {
-		wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2);
-		is_x2 = true;
+		wrmsr(MSR_APIC_BASE, base | (is_x2 ? APIC_BASE_X2 : 0));
 	}
 }
 
-/* Which LVT entries exist follows from the highest one's number (SDM 3A 11.4.8, 11.5.1). */
-static void mask_lvts(void)
-{
-	static const struct {
-		u16 reg, number;
-	} lvt[] = {
-		{ APIC_LVT_LINT0, 1 }, { APIC_LVT_LINT1, 2 },	{ APIC_LVT_ERROR, 3 },
-		{ APIC_LVT_PERF, 4 },  { APIC_LVT_THERMAL, 5 }, { APIC_LVT_CMCI, 6 },
-	};
-	u64 max = field_get(BITS(23, 16), reg_read(APIC_VERSION));
-
-	for (u32 i = 0; i < ARRAY_SIZE(lvt); i++) {
-		if (lvt[i].number <= max) {
-			reg_write(lvt[i].reg, LVT_MASKED);
-		}
-	}
-}
-
-static bool is_in_service(void)
-{
-	u64 any = 0;
-
-	for (u32 i = 0; i < 8; i++) {
-		any |= reg_read(APIC_ISR + 16 * i);
-	}
-	return any;
-}
-
-/* What firmware left in service would block our lower vectors; at most one EOI for each. */
+/*
+ * Which LVT entries exist follows from the highest one's number (SDM 3A 11.4.8, 11.5.1). What firmware
+ * left in service would block our lower vectors: as many EOIs as there can be of those.
+ */
 void lapic_init(void)
 {
+	static const u16 lvt[] = { APIC_LVT_LINT0, APIC_LVT_LINT1,   APIC_LVT_ERROR,
+				   APIC_LVT_PERF,  APIC_LVT_THERMAL, APIC_LVT_CMCI };
+
 	enable();
 	reg_write(APIC_SVR, SVR_ENABLE | HOST_VEC_SPURIOUS);
-	mask_lvts();
+	u64 max = field_get(BITS(23, 16), reg_read(APIC_VERSION));
+	for (u32 i = 0; i < MIN(max, ARRAY_SIZE(lvt)); i++) {
+		reg_write(lvt[i], LVT_MASKED);
+	}
 	reg_write(APIC_TPR, 0);
-	for (u32 i = 0; i < 256 && is_in_service(); i++) {
-		reg_write(APIC_EOI, 0);
+	for (u32 i = 0; i < 256; i++) {
+		lapic_eoi();
 	}
 	reg_write(APIC_ESR, 0);
 	reg_write(APIC_TIMER_INIT, 0);
@@ -157,38 +128,18 @@ void lapic_eoi(void)
 	reg_write(APIC_EOI, 0);
 }
 
-static void icr_send(u32 apic_id, u64 command)
+void lapic_send(u32 apic_id, u32 command)
 {
 	if (is_x2) {
 		order_before_msr();
-		reg_write(APIC_ICR, (u64)apic_id << 32 | command);
+		reg_write(APIC_ICR, (u64)apic_id << 32 | ICR_ASSERT | command);
 		return;
 	}
 	for (u32 i = 0; i < 100000 && reg_read(APIC_ICR) & ICR_PENDING; i++) {
 		cpu_pause();
 	}
 	reg_write(APIC_ICR_HI, (u64)apic_id << 24);
-	reg_write(APIC_ICR, command);
-}
-
-void lapic_send_ipi(u32 apic_id, u8 vector)
-{
-	icr_send(apic_id, ICR_ASSERT | vector);
-}
-
-void lapic_send_nmi(u32 apic_id)
-{
-	icr_send(apic_id, ICR_ASSERT | ICR_NMI);
-}
-
-void lapic_send_init(u32 apic_id)
-{
-	icr_send(apic_id, ICR_ASSERT | ICR_INIT);
-}
-
-void lapic_send_startup(u32 apic_id, u8 page)
-{
-	icr_send(apic_id, ICR_ASSERT | ICR_STARTUP | page);
+	reg_write(APIC_ICR, ICR_ASSERT | command);
 }
 
 /* Count for 10 ms of TSC, the interrupt masked. */
@@ -209,23 +160,16 @@ void lapic_timer_calibrate(u64 tsc_hz)
 	reg_write(APIC_LVT_TIMER, HOST_VEC_TIMER);
 }
 
-static u32 ticks_until(u64 deadline_tsc)
-{
-	u64 now = rdtsc();
-
-	if (deadline_tsc <= now) {
-		return 1;
-	}
-	u128 ticks = (u128)(deadline_tsc - now) * ticks_per_tsc >> 32;
-	return ticks > UINT32_MAX ? UINT32_MAX : MAX((u32)ticks, 1u);
-}
-
 /* In both modes, 0 disarms: SDM 3A 11.5.4 "APIC Timer". */
 void lapic_timer_arm(u64 deadline_tsc)
 {
+	u64 now = rdtsc(), left = deadline_tsc > now ? deadline_tsc - now : 0;
+	u128 ticks = (u128)left * ticks_per_tsc >> 32;
+
 	if (has_deadline) {
 		wrmsr(MSR_TSC_DEADLINE, deadline_tsc == NEVER ? 0 : MAX(deadline_tsc, 1ull));
 	} else {
-		reg_write(APIC_TIMER_INIT, deadline_tsc == NEVER ? 0 : ticks_until(deadline_tsc));
+		ticks = MIN(MAX(ticks, 1u), UINT32_MAX);
+		reg_write(APIC_TIMER_INIT, deadline_tsc == NEVER ? 0 : (u64)ticks);
 	}
 }

@@ -26,11 +26,13 @@ bool lapic_is_x2apic(void);
 u32 lapic_id(void);
 void lapic_eoi(void);
 
-/** lapic_send_ipi() - fixed interrupt @vector to the CPU with @apic_id. */
-void lapic_send_ipi(u32 apic_id, u8 vector);
-void lapic_send_nmi(u32 apic_id);
-void lapic_send_init(u32 apic_id);
-void lapic_send_startup(u32 apic_id, u8 page); /* SIPI: start at page * 4 KiB */
+/* What lapic_send() can send: a fixed interrupt is its vector, the others are delivery modes. */
+#define IPI_NMI		  0x400
+#define IPI_INIT	  0x500
+#define IPI_STARTUP(page) (0x600 | (page)) /* start at page * 4 KiB */
+
+/** lapic_send() - @command to the CPU with @apic_id. */
+void lapic_send(u32 apic_id, u32 command);
 
 /** lapic_timer_calibrate() - learn the timer's rate against the TSC; once, on the BSP. */
 void lapic_timer_calibrate(u64 tsc_hz);

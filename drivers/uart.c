@@ -14,37 +14,28 @@
 #define UART_LSR 5
 #define UART_SCR 7
 
-#define FCR_ENABLE_CLEAR 0x07 /* FIFOs on, both emptied */
-#define LCR_8N1		 0x03
-#define LCR_DLAB	 0x80
-#define MCR_DTR_RTS	 0x03
-#define LSR_DATA	 BIT(0)
-#define LSR_THRE	 BIT(5) /* with FIFOs: the transmit FIFO is empty */
-#define FIFO_BYTES	 16
+#define LCR_DLAB   0x80
+#define LSR_DATA   BIT(0)
+#define LSR_THRE   BIT(5) /* with FIFOs: the transmit FIFO is empty */
+#define FIFO_BYTES 16
 
+/* The first two settings are patterns in the scratch register: a floating bus keeps neither for sure. */
 bool uart_init(u16 port)
 {
 	static const struct {
 		u8 reg, value;
 	} setup[] = {
-		{ UART_IER, 0 },
-		{ UART_LCR, LCR_DLAB },
-		{ UART_THR, 1 }, /* 1.8432 MHz / 16 / 1 = 115200 */
-		{ UART_IER, 0 },
-		{ UART_LCR, LCR_8N1 },
-		{ UART_FCR, FCR_ENABLE_CLEAR },
-		{ UART_MCR, MCR_DTR_RTS },
+		{ UART_SCR, 0x55 }, { UART_SCR, 0xaa }, { UART_IER, 0 },
+		{ UART_LCR, LCR_DLAB }, { UART_THR, 1 }, { UART_IER, 0 }, /* 1.8432 MHz / 16 / 1 = 115200 */
+		{ UART_LCR, 3 }, { UART_FCR, 7 }, { UART_MCR, 3 }, /* 8N1; FIFOs on and emptied; DTR, RTS */
 	};
 
-	/* Two patterns in the scratch register: a floating bus keeps neither for sure. */
-	for (u8 pattern = 0x55; pattern; pattern = pattern == 0x55 ? 0xaa : 0) {
-		outb((u16)(port + UART_SCR), pattern);
-		if (inb((u16)(port + UART_SCR)) != pattern) {
+	for (size_t i = 0; i < ARRAY_SIZE(setup); i++) {
+		u16 reg = (u16)(port + setup[i].reg);
+		outb(reg, setup[i].value);
+		if (setup[i].reg == UART_SCR && inb(reg) != setup[i].value) {
 			return false;
 		}
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(setup); i++) {
-		outb((u16)(port + setup[i].reg), setup[i].value);
 	}
 	return true;
 }
@@ -52,23 +43,19 @@ bool uart_init(u16 port)
 /* THRE says that all 16 places of the FIFO are free: one status read for 16 bytes. */
 size_t uart_write(u16 port, const char *s, size_t len)
 {
-	if (!len || !(inb((u16)(port + UART_LSR)) & LSR_THRE)) {
-		return 0;
-	}
-	len = MIN(len, (size_t)FIFO_BYTES);
+	bool is_ready = len && inb((u16)(port + UART_LSR)) & LSR_THRE;
+
+	len = is_ready ? MIN(len, (size_t)FIFO_BYTES) : 0;
 	for (size_t i = 0; i < len; i++) {
 		outb((u16)(port + UART_THR), (u8)s[i]);
 	}
 	return len;
 }
 
+/* A status of all ones: nothing is behind the port any more */
 int uart_getc(u16 port)
 {
 	u8 status = inb((u16)(port + UART_LSR));
 
-	/* all ones: nothing behind the port any more */
-	if (status == 0xff || !(status & LSR_DATA)) {
-		return -1;
-	}
-	return inb((u16)(port + UART_THR));
+	return status == 0xff || !(status & LSR_DATA) ? -1 : inb((u16)(port + UART_THR));
 }

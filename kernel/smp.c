@@ -66,17 +66,17 @@ static bool ap_start_one(struct cpu *c, u64 tsc_hz)
 		.arg = (uintptr_t)c,
 		.entry = ap_main,
 	};
-	lapic_send_init(c->apic_id);
+	lapic_send(c->apic_id, IPI_INIT);
 	clock_delay_us(tsc_hz, 10000);
-	lapic_send_startup(c->apic_id, page);
+	lapic_send(c->apic_id, IPI_STARTUP(page));
 	if (wait_online(c, tsc_hz, 200)) {
 		return true;
 	}
-	lapic_send_startup(c->apic_id, page);
+	lapic_send(c->apic_id, IPI_STARTUP(page));
 	if (wait_online(c, tsc_hz, 1000000)) { /* an emulator's CPU may have to wait for its turn */
 		return true;
 	}
-	lapic_send_init(c->apic_id); /* that it does not wake later, with another's stack */
+	lapic_send(c->apic_id, IPI_INIT); /* that it does not wake later, with another's stack */
 	c->is_online = false;
 	return false;
 }
@@ -112,7 +112,7 @@ void cpu_kick(u32 index)
 {
 	__atomic_store_n(&cpus[index].is_kicked, true, __ATOMIC_RELEASE);
 	if (&cpus[index] != this_cpu()) {
-		lapic_send_ipi(cpus[index].apic_id, HOST_VEC_KICK);
+		lapic_send(cpus[index].apic_id, HOST_VEC_KICK);
 	}
 }
 
@@ -130,7 +130,7 @@ void cpus_freeze(void)
 	__atomic_store_n(&is_freezing, true, __ATOMIC_RELEASE); /* pairs with cpu_nmi() */
 	for (u32 i = 0; i < cpu_count(); i++) {
 		if (&cpus[i] != this_cpu()) {
-			lapic_send_nmi(cpus[i].apic_id);
+			lapic_send(cpus[i].apic_id, IPI_NMI);
 		}
 	}
 	/* A CPU that has itself crashed never counts: do not wait for ever */
