@@ -4,7 +4,7 @@
  * and the console's partition end; knows no backend and no physical hardware. Called by the run loop and partition.c.
  */
 #include "kernel/partition.h"
-#include "lib/lib.h"
+#include "log.h"
 
 #define UART_IRQ	4
 #define RTC_IRQ		8
@@ -96,8 +96,10 @@ static void uart_tx(void *ctx, u8 byte)
 
 static void acpi_notify(void *ctx, enum vacpi_event e, const char *how)
 {
-	(void)how;
-	partition_end(ctx, true, e == VACPI_POWEROFF ? "poweroff" : "reset", 0);
+	const struct partition *p = ctx;
+	log("[%s] %s by %s", p->cfg->name, e == VACPI_POWEROFF ? "poweroff" : "reset", how);
+	/* nobody restarts it yet, and a panic must not pass for a clean end: a reset is a failure */
+	partition_end(ctx, e == VACPI_POWEROFF, e == VACPI_POWEROFF ? "poweroff" : "reset", 0);
 }
 
 static u64 debug_exit_read(void *self, u64 offset, u32 width)
