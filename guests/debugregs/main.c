@@ -31,7 +31,7 @@ extern char stop_here[], behind[];
 static void breakpoints(void)
 {
 	/* Bochs exits for an intercepted #DB before it updates DR6, and forgets the update */
-	bool has_no_dr6 = !is_intel() && !is_lax();
+	bool has_no_dr6 = is_bochs_svm();
 	if (has_no_dr6) {
 		skip("DR6", "Bochs loses it where #DB is intercepted (SVM)");
 	}

@@ -158,7 +158,11 @@ int main(const char *cmdline)
 {
 	(void)cmdline;
 	simple();
-	single_step();
+	if (is_bochs_svm()) {
+		skip("single step", "Bochs raises #DB in the host when a stepped instruction exits (SVM)");
+	} else {
+		single_step();
+	}
 	page_faults();
 	double_fault();
 	alignment();
