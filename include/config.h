@@ -13,6 +13,8 @@
 #define CONFIG_MAX_VCPUS      16 /* CPUs of one partition */
 #define CONFIG_MAX_MODULES    16 /* of one partition, for its guest */
 #define CONFIG_NAME_MAX	      31 /* partition name length */
+#define CONFIG_FILE_MAX	      127 /* file name length */
+#define CONFIG_CMDLINE_MAX    2047
 
 enum boot_protocol { BOOT_NONE, BOOT_LINUX, BOOT_MULTIBOOT, BOOT_PVH, BOOT_FLAT };
 enum on_exit { ON_EXIT_STOP, ON_EXIT_SHUTDOWN };

@@ -73,8 +73,13 @@ u64 load_string(struct loading *l, const char *s);
  * Return: NULL or why not. */
 const char *load_image(struct loading *l, u64 addr, u64 off, u64 filesz, u64 memsz);
 
+/* Where a module and its string are */
+struct loaded_module {
+	u64 addr, len, string, reserved;
+};
+
 /** load_modules() - all modules into free pages above image and 1 MiB. Return: NULL or why not. */
-const char *load_modules(struct loading *l, u64 addr[CONFIG_MAX_MODULES]);
+const char *load_modules(struct loading *l, struct loaded_module out[CONFIG_MAX_MODULES]);
 
 /** load_enter_protected(), load_enter_long() - the entry state, with a GDT (and page tables that
  * map the first 4 GiB one to one) in low memory. Return: NULL or why not. */

@@ -30,13 +30,8 @@ const char *elf_open(const struct blob *file, struct elf *out)
 		return "kernel is an ELF file for another CPU";
 	}
 	const struct elf_layout *y = &layouts[class - 1];
-	*out = (struct elf){
-		.file = file,
-		.is_64 = class == 2,
-		.entry = blob_get(file, y->entry, y->word),
-		.phoff = blob_get(file, y->phoff, y->word),
-		.phnum = (u32)blob_get(file, y->phnum, 2),
-	};
+	*out = (struct elf){ file, class == 2, blob_get(file, y->entry, y->word),
+			     blob_get(file, y->phoff, y->word), (u32)blob_get(file, y->phnum, 2) };
 	if (!out->phnum || blob_get(file, y->phentsize, 2) != y->ph_size) {
 		return "kernel has no program headers";
 	}
@@ -69,7 +64,7 @@ const char *elf_load(struct loading *l, const struct elf *e)
 			why = load_image(l, s.paddr, s.offset, s.filesz, s.memsz);
 		}
 	}
-	return why ? why : l->image_end ? NULL : "kernel has nothing to load";
+	return why ?: l->image_end ? NULL : "kernel has nothing to load";
 }
 
 /* Kernels linked high give a virtual entry point: it moves as its segment does. */

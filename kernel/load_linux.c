@@ -30,7 +30,7 @@ enum {
 enum {
 	ZP_ACPI_RSDP = 0x70,
 	ZP_E820_ENTRIES = 0x1e8,
-	ZP_E820_TABLE = 0x2d0, /* 20 bytes each: base, length, type */
+	ZP_E820_TABLE = 0x2d0,
 };
 
 #define MAGIC_HDRS     0x53726448
@@ -107,10 +107,7 @@ static void fill_zero_page(struct loading *l, u64 zero_page, u64 cmdline)
 	load_poke(l, zero_page + ZP_ACPI_RSDP, l->in->rsdp.v, 8);
 	load_poke(l, zero_page + ZP_E820_ENTRIES, nr, 1);
 	for (u32 i = 0; i < nr; i++) {
-		u64 at = zero_page + ZP_E820_TABLE + i * 20;
-		load_poke(l, at, e[i].base, 8);
-		load_poke(l, at + 8, e[i].len, 8);
-		load_poke(l, at + 16, e[i].type, 4);
+		load_bytes(l, zero_page + ZP_E820_TABLE + i * E820_LEN, &e[i], E820_LEN);
 	}
 }
 
@@ -118,10 +115,7 @@ const char *load_linux(struct loading *l)
 {
 	const char *cmdline = l->in->cfg->cmdline;
 	u64 start;
-	const char *why = check_header(&l->in->kernel, cmdline);
-	if (!why) {
-		why = load_kernel(l, &start);
-	}
+	const char *why = check_header(&l->in->kernel, cmdline) ?: load_kernel(l, &start);
 	if (why) {
 		return why;
 	}

@@ -17,32 +17,18 @@
 
 /* Header fields in order, 4 bytes each */
 enum {
-	HDR_MAGIC, HDR_FLAGS, HDR_CHECKSUM,
-	HDR_HEADER, HDR_LOAD, HDR_LOAD_END, HDR_BSS_END, HDR_ENTRY
+	HDR_MAGIC, HDR_FLAGS, HDR_CHECKSUM, HDR_HEADER, HDR_LOAD, HDR_LOAD_END, HDR_BSS_END, HDR_ENTRY
 };
 
 struct multiboot_info {
-	u32 flags;
-	u32 mem_lower, mem_upper;
-	u32 boot_device;
-	u32 cmdline;
-	u32 mods_count, mods_addr;
-	u32 syms[4];
-	u32 mmap_length, mmap_addr;
-	u32 drives[2];
-	u32 config_table;
-	u32 loader_name;
-	u32 apm_table;
-	u32 vbe[4];
+	u32 flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
+	u32 mmap_length, mmap_addr, drives[2], config_table, loader_name, apm_table, vbe[4];
 };
 static_assert(sizeof(struct multiboot_info) == 88, "Multiboot 0.6.96 3.3");
 static_assert(offsetof(struct multiboot_info, loader_name) == 64, "Multiboot 0.6.96 3.3");
 
-#define INFO_MEMORY	 BIT(0)
-#define INFO_CMDLINE	 BIT(2)
-#define INFO_MODS	 BIT(3)
-#define INFO_MMAP	 BIT(6)
-#define INFO_LOADER_NAME BIT(9)
+/* Flags of what is given: memory, command line, modules, map, loader's name */
+#define INFO_GIVEN (BIT(0) | BIT(2) | BIT(3) | BIT(6) | BIT(9))
 
 struct multiboot_module {
 	u32 start, end, string, reserved;
@@ -50,9 +36,8 @@ struct multiboot_module {
 
 struct multiboot_mmap {
 	u32 size; /* of what follows */
-	u64 base, len;
-	u32 type;
-} __attribute__((packed));
+	u8 entry[E820_LEN];
+};
 static_assert(sizeof(struct multiboot_mmap) == 24, "Multiboot 0.6.96 3.3");
 
 static u64 field(const struct blob *k, u64 header, u32 i)
@@ -103,12 +88,9 @@ static const char *load_kernel(struct loading *l, u64 *entry)
 		*entry = field(k, header, HDR_ENTRY);
 		return load_by_header(l, header);
 	}
-	const char *why = elf_open(k, &elf);
-	if (!why) {
-		why = elf_load(l, &elf);
-		*entry = elf_entry(&elf);
-	}
-	return why ? why : *entry >= 4 * GIB ? "kernel's entry point is beyond 4 GiB" : NULL;
+	const char *why = elf_open(k, &elf) ?: elf_load(l, &elf);
+	*entry = why ? 0 : elf_entry(&elf);
+	return why ?: *entry >= 4 * GIB ? "kernel's entry point is beyond 4 GiB" : NULL;
 }
 
 static void tell_memory(struct loading *l, struct multiboot_info *info)
@@ -117,7 +99,8 @@ static void tell_memory(struct loading *l, struct multiboot_info *info)
 	struct multiboot_mmap map[E820_MAX];
 	u32 nr = guest_e820(l->mem, e);
 	for (u32 i = 0; i < nr; i++) {
-		map[i] = (struct multiboot_mmap){ 20, e[i].base, e[i].len, e[i].type };
+		map[i].size = E820_LEN;
+		memcpy(map[i].entry, &e[i], E820_LEN);
 	}
 	info->mem_lower = LOW_END / KIB;
 	info->mem_upper = l->top > MIB ? (u32)((l->top - MIB) / KIB) : 0;
@@ -127,49 +110,32 @@ static void tell_memory(struct loading *l, struct multiboot_info *info)
 
 static const char *tell_modules(struct loading *l, struct multiboot_info *info)
 {
-	u64 addr[CONFIG_MAX_MODULES];
-	struct multiboot_module mods[CONFIG_MAX_MODULES] = { 0 };
-	const char *why = load_modules(l, addr);
+	struct loaded_module m[CONFIG_MAX_MODULES];
+	struct multiboot_module mods[CONFIG_MAX_MODULES];
+	const char *why = load_modules(l, m);
 	for (u32 i = 0; i < l->in->nr_modules && !why; i++) {
-		mods[i].start = (u32)addr[i];
-		mods[i].end = (u32)(addr[i] + l->in->modules[i].file.len);
-		mods[i].string = (u32)load_string(l, l->in->modules[i].string);
+		u64 end = m[i].addr + m[i].len;
+		mods[i] = (struct multiboot_module){ (u32)m[i].addr, (u32)end, (u32)m[i].string, 0 };
 	}
 	info->mods_count = l->in->nr_modules;
-	info->mods_addr = (u32)load_low(l, mods, MAX(1, l->in->nr_modules) * sizeof(mods[0]), 8);
+	info->mods_addr = why ? 0 : (u32)load_low(l, mods, info->mods_count * sizeof(mods[0]), 8);
 	return why;
-}
-
-/* The kernel's file name, and what its author added */
-static u64 tell_cmdline(struct loading *l)
-{
-	const char *name = l->in->cfg->kernel, *args = l->in->cfg->cmdline;
-	u64 len = strlen(name), at = load_low(l, NULL, len + strlen(args) + 2, 1);
-	if (at) {
-		load_bytes(l, at, name, len);
-		if (args[0]) {
-			load_bytes(l, at + len, " ", 1);
-			load_bytes(l, at + len + 1, args, strlen(args));
-		}
-	}
-	return at;
 }
 
 const char *load_multiboot(struct loading *l)
 {
-	struct multiboot_info info = {
-		.flags = INFO_MEMORY | INFO_CMDLINE | INFO_MODS | INFO_MMAP | INFO_LOADER_NAME,
-	};
+	struct multiboot_info info = { .flags = INFO_GIVEN };
+	const struct partition_config *cfg = l->in->cfg;
+	char cmdline[CONFIG_FILE_MAX + 1 + CONFIG_CMDLINE_MAX + 1];
 	u64 entry = 0;
-	const char *why = load_kernel(l, &entry);
-	if (!why) {
-		why = tell_modules(l, &info);
-	}
+	const char *why = load_kernel(l, &entry) ?: tell_modules(l, &info);
 	if (why) {
 		return why;
 	}
 	tell_memory(l, &info);
-	info.cmdline = (u32)tell_cmdline(l);
+	format(cmdline, sizeof(cmdline), "%s%s%s", cfg->kernel, cfg->cmdline[0] ? " " : "",
+	       cfg->cmdline);
+	info.cmdline = (u32)load_string(l, cmdline);
 	info.loader_name = (u32)load_string(l, "bulkhead");
 	l->out->gpr[GPR_RAX] = BOOT_MAGIC;
 	l->out->gpr[GPR_RBX] = load_low(l, &info, sizeof(info), 8);

@@ -59,10 +59,9 @@ u64 load_low(struct loading *l, const void *data, u64 len, u64 align)
 	u64 at = load_place(l, len, align, LOW_START, LOW_END);
 	if (!at) {
 		l->is_low_full = true;
-	} else if (data) {
-		load_bytes(l, at, data, len);
 	} else {
-		BUG_ON(!gmem_fill(l->mem, GPA(at), 0, len));
+		BUG_ON(!(data ? gmem_write(l->mem, GPA(at), data, len) :
+				gmem_fill(l->mem, GPA(at), 0, len)));
 	}
 	return at;
 }
@@ -90,15 +89,16 @@ const char *load_image(struct loading *l, u64 addr, u64 off, u64 filesz, u64 mem
 	return NULL;
 }
 
-const char *load_modules(struct loading *l, u64 addr[CONFIG_MAX_MODULES])
+const char *load_modules(struct loading *l, struct loaded_module out[CONFIG_MAX_MODULES])
 {
 	for (u32 i = 0; i < l->in->nr_modules; i++) {
-		const struct blob *b = &l->in->modules[i].file;
-		addr[i] = load_place(l, b->len, PAGE_SIZE, MAX(MIB, l->image_end), l->top);
-		if (!addr[i]) {
+		const struct load_module *m = &l->in->modules[i];
+		u64 at = load_place(l, m->file.len, PAGE_SIZE, MAX(MIB, l->image_end), l->top);
+		if (!at) {
 			return "modules do not fit into the partition's memory";
 		}
-		load_bytes(l, addr[i], b->data, b->len);
+		load_bytes(l, at, m->file.data, m->file.len);
+		out[i] = (struct loaded_module){ at, m->file.len, load_string(l, m->string), 0 };
 	}
 	return NULL;
 }
@@ -176,10 +176,8 @@ u32 guest_e820(const struct gmem *mem, struct e820_entry out[E820_MAX])
 const char *load_guest(const struct load_input *in, const struct gmem *mem, struct guest_entry *out)
 {
 	static const char *(*const protocol[])(struct loading *) = {
-		[BOOT_LINUX] = load_linux,
-		[BOOT_MULTIBOOT] = load_multiboot,
-		[BOOT_PVH] = load_pvh,
-		[BOOT_FLAT] = load_flat,
+		[BOOT_LINUX] = load_linux, [BOOT_MULTIBOOT] = load_multiboot,
+		[BOOT_PVH] = load_pvh, [BOOT_FLAT] = load_flat,
 	};
 	struct loading l = { .in = in, .mem = mem, .out = out, .top = low_top(mem) };
 	memset(out, 0, sizeof(*out));

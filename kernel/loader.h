@@ -44,11 +44,12 @@ struct guest_entry {
 const char *must_check load_guest(const struct load_input *in, const struct gmem *mem,
 				  struct guest_entry *out);
 
-/** The guest's memory map, as e820 and multiboot have it. */
+/** The guest's memory map, as protocols have it: 20 bytes, or 24 with 4 reserved ones. */
 struct e820_entry {
 	u64 base, len;
-	u32 type; /* 1 RAM, 2 reserved, 3 ACPI */
+	u64 type; /* 32 bits: 1 RAM, 2 reserved, 3 ACPI */
 };
+#define E820_LEN 20
 #define E820_MAX 16
 u32 guest_e820(const struct gmem *mem, struct e820_entry out[E820_MAX]);
 
