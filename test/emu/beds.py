@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which system of in-guest tests runs on which beds, what its log must say, and why a bed is left out.
+What a guest cannot show on some bed it says itself, in a line "SKIP <what>: <why>"."""
+from dataclasses import dataclass, field
+
+OK, FAILED = 0, 1
+ALL = ("qemu-svm", "bochs-vmx", "bochs-svm", "nested")
+
+
+@dataclass
+class Test:
+    """@dts: beside this file. @expect: exit status of `bulkhead run`. @log, @absent: regular expressions
+    that COM1's log must and must not match, ^ and $ at lines. @timeout: seconds."""
+    name: str
+    dts: str
+    beds: tuple = ALL
+    skip: dict = field(default_factory=dict)
+    expect: int = OK
+    log: list = field(default_factory=list)
+    absent: list = field(default_factory=lambda: [r"^\[.*\] FAIL", "FATAL"])
+    cpus: int = 1
+    mem: int = None
+    timeout: int = 60
+
+    def __post_init__(self):
+        self.beds = tuple(bed for bed in self.beds if bed not in self.skip)
+
+
+def good(*names):
+    """Each of these partitions gave its own verdict, and the hypervisor agrees."""
+    return ([r"^\[%s\] verdict OK checks=\d+ failures=0$" % n for n in names]
+            + [r"^bulkhead: \[%s\] verdict=OK reason=\"exit\"" % n for n in names])
+
+
+def ended(how, *names):
+    return [r"^bulkhead: \[%s\] verdict=%s" % (n, how) for n in names]
+
+
+NO_SHUTDOWN = "Bochs 2.7 as an SVM host lacks the SHUTDOWN intercept: the emulator itself stops"
+
+TESTS = [
+    Test("registers", "registers.dts", log=good("cpuid", "msr", "cr", "xsetbv")),
+    Test("devices", "devices.dts", log=good("pio", "strio", "mmio", "cache")),
+    Test("traps", "traps.dts", log=good("exceptions", "undefined", "hypercall", "pause")),
+    Test("modes", "modes.dts", log=good("modes")),
+    Test("events", "events.dts", log=good("nmi", "window")),
+    Test("hlt", "hlt.dts", log=good("hlt")),
+    Test("irq", "irq.dts", log=good("irq")),
+    Test("lapic", "lapic.dts", log=good("lapic")),
+    Test("x2apic", "x2apic.dts", log=good("x2apic")),
+    Test("ioapic", "ioapic.dts", log=good("ioapic")),
+    Test("tsc", "tsc.dts", log=good("tsc")),
+    Test("fpu", "fpu.dts", log=good("fpu-a", "fpu-b", "fpu-c")),
+    Test("debugregs", "debugregs.dts", log=good("debugregs-a", "debugregs-b")),
+    Test("slices", "slices.dts", log=good("slices-a", "slices-b")),
+    Test("memory", "memory.dts", log=good("modules", "none", "big")),
+    Test("resets", "resets.dts",
+         log=ended('OK reason="reset"', "kbc", "cf9", "port92") + ended('OK reason="poweroff"', "s5")),
+    Test("halted", "halted.dts", expect=FAILED,
+         log=[r"^bulkhead: \[halted\] halted with interrupts off for ever"]
+         + ended('FAILED reason="halted"', "halted") + good("survivor")),
+    Test("triplefault", "triplefault.dts", expect=FAILED, skip={"bochs-svm": NO_SHUTDOWN},
+         log=[r"^bulkhead: \[triplefault\] killed: triple fault", r"^bulkhead: \[triplefault\] post-mortem"]
+         + ended('FAILED reason="triple fault"', "triplefault") + good("survivor")),
+    Test("debugexit", "debugexit.dts", log=ended('OK reason="exit"', "byte", "word", "dword")),
+    Test("debugexit-failed", "debugexit-failed.dts", expect=FAILED,
+         log=[r"^bulkhead: \[three\] exit code=3$", r"^bulkhead: \[wide\] exit code=305419896$"]
+         + ended("FAILED", "three", "wide")),
+    Test("bench", "bench.dts", log=good("bench") + [r"^\[bench\] EXITBENCH %s n=" % n for n in
+                                                    ("cpuid0", "mmio_lapic_tpr_w", "hlt_oneshot_long_late")]),
+]
