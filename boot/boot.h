@@ -39,8 +39,9 @@ enum status must_check memory_add(struct boot_info *out, u64 base, u64 len, bool
 /** memory_normalise() - sorted, disjoint, reserved beats usable, neighbours of one kind merged. */
 void memory_normalise(struct boot_info *out);
 
-/** module_add() - @name is cut to fit. Return: STATUS_FULL, STATUS_BAD_VALUE (@end < @start). */
-enum status must_check module_add(struct boot_info *out, u64 start, u64 end, const char *name);
+/** module_add() - of @name at most @max bytes. Return: STATUS_FULL, STATUS_BAD_VALUE (@end < @start). */
+enum status must_check module_add(struct boot_info *out, u64 start, u64 end, const char *name,
+				  size_t max);
 
 /* linker.ld */
 extern const u8 image_start[], text_end[], rodata_end[], data_end[], image_end[];

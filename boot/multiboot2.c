@@ -6,116 +6,79 @@
 #include "boot.h"
 #include "lib/lib.h"
 
-enum tag_type {
-	TAG_END = 0,
-	TAG_CMDLINE = 1,
-	TAG_MODULE = 3,
-	TAG_MMAP = 6,
-	TAG_RSDP_OLD = 14,
-	TAG_RSDP_NEW = 15,
-};
+enum { TAG_END, TAG_CMDLINE, TAG_MODULE = 3, TAG_MMAP = 6, TAG_RSDP_OLD = 14, TAG_RSDP_NEW = 15 };
 
 struct tag {
 	u32 type, size;
+	u32 word[]; /* a module's start and end; the size and version of a map's entries */
 };
+#define WORDS_END 16 /* behind two words */
 
-struct tag_module {
-	struct tag tag;
-	u32 start, end;
-	char string[];
-};
-static_assert(sizeof(struct tag_module) == 16, "3.6.6 Modules");
-
-struct tag_mmap {
-	struct tag tag;
-	u32 entry_size, entry_version;
-};
-
-struct mmap_entry {
+struct __attribute__((packed)) mmap_entry {
 	u64 base, len;
 	u32 type, reserved;
 };
 static_assert(sizeof(struct mmap_entry) == 24, "3.6.8 Memory map");
 
-/* a string is what the tag holds after @offset, up to its NUL, if there is one */
-static void copy_string(char *to, size_t size, const void *tag, size_t offset)
+static enum status parse_module(const struct tag *t, struct boot_info *out)
 {
-	u32 len = ((const struct tag *)tag)->size - (u32)offset;
-	format(to, size, "%.*s", (int)len, (const char *)tag + offset);
-}
-
-static enum status parse_module(const void *data, struct boot_info *out)
-{
-	const struct tag_module *t = data;
-	char name[BOOT_NAME_MAX];
-
-	if (t->tag.size < sizeof(*t)) {
+	if (t->size < WORDS_END) {
 		return STATUS_TRUNCATED;
 	}
-	copy_string(name, sizeof(name), t, sizeof(*t));
-	return module_add(out, t->start, t->end, name);
+	return module_add(out, t->word[0], t->word[1], (const char *)&t->word[2], t->size - WORDS_END);
 }
 
-static enum status parse_mmap(const void *data, struct boot_info *out)
+static enum status parse_mmap(const struct tag *t, struct boot_info *out)
 {
-	const struct tag_mmap *t = data;
-	struct mmap_entry e;
 	enum status s = STATUS_OK;
 
-	if (t->tag.size < sizeof(*t) || t->entry_size < sizeof(e)) {
+	if (t->size < WORDS_END || t->word[0] < sizeof(struct mmap_entry)) {
 		return STATUS_TRUNCATED;
 	}
-	for (u32 at = sizeof(*t); s == STATUS_OK && t->tag.size - at >= sizeof(e);) {
-		memcpy(&e, (const u8 *)data + at, sizeof(e));
-		s = memory_add(out, e.base, e.len, e.type == MEM_AVAILABLE);
-		at += MIN(t->entry_size, t->tag.size - at);
+	for (u64 at = WORDS_END; s == STATUS_OK && at + sizeof(struct mmap_entry) <= t->size;) {
+		const struct mmap_entry *e = (const void *)((const u8 *)t + at);
+		s = memory_add(out, e->base, e->len, e->type == MEM_AVAILABLE);
+		at += t->word[0];
 	}
 	return s;
 }
 
-/* A firmware with both has the XSDT only in the new one */
-static void parse_rsdp(const struct tag *t, struct boot_info *out)
-{
-	if (t->type == TAG_RSDP_NEW || out->rsdp_len == 0) {
-		out->rsdp_len = MIN(t->size - (u32)sizeof(*t), (u32)sizeof(out->rsdp));
-		memcpy(out->rsdp, t + 1, out->rsdp_len);
-	}
-}
-
 static enum status parse_tag(const struct tag *t, struct boot_info *out)
 {
+	u32 len = t->size - (u32)sizeof(*t);
+
 	switch (t->type) {
-	case TAG_CMDLINE: copy_string(out->cmdline, sizeof(out->cmdline), t, sizeof(*t)); break;
+	case TAG_CMDLINE:
+		format(out->cmdline, sizeof(out->cmdline), "%.*s", (int)len, (const char *)t->word);
+		return STATUS_OK;
 	case TAG_MODULE: return parse_module(t, out);
 	case TAG_MMAP: return parse_mmap(t, out);
 	case TAG_RSDP_OLD:
-	case TAG_RSDP_NEW: parse_rsdp(t, out); break;
-	default: break;
+	case TAG_RSDP_NEW: /* a firmware with both has the XSDT only in the new one */
+		if (t->type == TAG_RSDP_NEW || out->rsdp_len == 0) {
+			out->rsdp_len = MIN(len, (u32)sizeof(out->rsdp));
+			memcpy(out->rsdp, t->word, out->rsdp_len);
+		}
+		return STATUS_OK;
+	default: return STATUS_OK;
 	}
-	return STATUS_OK;
 }
 
 enum status multiboot2_parse(const void *data, size_t len, struct boot_info *out)
 {
-	enum status s = STATUS_OK;
-	u32 total_size;
+	enum status s = len < 8 ? STATUS_TRUNCATED : STATUS_OK;
 
-	if (len < 8) {
-		return STATUS_TRUNCATED;
-	}
-	memcpy(&total_size, data, sizeof(total_size));
-	len = MIN(len, total_size);
+	len = s == STATUS_OK ? MIN(len, *(const u32 *)data) : 0; /* total_size */
 	for (size_t at = 8; s == STATUS_OK;) {
 		const struct tag *t = (const void *)((const u8 *)data + at);
-		if (at > len || len - at < sizeof(*t) || t->size < sizeof(*t) ||
-		    t->size > len - at) {
-			return STATUS_TRUNCATED;
-		}
-		if (t->type == TAG_END) {
+		if (at + sizeof(*t) > len || t->size < sizeof(*t) || t->size > len - at) {
+			s = STATUS_TRUNCATED;
+		} else if (t->type == TAG_END) {
 			break;
+		} else {
+			s = parse_tag(t, out);
+			at += ALIGN_UP((size_t)t->size, 8);
 		}
-		s = parse_tag(t, out);
-		at += ALIGN_UP((size_t)t->size, 8);
 	}
 	memory_normalise(out);
 	return s == STATUS_OK && out->nr_mem == 0 ? STATUS_NOT_FOUND : s;
