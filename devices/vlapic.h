@@ -16,7 +16,7 @@
 struct vlapic_ipi {
 	u32 dest;
 	u8 vector, mode, shorthand; /* mode: ICR bits 10:8 */
-	bool is_logical, is_level_assert, is_x2apic;
+	bool is_logical, is_x2apic;
 };
 
 struct vlapic_env {
@@ -31,15 +31,12 @@ struct vlapic_env {
 struct vlapic {
 	const struct vlapic_env *env;
 	u64 apic_base; /* MSR 0x1b */
-	u32 id;
-	u32 tpr, ldr, dfr, svr, esr, esr_pending, icr_lo, icr_hi, divide, initial_count;
-	u32 lvt[6]; /* in register order: timer (0x320), thermal, perf, LINT0, LINT1, error */
-	u32 isr[8], tmr[8], irr[8];
+	u32 id, esr_pending;
+	u32 reg[64];	     /* MMIO offset / 16: SDM 3A table 11-6 */
 	u64 timer_expiry_ns; /* NEVER = not running */
-	u64 tsc_deadline;
+	u64 tsc_deadline;    /* 0 = not armed */
 	bool has_x2apic;
-	bool nmi_pending; /* an LVT or IPI delivered an NMI; the kernel takes it and clears this */
-	u8 lint_levels;	  /* bit n: LINTn is asserted */
+	bool nmi_pending; /* an IPI delivered an NMI; the kernel takes it and clears this */
 };
 extern const struct vdev_ops vlapic_mmio_ops; /* 4 KiB, self = struct vlapic */
 
@@ -67,9 +64,6 @@ void vlapic_accept(struct vlapic *a, u8 vector, bool is_level);
 
 /** vlapic_takes_extint() - does LINT0 pass the 8259's INT (virtual wire), or is the APIC off? */
 bool vlapic_takes_extint(const struct vlapic *a);
-
-/** vlapic_lint() - LINT0 or LINT1 pin changes (NMI or fixed modes). */
-void vlapic_lint(struct vlapic *a, u32 pin, bool level);
 
 /** vlapic_matches() - is this APIC a target? @is_x2apic: @dest has 32 bits, not 8. */
 bool vlapic_matches(const struct vlapic *a, u32 dest, bool is_logical, bool is_x2apic);

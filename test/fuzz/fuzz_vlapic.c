@@ -52,15 +52,15 @@ static void check(struct vlapic *a)
 {
 	int pending = vlapic_pending(a);
 	require(pending == -1 || pending >= 16);
-	require(!((a->irr[0] | a->isr[0] | a->tmr[0]) & 0xffff));
-	for (u32 i = 0; i < 6; i++) {
-		require((a->svr & 0x100) || (a->lvt[i] & 0x10000));
+	require(!((a->reg[0x10] | a->reg[0x18] | a->reg[0x20]) & 0xffff)); /* ISR, TMR, IRR */
+	for (u32 i = 0x32; i < 0x38; i++) {
+		require((a->reg[0x0f] & 0x100) || (a->reg[i] & 0x10000)); /* SVR, LVTs */
 	}
 	require((a->apic_base & 0xc00) != 0x400);
 	u64 next = vlapic_poll(a, now_ns);
 	require(next > now_ns);
 	u64 count = vlapic_mmio_ops.read(a, 0x390, 4);
-	require((a->apic_base & 0xc00) != 0x800 || count <= a->initial_count);
+	require((a->apic_base & 0xc00) != 0x800 || count <= a->reg[0x38]);
 }
 
 static void step(struct vlapic *a, const u8 d[6])
@@ -72,7 +72,7 @@ static void step(struct vlapic *a, const u8 d[6])
 	u64 v;
 	switch (d[0] & 15) {
 	case 0: vlapic_accept(a, d[1], d[2] & 1); break;
-	case 1: vlapic_lint(a, d[1] & 1, d[2] & 1); break;
+	case 1: a->env->eoi_broadcast(a, d[1]); break;
 	case 2: now_ns += value >> (d[1] & 31); break;
 	case 3: (void)vlapic_wrmsr(a, 0x1b, VLAPIC_BASE | (value & 0xd00)); break;
 	case 4: (void)vlapic_wrmsr(a, msr, d[1] & 0x40 ? value : value << 8 | d[2]); break;
