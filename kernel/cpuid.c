@@ -7,6 +7,7 @@
  */
 #include "kernel/cpuid.h"
 #include "abi/hypercall.h"
+#include "lib/lib.h"
 #include "x86/regs.h"
 
 enum { EAX, EBX, ECX, EDX };
@@ -18,9 +19,8 @@ enum { EAX, EBX, ECX, EDX };
 #define MAX_EXTENDED	0x80000008
 #define VENDOR_INTEL	0x756e6547 /* "Genu" in EBX of leaf 0 */
 #define XSAVE_LEGACY	576	   /* FXSAVE area and XSAVE header */
-#define XCR0_GUEST_MASK                                                                  \
-	(XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM | \
-	 XCR0_PKRU)
+#define XCR0_AVX512	(XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM)
+#define XCR0_GUEST_MASK (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
 #define XCR0_LAST	9
 #define EMULATED_EDX	(BIT(7) | BIT(12) | BIT(14) | BIT(16)) /* MCE MTRR MCA PAT: kernel/msr.c */
 
@@ -36,13 +36,11 @@ enum { EAX, EBX, ECX, EDX };
  * EXT1_ECX:  LAHF, ABM SSE4A MISALIGNSSE PREFETCHW, XOP, FMA4, TBM
  * EXT1_EDX:  as LEAF1_EDX; SYSCALL, NX, MMXEXT, FFXSR, 1 GiB pages, RDTSCP, LM, 3DNow!
  */
-#define LEAF1_ECX                                                                        \
-	(BITS(1, 0) | BIT(9) | BITS(13, 12) | BIT(17) | BITS(20, 19) | BITS(23, 22) |    \
-	 BITS(26, 25) | BITS(30, 28))
+#define LEAF1_ECX (BITS(1, 0) | BIT(9) | BITS(13, 12) | BIT(17) | BITS(20, 19) | BITS(23, 22) | \
+		   BITS(26, 25) | BITS(30, 28))
 #define LEAF1_EDX (BITS(8, 0) | BITS(17, 11) | BIT(19) | BITS(27, 23))
-#define LEAF7_EBX                                                                        \
-	(BITS(1, 0) | BIT(3) | BITS(10, 5) | BIT(13) | BITS(21, 16) | BITS(24, 23) |     \
-	 BITS(31, 26))
+#define LEAF7_EBX (BITS(1, 0) | BIT(3) | BITS(10, 5) | BIT(13) | BITS(21, 16) | BITS(24, 23) | \
+		   BITS(31, 26))
 #define LEAF7_ECX (BITS(3, 0) | BIT(6) | BITS(12, 8) | BIT(14) | BIT(22) | BIT(25) | BITS(28, 27))
 #define LEAF7_EDX (BITS(4, 2) | BIT(8) | BIT(10) | BIT(14) | BIT(23))
 #define EXT1_ECX  (BIT(0) | BITS(8, 5) | BIT(11) | BIT(16) | BIT(21))
@@ -73,11 +71,10 @@ static void set_bit_if(u32 *reg, u32 bit, bool is_on)
 
 static void fix_features(const struct cpuid_env *env, u32 out[4])
 {
-	bool has_xsave = out[ECX] & BIT(26);
 	out[EBX] |= (env->apic_id & 0xff) << 24 | (env->nr_vcpus & 0xff) << 16;
 	set_bit_if(&out[ECX], 21, env->has_x2apic);
 	set_bit_if(&out[ECX], 24, env->has_tsc_deadline);
-	set_bit_if(&out[ECX], 27, has_xsave && (env->cr4 & CR4_OSXSAVE));
+	set_bit_if(&out[ECX], 27, out[ECX] & BIT(26) && env->cr4 & CR4_OSXSAVE); /* OSXSAVE */
 	set_bit_if(&out[ECX], 31, true); /* reserved for hypervisors by both vendors: APM 3 E.3.2 */
 	out[EDX] |= EMULATED_EDX;
 	set_bit_if(&out[EDX], 9, env->apic_base & APIC_BASE_EN);
@@ -93,28 +90,22 @@ static void fix_caches(const struct cpuid_env *env, u32 out[4])
 	}
 }
 
-static void clear_all(u32 out[4])
-{
-	out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
-}
-
 /* EAX = 0: no further subleaves */
 static void fix_extended_features(const struct cpuid_env *env, u32 subleaf, u32 out[4])
 {
+	set_bit_if(&out[ECX], 4, out[ECX] & BIT(3) && env->cr4 & CR4_PKE); /* OSPKE */
 	if (subleaf) {
-		clear_all(out);
-		return;
+		memset(out, 0, 16);
 	}
-	set_bit_if(&out[ECX], 4, (out[ECX] & BIT(3)) && (env->cr4 & CR4_PKE)); /* OSPKE */
 }
 
 /* One thread per core, all cores in one package. SDM 2A "INPUT EAX = 0BH", "1FH" */
 static void fix_topology(const struct cpuid_env *env, u32 subleaf, u32 out[4])
 {
 	enum { LEVEL_NONE, LEVEL_SMT, LEVEL_CORE };
-	u32 level = subleaf == 0 ? LEVEL_SMT : subleaf == 1 ? LEVEL_CORE : LEVEL_NONE;
+	u32 level = subleaf < 2 ? subleaf + LEVEL_SMT : LEVEL_NONE;
 	out[EAX] = level == LEVEL_CORE ? id_bits(env) : 0;
-	out[EBX] = level == LEVEL_CORE ? env->nr_vcpus : level == LEVEL_SMT;
+	out[EBX] = level == LEVEL_CORE ? env->nr_vcpus : level;
 	out[ECX] = level << 8 | (subleaf & 0xff);
 	out[EDX] = env->apic_id;
 }
@@ -135,14 +126,10 @@ static u32 xsave_size(const struct cpuid_env *env, u64 xcr0, bool is_compacted)
 {
 	u32 size = XSAVE_LEGACY, r[4];
 	for (u32 i = 2; i <= XCR0_LAST; i++) {
-		if (!(xcr0 & BIT(i))) {
-			continue;
-		}
-		env->host(0xd, i, r);
-		if (!is_compacted) {
-			size = MAX(size, r[EBX] + r[EAX]);
-		} else {
-			size = (r[ECX] & BIT(1) ? ALIGN_UP(size, 64u) : size) + r[EAX];
+		if (xcr0 & BIT(i)) {
+			env->host(0xd, i, r);
+			u32 next = r[ECX] & BIT(1) ? ALIGN_UP(size, 64u) : size;
+			size = is_compacted ? next + r[EAX] : MAX(size, r[EBX] + r[EAX]);
 		}
 	}
 	return size;
@@ -152,7 +139,7 @@ static void fix_xsave(const struct cpuid_env *env, u32 subleaf, u32 out[4])
 {
 	u64 mask = cpuid_guest_xcr0_mask(env);
 	if (!mask || (subleaf > 1 && (subleaf > XCR0_LAST || !(mask & BIT(subleaf))))) {
-		clear_all(out);
+		memset(out, 0, 16);
 	} else if (subleaf == 0) {
 		out[EAX] = (u32)mask;
 		out[EBX] = xsave_size(env, env->xcr0 & mask, false);
@@ -225,17 +212,13 @@ static void fix(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 #define ALL 0xffffffff
 static const struct leaf {
 	u32 first, last;
-	u32 mask[4]; /* bits of the host's EAX, EBX, ECX, EDX that pass; none: fix() knows */
+	u32 mask[4]; /* bits of the host's EAX, EBX, ECX, EDX that pass */
 } leaves[] = {
 	{ 0x0, 0x0, { 0, ALL, ALL, ALL } },
 	{ 0x1, 0x1, { ALL, 0xffff, LEAF1_ECX, LEAF1_EDX } },
 	{ 0x4, 0x4, { 0x3fff, ALL, ALL, ALL } },
-	{ 0x6, 0x6, { 0, 0, 0, 0 } },
 	{ 0x7, 0x7, { 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX } },
-	{ 0xb, 0xb, { 0, 0, 0, 0 } },
 	{ 0xd, 0xd, { ALL, ALL, ALL, ALL } },
-	{ 0x1f, 0x1f, { 0, 0, 0, 0 } },
-	{ BULKHEAD_CPUID_BASE, LEAF_TIMING, { 0, 0, 0, 0 } },
 	{ 0x80000000, 0x80000000, { 0, ALL, ALL, ALL } },
 	{ 0x80000001, 0x80000001, { ALL, ALL, EXT1_ECX, EXT1_EDX } },
 	{ 0x80000002, 0x80000006, { ALL, ALL, ALL, ALL } },    /* brand string, AMD's caches */
@@ -245,20 +228,19 @@ static const struct leaf {
 
 void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 {
-	clear_all(out);
+	memset(out, 0, 16);
 	if (leaf > limit(env, leaf)) {
 		return;
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(leaves); i++) {
-		const struct leaf *l = &leaves[i];
-		if (leaf >= l->first && leaf <= l->last) {
+		if (leaf >= leaves[i].first && leaf <= leaves[i].last) {
 			env->host(leaf, subleaf, out);
 			for (u32 r = 0; r < 4; r++) {
-				out[r] &= l->mask[r];
+				out[r] &= leaves[i].mask[r];
 			}
-			fix(env, leaf, subleaf, out);
 		}
 	}
+	fix(env, leaf, subleaf, out);
 }
 
 bool cpuid_guest_has(const struct cpuid_env *env, u32 leaf, u32 reg, u32 bit)
@@ -271,8 +253,7 @@ bool cpuid_guest_has(const struct cpuid_env *env, u32 leaf, u32 reg, u32 bit)
 /* Register bits that exist only if CPUID shows a feature; sorted by leaf: each is asked once */
 struct gate {
 	u64 bits;
-	u32 leaf;
-	u8 reg, bit;
+	u32 leaf, reg, bit;
 };
 
 static u64 gated_bits(const struct cpuid_env *env, const struct gate *gates, u32 nr)
@@ -292,9 +273,8 @@ static u64 gated_bits(const struct cpuid_env *env, const struct gate *gates, u32
 u64 cpuid_guest_cr4_mask(const struct cpuid_env *env)
 {
 	static const struct gate gates[] = {
-		{ CR4_VME | CR4_PVI, 1, EDX, 1 }, { CR4_DE, 1, EDX, 2 },
-		{ CR4_PSE, 1, EDX, 3 },		  { CR4_TSD, 1, EDX, 4 },
-		{ CR4_PAE, 1, EDX, 6 },		  { CR4_MCE, 1, EDX, 7 },
+		{ CR4_VME | CR4_PVI, 1, EDX, 1 }, { CR4_DE, 1, EDX, 2 },   { CR4_PSE, 1, EDX, 3 },
+		{ CR4_TSD, 1, EDX, 4 },		  { CR4_PAE, 1, EDX, 6 },  { CR4_MCE, 1, EDX, 7 },
 		{ CR4_PGE, 1, EDX, 13 },	  { CR4_OSFXSR, 1, EDX, 24 },
 		{ CR4_OSXMMEXCPT, 1, EDX, 25 },	  { CR4_PCIDE, 1, ECX, 17 },
 		{ CR4_OSXSAVE, 1, ECX, 26 },	  { CR4_FSGSBASE, 7, EBX, 0 },
