@@ -63,14 +63,20 @@ bool is_intel(void);
 /** is_lax() - a CPU of QEMU's TCG by its brand: it leaves out checks that no exit lets us add */
 bool is_lax(void);
 
+/** cpu_has() - bit @bit of register @reg (0 EAX .. 3 EDX) of CPUID leaf @leaf */
+bool cpu_has(uint32_t leaf, unsigned reg, unsigned bit);
+
+/** is_nested() - QEMU's CPU, but with an x2APIC: KVM stands between it and Bulkhead */
+static inline bool is_nested(void)
+{
+	return is_lax() && cpu_has(1, 2, 21);
+}
+
 /** is_bochs_svm() - an AMD CPU that is not QEMU's: among our beds, Bochs's */
 static inline bool is_bochs_svm(void)
 {
 	return !is_intel() && !is_lax();
 }
-
-/** cpu_has() - bit @bit of register @reg (0 EAX .. 3 EDX) of CPUID leaf @leaf */
-bool cpu_has(uint32_t leaf, unsigned reg, unsigned bit);
 
 /** skip() - say that @what is not shown here, and why */
 void skip(const char *what, const char *why);

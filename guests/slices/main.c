@@ -28,6 +28,10 @@ int main(const char *cmdline)
 	uint64_t had = 100 - away * 100 / (last - start);
 	print("slices away=%lu longest=%lu us share=%lu %% spins=%lu\n", n_away, longest * 1000 / per_ms, had, spins);
 	CHECK(spins > 1000, "no progress");
+	if (share && is_nested()) {
+		skip("share", "an exit through KVM in between costs a good part of a slice");
+		share = 0;
+	}
 	CHECK(!share || (had + 10 >= share && had <= share + 10), "%lu %%, not %lu %%", had, share);
 	CHECK(!share || share > 90 || n_away > 10, "away %lu times", n_away);
 	return (int)failures;
