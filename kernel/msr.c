@@ -36,6 +36,9 @@ const struct msr_range *msr_pass_table(u32 *nr)
 #define MEM_WB		   6
 #define ALL_BYTES(type)	   ((type) * 0x0101010101010101ull)
 
+/* Where msr_state.mtrr has them */
+enum { VARIABLE = 0, FIX64K = 2 * NR_VARIABLE, FIX16K, FIX4K = FIX16K + 2, DEF_TYPE = FIX4K + 8 };
+
 #define MISC_FAST_STRINGS BIT(0)
 #define MISC_NO_BTS_PEBS  (BIT(11) | BIT(12))
 #define MCG_STATUS_BITS	  BITS(2, 0)
@@ -47,13 +50,13 @@ const struct msr_range *msr_pass_table(u32 *nr)
 void msr_state_init(struct msr_state *s)
 {
 	*s = (struct msr_state){
-		.mtrr_def_type = MTRR_ENABLE | MTRR_FIX_ENABLE | MEM_WB,
-		.mtrr_variable = { CHIPSET_BASE | MEM_UC, CHIPSET_MASK | MTRR_VALID },
+		.mtrr = { CHIPSET_BASE | MEM_UC, CHIPSET_MASK | MTRR_VALID,
+			  [FIX64K ... FIX16K] = ALL_BYTES(MEM_WB),
+			  [FIX16K + 1] = ALL_BYTES(MEM_UC), /* A0000 to BFFFF */
+			  [FIX4K ... DEF_TYPE - 1] = ALL_BYTES(MEM_WB),
+			  [DEF_TYPE] = MTRR_ENABLE | MTRR_FIX_ENABLE | MEM_WB },
 		.misc_enable = MISC_FAST_STRINGS | MISC_NO_BTS_PEBS,
 	};
-	for (u32 i = 0; i < ARRAY_SIZE(s->mtrr_fixed); i++) {
-		s->mtrr_fixed[i] = i == 2 ? ALL_BYTES(MEM_UC) : ALL_BYTES(MEM_WB);
-	}
 }
 
 static u64 tsc_now(const struct msr_env *env)
@@ -95,43 +98,26 @@ static bool are_types(u64 value, u32 allowed)
 #define MTRR_TYPES 0x73 /* UC WC WT WP WB: SDM 3A 12.11, table 12-8 */
 #define PAT_TYPES  0xf3 /* and UC-: SDM 3A 12.12.2, table 12-10 */
 
-static u64 *mtrr_cell(struct msr_state *s, u32 msr)
+/* Bits of @cell that can be set at all; base and mask reach as far as physical addresses do */
+static u64 mtrr_bits(const struct msr_env *env, u64 cell)
 {
-	switch (msr) {
-	case MSR_MTRR_DEF_TYPE: return &s->mtrr_def_type;
-	case MSR_MTRR_FIX64K_00000: return &s->mtrr_fixed[0];
-	case MSR_MTRR_FIX16K_80000:
-	case MSR_MTRR_FIX16K_A0000: return &s->mtrr_fixed[1 + msr - MSR_MTRR_FIX16K_80000];
-	case MSR_MTRR_FIX4K_C0000 ... MSR_MTRR_FIX4K_F8000:
-		return &s->mtrr_fixed[3 + msr - MSR_MTRR_FIX4K_C0000];
-	default: return &s->mtrr_variable[msr - MSR_MTRR_PHYSBASE0];
-	}
-}
-
-/* Bits of @msr that can be set at all; base and mask reach as far as physical addresses do */
-static u64 mtrr_bits(const struct msr_env *env, u32 msr)
-{
-	if (msr == MSR_MTRR_DEF_TYPE) {
-		return MTRR_ENABLE | MTRR_FIX_ENABLE | 0xff;
-	}
-	if (msr > MTRR_PHYS_LAST) {
-		return ~0ull;
-	}
 	u32 r[4];
+	if (cell >= FIX64K) {
+		return cell == DEF_TYPE ? MTRR_ENABLE | MTRR_FIX_ENABLE | 0xff : ~0ull;
+	}
 	cpuid_emulate(env->cpuid, 0x80000008, 0, r);
 	u32 phys_bits = r[0] & 0xff ? MIN(r[0] & 0xff, 52u) : 36;
-	return (PHYS_BITS_MAX & (BIT(phys_bits) - 1)) | (msr & 1 ? MTRR_VALID : 0xff);
+	return (PHYS_BITS_MAX & (BIT(phys_bits) - 1)) | (cell & 1 ? MTRR_VALID : 0xff);
 }
 
-static bool mtrr_write(const struct msr_env *env, u32 msr, u64 value)
+static bool mtrr_write(const struct msr_env *env, u64 cell, u64 value)
 {
-	bool is_mask = msr <= MTRR_PHYS_LAST && (msr & 1);
-	bool is_fixed = msr > MTRR_PHYS_LAST && msr != MSR_MTRR_DEF_TYPE;
+	bool is_mask = cell < FIX64K && cell & 1, is_fixed = cell >= FIX64K && cell < DEF_TYPE;
 	u64 types = is_mask ? MEM_UC : is_fixed ? value : value & 0xff;
-	if ((value & ~mtrr_bits(env, msr)) || !are_types(types, MTRR_TYPES)) {
+	if ((value & ~mtrr_bits(env, cell)) || !are_types(types, MTRR_TYPES)) {
 		return false;
 	}
-	*mtrr_cell(env->state, msr) = value;
+	env->state->mtrr[cell] = value;
 	return true;
 }
 
@@ -158,23 +144,24 @@ static bool efer_write(const struct msr_env *env, u64 value)
 	return true;
 }
 
-enum vendor { ANY, INTEL, AMD };
+/* Who has this MSR */
+enum owner { ANY, INTEL, AMD, IF_TSC_ADJUST, IF_DEADLINE };
 
 /* CONSTANT refuses writes, IGNORE drops them; the others have a case each in read and write */
-enum kind { CONSTANT, IGNORE, TSC, TSC_ADJUST, APIC, DEADLINE, MISC, MCG, MTRR, PAT, EFER };
+enum kind { CONSTANT, IGNORE, TSC, TSC_ADJUST, APIC, MISC, MCG, MTRR, PAT, EFER };
 
 static const struct row {
 	u32 first, last;
-	enum vendor vendor;
+	enum owner owner;
 	enum kind kind;
-	u64 value; /* CONSTANT, IGNORE */
+	u64 value; /* CONSTANT, IGNORE; MTRR: where the first is */
 } rows[] = {
 	{ MSR_P5_MC_ADDR, MSR_P5_MC_TYPE, ANY, IGNORE, 0 },
 	{ MSR_TSC, MSR_TSC, ANY, TSC, 0 },
 	{ MSR_PLATFORM_ID, MSR_PLATFORM_ID, ANY, CONSTANT, 0 },
 	{ MSR_APIC_BASE, MSR_APIC_BASE, ANY, APIC, 0 },
 	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, INTEL, CONSTANT, BIT(0) }, /* locked, no VMX */
-	{ MSR_TSC_ADJUST, MSR_TSC_ADJUST, ANY, TSC_ADJUST, 0 },
+	{ MSR_TSC_ADJUST, MSR_TSC_ADJUST, IF_TSC_ADJUST, TSC_ADJUST, 0 },
 	/* microcode revision: Intel has it in the upper half; drivers write 0 before they read */
 	{ MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, INTEL, IGNORE, BIT(32) },
 	{ MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, AMD, IGNORE, 0x01000065 },
@@ -187,45 +174,45 @@ static const struct row {
 	{ 0x198, 0x198, INTEL, CONSTANT, 0 }, /* PERF_STATUS: kernels for Atom ask for the rate */
 	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, INTEL, MISC, 0 },
 	{ MSR_DEBUGCTL, MSR_DEBUGCTL, ANY, IGNORE, 0 },
-	{ MSR_MTRR_PHYSBASE0, MTRR_PHYS_LAST, ANY, MTRR, 0 },
-	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX64K_00000, ANY, MTRR, 0 },
-	{ MSR_MTRR_FIX16K_80000, MSR_MTRR_FIX16K_A0000, ANY, MTRR, 0 },
-	{ MSR_MTRR_FIX4K_C0000, MSR_MTRR_FIX4K_F8000, ANY, MTRR, 0 },
+	{ MSR_MTRR_PHYSBASE0, MTRR_PHYS_LAST, ANY, MTRR, VARIABLE },
+	{ MSR_MTRR_FIX64K_00000, MSR_MTRR_FIX64K_00000, ANY, MTRR, FIX64K },
+	{ MSR_MTRR_FIX16K_80000, MSR_MTRR_FIX16K_A0000, ANY, MTRR, FIX16K },
+	{ MSR_MTRR_FIX4K_C0000, MSR_MTRR_FIX4K_F8000, ANY, MTRR, FIX4K },
 	{ MSR_PAT, MSR_PAT, ANY, PAT, 0 },
-	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, ANY, MTRR, 0 },
-	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, ANY, DEADLINE, 0 },
+	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, ANY, MTRR, DEF_TYPE },
+	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, IF_DEADLINE, APIC, 0 },
 	{ MSR_X2APIC_FIRST, MSR_X2APIC_LAST, ANY, APIC, 0 },
 	{ MSR_EFER, MSR_EFER, ANY, EFER, 0 },
 	{ 0xc0010000, 0xc0010007, AMD, IGNORE, 0 }, /* PERFEVTSEL, PERFCTR 0 to 3 */
 	{ MSR_AMD_SYSCFG, MSR_AMD_SYSCFG, AMD, IGNORE, 0 },
 	/* TscFreqSel: the TSC counts at the P0 rate; without it Linux complains of the firmware */
 	{ MSR_AMD_HWCR, MSR_AMD_HWCR, AMD, IGNORE, BIT(24) },
-	{ MSR_AMD_NB_CFG, MSR_AMD_NB_CFG, AMD, IGNORE, 0 },
-	{ 0xc0010020, 0xc0010020, AMD, IGNORE, 0 }, /* PATCH_LOADER: no microcode */
+	{ MSR_AMD_NB_CFG, 0xc0010020, AMD, IGNORE, 0 }, /* and PATCH_LOADER: no microcode */
 	{ 0xc0010055, 0xc0010055, AMD, IGNORE, 0 }, /* INT_PENDING: no C1E */
 	{ 0xc0010058, 0xc0010058, AMD, IGNORE, 0 }, /* MMIO_CONF_BASE: off */
 	{ MSR_AMD_VM_CR, MSR_AMD_VM_CR, AMD, CONSTANT, BIT(3) | BIT(4) }, /* SVM off, locked */
 	{ MSR_AMD_DE_CFG, MSR_AMD_DE_CFG, AMD, IGNORE, BIT(1) },	  /* LFENCE serializes */
 };
 
+static bool has(const struct msr_env *env, enum owner owner)
+{
+	switch (owner) {
+	case INTEL: return cpuid_guest_is_intel(env->cpuid);
+	case AMD: return !cpuid_guest_is_intel(env->cpuid);
+	case IF_TSC_ADJUST: return cpuid_guest_has(env->cpuid, 7, 1, 1);
+	case IF_DEADLINE: return env->cpuid->has_tsc_deadline;
+	default: return true;
+	}
+}
+
 static const struct row *find(const struct msr_env *env, u32 msr)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct row *r = &rows[i];
-		if (msr < r->first || msr > r->last) {
-			continue;
-		}
-		bool is_intel = r->vendor != ANY && cpuid_guest_is_intel(env->cpuid);
-		if (r->vendor == ANY || is_intel == (r->vendor == INTEL)) {
-			return r;
+		if (msr >= rows[i].first && msr <= rows[i].last && has(env, rows[i].owner)) {
+			return &rows[i];
 		}
 	}
 	return NULL;
-}
-
-static bool has_tsc_adjust(const struct msr_env *env)
-{
-	return cpuid_guest_has(env->cpuid, 7, 1, 1);
 }
 
 bool msr_read(const struct msr_env *env, u32 msr, u64 *value)
@@ -236,16 +223,16 @@ bool msr_read(const struct msr_env *env, u32 msr, u64 *value)
 	if (!r) {
 		return false;
 	}
+	u64 cell = r->value + msr - r->first;
 	switch (r->kind) {
 	case CONSTANT:
 	case IGNORE: break;
 	case TSC: *value = tsc_now(env); break;
-	case TSC_ADJUST: *value = env->state->tsc_adjust; return has_tsc_adjust(env);
+	case TSC_ADJUST: *value = env->state->tsc_adjust; break;
 	case APIC: return vlapic_rdmsr(env->apic, msr, value);
-	case DEADLINE: return env->cpuid->has_tsc_deadline && vlapic_rdmsr(env->apic, msr, value);
 	case MISC: *value = env->state->misc_enable; break;
 	case MCG: *value = env->state->mcg_status; break;
-	case MTRR: *value = *mtrr_cell(env->state, msr) & mtrr_bits(env, msr); break;
+	case MTRR: *value = env->state->mtrr[cell] & mtrr_bits(env, cell); break;
 	case PAT: *value = v->ops->get(v, VREG_PAT); break;
 	case EFER: *value = v->ops->get(v, VREG_EFER); break;
 	}
@@ -263,12 +250,11 @@ bool msr_write(const struct msr_env *env, u32 msr, u64 value)
 	case CONSTANT: return false;
 	case IGNORE: return true;
 	case TSC: return tsc_move(env, value - tsc_now(env));
-	case TSC_ADJUST: return has_tsc_adjust(env) && tsc_move(env, value - s->tsc_adjust);
+	case TSC_ADJUST: return tsc_move(env, value - s->tsc_adjust);
 	case APIC: return vlapic_wrmsr(env->apic, msr, value);
-	case DEADLINE: return env->cpuid->has_tsc_deadline && vlapic_wrmsr(env->apic, msr, value);
 	case MISC: return write_bits(&s->misc_enable, MISC_FAST_STRINGS, value);
 	case MCG: return write_bits(&s->mcg_status, MCG_STATUS_BITS, value);
-	case MTRR: return mtrr_write(env, msr, value);
+	case MTRR: return mtrr_write(env, r->value + msr - r->first, value);
 	case PAT: return pat_write(env->v, value);
 	case EFER: return efer_write(env, value);
 	}

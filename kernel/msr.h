@@ -12,12 +12,8 @@
 
 /* MSR contents that live nowhere else; one per vCPU */
 struct msr_state {
-	u64 tsc_adjust;
-	u64 mtrr_def_type;
-	u64 mtrr_fixed[11];
-	u64 mtrr_variable[16];
-	u64 misc_enable;
-	u64 mcg_status;
+	u64 tsc_adjust, misc_enable, mcg_status;
+	u64 mtrr[28]; /* 16 variable, 11 fixed, default type */
 };
 
 struct msr_env {

@@ -225,6 +225,10 @@ static void test_mtrr_as_firmware_leaves_it(void **state)
 	assert_true(rd(0x200) == 0xfe000000);
 	assert_true(rd(0x201) == 0xfffe000800); /* 32 MiB of a 40-bit space */
 	assert_int_equal(rd(0x203), 0);
+	for (u32 msr = 0x200; msr < 0x270; msr++) { /* what was read can be written back */
+		u64 value;
+		assert_true(!msr_read(&env, msr, &value) || wr(msr, value));
+	}
 }
 
 static void test_mtrr(void **state)
