@@ -39,7 +39,7 @@ enum status must_check memory_add(struct boot_info *out, u64 base, u64 len, bool
 /** memory_normalise() - sorted, disjoint, reserved beats usable, neighbours of one kind merged. */
 void memory_normalise(struct boot_info *out);
 
-/** module_add() - of @name at most @max bytes. Return: STATUS_FULL, STATUS_BAD_VALUE (@end < @start). */
+/** module_add() - @name is @max bytes at most. Return: STATUS_FULL, STATUS_BAD_VALUE (bad range) */
 enum status must_check module_add(struct boot_info *out, u64 start, u64 end, const char *name,
 				  size_t max);
 

@@ -60,7 +60,7 @@ static enum status parse_modules(const struct boot_window *w, const struct multi
 	for (u32 i = 0; s == STATUS_OK && i < info->mods_count; i++) {
 		m = w->map(w->ctx, info->mods_addr + (u64)i * sizeof(*m), sizeof(*m));
 		s = m ? read_args(w, m->string, name, sizeof(name)) : STATUS_TRUNCATED;
-		s = s == STATUS_OK ? module_add(out, m->start, m->end, name, sizeof(name)) : s;
+		s = s ? s : module_add(out, m->start, m->end, name, sizeof(name));
 	}
 	return s;
 }
@@ -74,8 +74,11 @@ static enum status parse_mmap(const struct boot_window *w, const struct multiboo
 
 	while (s == STATUS_OK && at + sizeof(*e) <= end) {
 		e = w->map(w->ctx, at, sizeof(*e));
-		s = e ? memory_add(out, e->base, e->len, e->type == MEM_AVAILABLE) : STATUS_TRUNCATED;
-		at += e ? sizeof(e->size) + (u64)e->size : 0;
+		if (!e) {
+			return STATUS_TRUNCATED;
+		}
+		s = memory_add(out, e->base, e->len, e->type == MEM_AVAILABLE);
+		at += sizeof(e->size) + (u64)e->size;
 	}
 	return s;
 }

@@ -25,7 +25,8 @@ static enum status parse_module(const struct tag *t, struct boot_info *out)
 	if (t->size < WORDS_END) {
 		return STATUS_TRUNCATED;
 	}
-	return module_add(out, t->word[0], t->word[1], (const char *)&t->word[2], t->size - WORDS_END);
+	const char *name = (const char *)&t->word[2];
+	return module_add(out, t->word[0], t->word[1], name, t->size - WORDS_END);
 }
 
 static enum status parse_mmap(const struct tag *t, struct boot_info *out)

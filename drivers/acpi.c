@@ -158,8 +158,8 @@ static void fadt_parse(const struct acpi_memory *mem, const struct table *t, str
 }
 
 /*
- * ACPI 6.5 5.2.5.3 "RSDP Structure". Return: the length of the one at @p, where @len bytes can be read;
- * 0 if it is none.
+ * ACPI 6.5 5.2.5.3 "RSDP Structure". Return: the length of the one at @p, where @len bytes can be
+ * read; 0 if it is none.
  */
 static u32 rsdp_check(const u8 *p, u32 len)
 {

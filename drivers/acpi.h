@@ -29,10 +29,10 @@ struct acpi_info {
 };
 
 /**
- * acpi_parse() - @rsdp: bytes of the RSDP (20 or 36), from the boot loader or from acpi_find_rsdp()
+ * acpi_parse() - @rsdp: bytes of the RSDP (20 or 36), from the boot loader or acpi_find_rsdp()
  *
- * Return: STATUS_NOT_FOUND: no good RSDP, root table or MADT. What an optional table would have said
- * is left zero. S5 is read from the DSDT's \_S5 package by pattern.
+ * Return: STATUS_NOT_FOUND: no good RSDP, root table or MADT. What an optional table would have
+ * said is left zero. S5 is read from the DSDT's \_S5 package by pattern.
  */
 enum status must_check acpi_parse(const struct acpi_memory *mem, const u8 *rsdp, u32 rsdp_len,
 				  struct acpi_info *out);

@@ -94,9 +94,9 @@ static const struct reference references[] = {
 #define NR_REFERENCES ARRAY_SIZE(references)
 
 /*
- * Wait until @ticks have passed since @from. Return: how many have, 0 if the clock stands still. Time
- * is not known yet, so reads are the bound. A read takes about 1 us on a machine, but only some
- * instructions of virtual time on an emulator that counts those; 500 in between make it similar.
+ * Wait until @ticks have passed since @from. Return: how many have, 0 if the clock stands still.
+ * Time is not known yet, so reads are the bound. A read takes about 1 us on a machine, but some
+ * instructions of virtual time on an emulator that counts those; 500 in between make that similar.
  */
 static u32 wait_ticks(const struct reference *r, const struct acpi_info *acpi, u32 from, u64 ticks)
 {
@@ -112,7 +112,7 @@ static u32 wait_ticks(const struct reference *r, const struct acpi_info *acpi, u
 	return 0;
 }
 
-/* From tick to tick, over 10 ms: the first, partial one does not count. Return: the TSC's rate, or 0 */
+/* From tick to tick, for 10 ms: the first is not a whole one. Return: the TSC's rate, or 0. */
 static u64 measure(const struct reference *r, const struct acpi_info *acpi)
 {
 	u64 hz = r->start(acpi);
@@ -136,7 +136,7 @@ static bool is_confirmed(const u64 hz[NR_REFERENCES], size_t i)
 
 static u64 known_hz; /* of the TSC, for machine_poweroff() */
 
-/* One that was disturbed (SMI, a busy host) has no say, unless none agree: then the preferred one. */
+/* One that was disturbed (SMI, a busy host) has no say; if none agree, the preferred one has. */
 enum status clock_calibrate(const struct acpi_info *acpi, struct clock_calibration *out)
 {
 	u64 hz[NR_REFERENCES];

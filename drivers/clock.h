@@ -16,7 +16,7 @@ struct clock_calibration {
 /**
  * clock_calibrate() - the rate by the best reference that another one confirms within 0.5 %
  *
- * The caller has mapped @acpi->hpet_addr (4 KiB, uncached, one to one) or set it to 0. Takes ~30 ms.
+ * The caller has mapped @acpi->hpet_addr (uncached, one to one) or set it to 0. Takes ~30 ms.
  * Return: STATUS_NOT_FOUND if no reference clock works.
  */
 enum status must_check clock_calibrate(const struct acpi_info *acpi, struct clock_calibration *out);
@@ -28,8 +28,8 @@ void clock_delay_us(u64 tsc_hz, u64 us);
 u64 clock_wall_time(void);
 
 /**
- * machine_poweroff() - ACPI S5; where that is absent or ignored: port 0x604 and 0xb004 (QEMU, Bochs),
- * Bochs' 0x8900 "Shutdown"; at last halts. Never returns.
+ * machine_poweroff() - ACPI S5; where that is absent or ignored: port 0x604 and 0xb004 (QEMU,
+ * Bochs), Bochs' 0x8900 "Shutdown"; at last halts. Never returns.
  */
 void machine_poweroff(const struct acpi_info *acpi) noreturn_fn;
 

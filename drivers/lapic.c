@@ -68,8 +68,8 @@ static void order_before_msr(void)
 }
 
 /*
- * From disabled to x2APIC leads over xAPIC (SDM 3A figure 11-27 "Local x2APIC State Transitions"); the
- * way back would need a global disable, from which emulated APICs do not return.
+ * From disabled to x2APIC leads over xAPIC (SDM 3A figure 11-27 "Local x2APIC State Transitions");
+ * the way back would need a global disable, from which emulated APICs do not return.
  */
 static void enable(void)
 {
@@ -87,8 +87,8 @@ static void enable(void)
 }
 
 /*
- * Which LVT entries exist follows from the highest one's number (SDM 3A 11.4.8, 11.5.1). What firmware
- * left in service would block our lower vectors: as many EOIs as there can be of those.
+ * Which LVT entries exist follows from the highest one's number (SDM 3A 11.4.8, 11.5.1). What
+ * firmware left in service would block our lower vectors: as many EOIs as there can be of those.
  */
 void lapic_init(void)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The machine's own 16550 UARTs, polled: init, fill the transmit FIFO, take a received byte. Keeps no
- * state; who may call when is the console's business. Registers: TI PC16550D data sheet, section 8.
+ * The machine's own 16550 UARTs, polled: init, fill the transmit FIFO, take a received byte. Keeps
+ * no state; who may call when is the console's business. TI PC16550D data sheet, section 8.
  */
 #include "drivers/uart.h"
 #include "x86/insn.h"
@@ -19,15 +19,15 @@
 #define LSR_THRE   BIT(5) /* with FIFOs: the transmit FIFO is empty */
 #define FIFO_BYTES 16
 
-/* The first two settings are patterns in the scratch register: a floating bus keeps neither for sure. */
+/* First two patterns in the scratch register: a floating bus does not keep both. */
 bool uart_init(u16 port)
 {
 	static const struct {
 		u8 reg, value;
 	} setup[] = {
 		{ UART_SCR, 0x55 }, { UART_SCR, 0xaa }, { UART_IER, 0 },
-		{ UART_LCR, LCR_DLAB }, { UART_THR, 1 }, { UART_IER, 0 }, /* 1.8432 MHz / 16 / 1 = 115200 */
-		{ UART_LCR, 3 }, { UART_FCR, 7 }, { UART_MCR, 3 }, /* 8N1; FIFOs on and emptied; DTR, RTS */
+		{ UART_LCR, LCR_DLAB }, { UART_THR, 1 }, { UART_IER, 0 }, /* 1.8432 MHz / 16 */
+		{ UART_LCR, 3 }, { UART_FCR, 7 }, { UART_MCR, 3 }, /* 8N1; FIFOs on; DTR RTS */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(setup); i++) {

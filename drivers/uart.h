@@ -8,10 +8,10 @@
 #define UART_COM1 0x3f8
 #define UART_COM2 0x2f8
 
-/** uart_init() - 115200 8N1, FIFOs on, interrupts off. Return: false if no UART answers at @port. */
+/** uart_init() - 115200 8N1, FIFOs on, interrupts off. Return: false if none answers at @port. */
 bool uart_init(u16 port);
 
-/** uart_write() - as many bytes as the transmitter takes right now, without waiting. Return: how many. */
+/** uart_write() - what the transmitter takes right now, without waiting. Return: how many bytes. */
 size_t uart_write(u16 port, const char *s, size_t len);
 
 /** uart_getc() - a received byte, or -1. */

@@ -15,38 +15,29 @@ static int digit_value(char c)
 
 bool str_to_u64(const char *s, u64 *out)
 {
-	bool is_hex = s[0] == '0' && (s[1] | 0x20) == 'x';
-	u64 base = is_hex ? 16 : 10;
-	u64 value = 0;
+	bool is_hex = s[0] == '0' && (s[1] | 0x20) == 'x', is_good = s[is_hex ? 2 : 0];
+	u64 base = is_hex ? 16 : 10, value = 0;
 
-	s += is_hex ? 2 : 0;
-	if (!*s) {
-		return false;
-	}
-	for (; *s; s++) {
+	for (s += is_hex ? 2 : 0; *s && is_good; s++) {
 		u64 digit = (u64)digit_value(*s);
-		if (digit >= base || __builtin_mul_overflow(value, base, &value) ||
-		    __builtin_add_overflow(value, digit, &value)) {
-			return false;
-		}
+		is_good = digit < base && !__builtin_mul_overflow(value, base, &value) &&
+			  !__builtin_add_overflow(value, digit, &value);
 	}
-	*out = value;
-	return true;
+	*out = is_good ? value : *out;
+	return is_good;
 }
 
 int arg_find(const char *cmdline, const char *key, const char **value)
 {
 	size_t key_len = strlen(key);
 
-	for (const char *word = cmdline; *word;) {
-		const char *end = strchr(word, ' ');
-		end = end ? end : word + strlen(word);
-		if ((size_t)(end - word) > key_len && !strncmp(word, key, key_len) &&
-		    word[key_len] == '=') {
+	for (const char *word = cmdline; word; word = strchr(word, ' ')) {
+		word += *word == ' ';
+		if (!strncmp(word, key, key_len) && word[key_len] == '=') {
 			*value = word + key_len + 1;
-			return (int)(end - *value);
+			const char *end = strchr(*value, ' ');
+			return end ? (int)(end - *value) : (int)strlen(*value);
 		}
-		word = *end ? end + 1 : end;
 	}
 	return -1;
 }

@@ -12,9 +12,8 @@ struct out {
 
 /* One conversion's flags; width is the least number of characters, precision the most of %s. */
 struct spec {
-	bool is_left, is_zero, is_upper;
-	u32 width, longs;
-	size_t precision;
+	bool is_left, is_zero, is_long;
+	size_t width, precision;
 };
 
 static void put(struct out *o, char c)
@@ -24,96 +23,53 @@ static void put(struct out *o, char c)
 	}
 }
 
-static void put_run(struct out *o, char c, u32 n)
+static void put_text(struct out *o, const struct spec *s, const char *text)
 {
-	while (n--) {
-		put(o, c);
+	size_t len = strnlen(text, s->precision), pad = s->width > len ? s->width - len : 0;
+
+	for (size_t i = 0; i < len + pad; i++) {
+		bool is_text = s->is_left ? i < len : i >= pad;
+		put(o, is_text ? *text++ : ' ');
 	}
 }
 
-/* sign or 0x, zeros or blanks, and the text itself, as @s lays them out */
-static void put_field(struct out *o, const struct spec *s, const char *prefix, const char *text,
-		      size_t len)
+static void put_number(struct out *o, const struct spec *s, char letter, va_list *ap)
 {
-	u32 used = (u32)(len + strlen(prefix));
-	u32 pad = s->width > used ? s->width - used : 0;
-
-	put_run(o, ' ', s->is_left || s->is_zero ? 0 : pad);
-	while (*prefix) {
-		put(o, *prefix++);
-	}
-	put_run(o, '0', s->is_zero && !s->is_left ? pad : 0);
-	for (size_t i = 0; i < len; i++) {
-		put(o, text[i]);
-	}
-	put_run(o, ' ', s->is_left ? pad : 0);
-}
-
-static void put_number(struct out *o, const struct spec *s, u64 value, u32 base, const char *prefix)
-{
-	const char *digits = s->is_upper ? "0123456789ABCDEF" : "0123456789abcdef";
-	char text[20]; /* 2^64 has 20 decimal digits */
-	size_t at = sizeof(text);
+	char text[32] = { 0 }; /* 2^64 has 20 decimal digits; that many zeros are enough for all */
+	size_t at = sizeof(text) - 1, least = s->is_zero ? MIN(s->width, at) : 0;
+	s64 arg = s->is_long ? va_arg(*ap, s64) : va_arg(*ap, s32);
+	bool is_negative = letter == 'd' && arg < 0;
+	u64 value = is_negative ? 0 - (u64)arg : s->is_long ? (u64)arg : (u32)arg;
+	u64 base = letter == 'x' ? 16 : 10;
 
 	do {
-		text[--at] = digits[value % base];
+		text[--at] = "0123456789abcdef"[value % base];
 		value /= base;
-	} while (value);
-	put_field(o, s, prefix, text + at, sizeof(text) - at);
+	} while (value || sizeof(text) - 1 - at + is_negative < least);
+	if (is_negative) {
+		text[--at] = '-';
+	}
+	put_text(o, s, text + at);
 }
 
-static void put_string(struct out *o, struct spec *s, const char *text)
-{
-	text = text ? text : "(null)";
-	s->is_zero = false;
-	put_field(o, s, "", text, strnlen(text, s->precision));
-}
-
-/* flags and width; returns what follows them */
-static const char *parse_spec(const char *f, struct spec *s)
+/* Return: the conversion's letter, behind what @s is made of. */
+static const char *parse_spec(const char *f, struct spec *s, va_list *ap)
 {
 	for (; *f == '-' || *f == '0'; f++) {
 		s->is_left |= *f == '-';
 		s->is_zero |= *f == '0';
 	}
 	for (; *f >= '0' && *f <= '9'; f++) {
-		s->width = s->width * 10 + (u32)(*f - '0');
+		s->width = s->width * 10 + (size_t)(*f - '0');
+	}
+	if (*f == '.') {
+		s->precision = (size_t)va_arg(*ap, int);
+		f += 2;
+	}
+	for (; *f == 'l' || *f == 'z'; f++) {
+		s->is_long = true;
 	}
 	return f;
-}
-
-static u64 take_unsigned(const struct spec *s, va_list *ap)
-{
-	return s->longs ? va_arg(*ap, u64) : va_arg(*ap, u32);
-}
-
-static void put_signed(struct out *o, const struct spec *s, va_list *ap)
-{
-	s64 v = s->longs ? va_arg(*ap, s64) : va_arg(*ap, s32);
-	put_number(o, s, v < 0 ? 0 - (u64)v : (u64)v, 10, v < 0 ? "-" : "");
-}
-
-static void put_conversion(struct out *o, struct spec *s, char letter, va_list *ap)
-{
-	char c;
-
-	switch (letter) {
-	case 'c':
-		c = (char)va_arg(*ap, int);
-		put_field(o, s, "", &c, 1);
-		break;
-	case 's': put_string(o, s, va_arg(*ap, const char *)); break;
-	case 'd':
-	case 'i': put_signed(o, s, ap); break;
-	case 'u': put_number(o, s, take_unsigned(s, ap), 10, ""); break;
-	case 'x': put_number(o, s, take_unsigned(s, ap), 16, ""); break;
-	case 'X':
-		s->is_upper = true;
-		put_number(o, s, take_unsigned(s, ap), 16, "");
-		break;
-	case 'p': put_number(o, s, (uintptr_t)va_arg(*ap, void *), 16, "0x"); break;
-	default: put(o, letter); break; /* %% */
-	}
 }
 
 size_t vformat(char *buf, size_t size, const char *fmt, va_list ap)
@@ -123,23 +79,17 @@ size_t vformat(char *buf, size_t size, const char *fmt, va_list ap)
 
 	va_copy(args, ap);
 	for (; *fmt; fmt++) {
-		if (*fmt != '%') {
-			put(&o, *fmt);
-			continue;
-		}
 		struct spec s = { .precision = SIZE_MAX };
-		fmt = parse_spec(fmt + 1, &s);
-		if (fmt[0] == '.' && fmt[1] == '*') {
-			s.precision = (size_t)va_arg(args, int);
-			fmt += 2;
+		bool is_conversion = *fmt == '%';
+		fmt = is_conversion ? parse_spec(fmt + 1, &s, &args) : fmt;
+		switch (is_conversion ? *fmt : 0) {
+		case 'c': put(&o, (char)va_arg(args, int)); break;
+		case 's': put_text(&o, &s, va_arg(args, const char *)); break;
+		case 'd':
+		case 'u':
+		case 'x': put_number(&o, &s, *fmt, &args); break;
+		default: put(&o, *fmt); break; /* also %% */
 		}
-		for (; *fmt == 'l' || *fmt == 'z'; fmt++) {
-			s.longs++;
-		}
-		if (!*fmt) {
-			break;
-		}
-		put_conversion(&o, &s, *fmt, &args);
 	}
 	va_end(args);
 	if (size) {

@@ -29,7 +29,7 @@ char *LIB_NAME(strrchr)(const char *s, int c);
 void LIB_NAME(__stack_chk_fail)(void) noreturn_fn;
 
 /**
- * format() - snprintf for %c %s %.*s %d %i %u %x %X %p %%, with l ll z, width, '0' and '-' flags
+ * format() - snprintf for %c %s %.*s %d %u %x %%, with l ll z, width, '0' and '-' flags (not %c)
  *
  * Return: characters written without the final NUL, which is always there if @size > 0; never
  * more than @size - 1.

@@ -43,7 +43,5 @@ void bug(const char *file, u32 line, const char *what)
 	if (bug_handler) {
 		bug_handler(file, line, what);
 	}
-	for (;;) {
-		__builtin_trap();
-	}
+	__builtin_trap();
 }

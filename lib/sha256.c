@@ -9,17 +9,16 @@
 
 /* FIPS 180-4 4.2.2 "SHA-256 Constants" */
 static const u32 K[64] = {
-	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
-	0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
-	0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
-	0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-	0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
-	0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
-	0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
-	0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
-	0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
-	0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4,
+	0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe,
+	0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f,
+	0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7,
+	0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc,
+	0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+	0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116,
+	0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+	0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7,
+	0xc67178f2,
 };
 
 static u32 rotr(u32 x, u32 n)
@@ -27,37 +26,20 @@ static u32 rotr(u32 x, u32 n)
 	return x >> n | x << (32 - n);
 }
 
-static u32 get_be32(const u8 *p)
-{
-	return (u32)p[0] << 24 | (u32)p[1] << 16 | (u32)p[2] << 8 | p[3];
-}
-
-static void put_be32(u8 *p, u32 v)
-{
-	for (u32 i = 0; i < 4; i++) {
-		p[i] = (u8)(v >> (24 - 8 * i));
-	}
-}
-
-static void schedule(u32 W[64], const u8 block[BLOCK])
-{
-	for (u32 t = 0; t < 16; t++) {
-		W[t] = get_be32(block + 4 * t);
-	}
-	for (u32 t = 16; t < 64; t++) {
-		u32 s0 = rotr(W[t - 15], 7) ^ rotr(W[t - 15], 18) ^ W[t - 15] >> 3;
-		u32 s1 = rotr(W[t - 2], 17) ^ rotr(W[t - 2], 19) ^ W[t - 2] >> 10;
-		W[t] = s1 + W[t - 7] + s0 + W[t - 16];
-	}
-}
-
 static void compress(u32 H[8], const u8 block[BLOCK])
 {
 	u32 W[64], v[8]; /* v: a to h */
 
-	schedule(W, block);
+	memcpy(W, block, BLOCK);
 	memcpy(v, H, sizeof(v));
 	for (u32 t = 0; t < 64; t++) {
+		if (t < 16) {
+			W[t] = __builtin_bswap32(W[t]); /* the standard is big-endian */
+		} else {
+			u32 s0 = rotr(W[t - 15], 7) ^ rotr(W[t - 15], 18) ^ W[t - 15] >> 3;
+			u32 s1 = rotr(W[t - 2], 17) ^ rotr(W[t - 2], 19) ^ W[t - 2] >> 10;
+			W[t] = s1 + W[t - 7] + s0 + W[t - 16];
+		}
 		u32 S1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
 		u32 ch = (v[4] & v[5]) ^ (~v[4] & v[6]);
 		u32 T1 = v[7] + S1 + ch + K[t] + W[t];
@@ -78,22 +60,20 @@ void sha256(const void *data, size_t len, u8 digest[32])
 		     0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
 	u8 last[2 * BLOCK] = { 0 };
 	const u8 *p = data;
-	size_t rest = len % BLOCK;
-	size_t padded = rest < BLOCK - 8 ? BLOCK : 2 * BLOCK;
+	size_t rest = len % BLOCK, padded = rest < BLOCK - 8 ? BLOCK : 2 * BLOCK;
+	u64 bits = __builtin_bswap64((u64)len * 8);
 
 	for (size_t i = 0; i < len / BLOCK; i++) {
 		compress(H, p + i * BLOCK);
 	}
-	if (rest) {
-		memcpy(last, p + len - rest, rest);
-	}
+	memcpy(last, p + len - rest, rest);
 	last[rest] = 0x80;
-	put_be32(last + padded - 8, (u32)((u64)len >> 29));
-	put_be32(last + padded - 4, (u32)((u64)len << 3));
+	memcpy(last + padded - sizeof(bits), &bits, sizeof(bits));
 	for (size_t i = 0; i < padded; i += BLOCK) {
 		compress(H, last + i);
 	}
 	for (u32 i = 0; i < 8; i++) {
-		put_be32(digest + 4 * i, H[i]);
+		H[i] = __builtin_bswap32(H[i]);
 	}
+	memcpy(digest, H, sizeof(H));
 }

@@ -90,14 +90,12 @@ char *LIB_NAME(strchr)(const char *s, int c)
 
 char *LIB_NAME(strrchr)(const char *s, int c)
 {
-	for (const char *p = s + LIB_NAME(strlen)(s);; p--) {
+	for (const char *p = s + LIB_NAME(strlen)(s) + 1; p-- > s;) {
 		if (*p == (char)c) {
 			return (char *)(uintptr_t)p;
 		}
-		if (p == s) {
-			return NULL;
-		}
 	}
+	return NULL;
 }
 
 void LIB_NAME(__stack_chk_fail)(void)

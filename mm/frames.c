@@ -5,6 +5,7 @@
  * while one CPU runs.
  */
 #include "mm/frames.h"
+#include "lib/lib.h"
 #include "log.h"
 
 static u64 range_end(const struct mem_range *r)
@@ -28,34 +29,16 @@ void frames_init(struct frames *f, const struct mem_range *mem, u32 nr)
 
 	f->nr = 0;
 	for (u32 i = 0; i < nr; i++) {
-		if (!mem[i].is_usable) {
-			continue;
-		}
-		if (mem[i].base != end) {
+		if (mem[i].is_usable && mem[i].base != end) {
 			add_whole_pages(f, base, end);
 			base = mem[i].base;
 		}
-		end = range_end(&mem[i]);
+		end = mem[i].is_usable ? range_end(&mem[i]) : end;
 	}
 	add_whole_pages(f, base, end);
 }
 
-static void remove_range(struct frames *f, u32 i)
-{
-	f->nr--;
-	for (; i < f->nr; i++) {
-		f->free[i] = f->free[i + 1];
-	}
-}
-
-static void insert_range(struct frames *f, u32 i, u64 base, u64 end)
-{
-	for (u32 k = f->nr++; k > i; k--) {
-		f->free[k] = f->free[k - 1];
-	}
-	f->free[i] = (struct mem_range){ base, end - base, true };
-}
-
+/* What remains of each free range takes its place: one piece, none, or two if cut in half. */
 enum status frames_reserve(struct frames *f, u64 base, u64 len)
 {
 	u64 end = base + len;
@@ -65,26 +48,23 @@ enum status frames_reserve(struct frames *f, u64 base, u64 len)
 	}
 	base = ALIGN_DOWN(base, PAGE_SIZE);
 	end = ALIGN_UP(end, PAGE_SIZE);
-	for (u32 i = 0; len && i < f->nr;) {
-		struct mem_range *r = &f->free[i];
-		u64 lo = r->base, hi = range_end(r);
+	for (u32 i = 0, n; len && i < f->nr; i += n) {
+		struct mem_range *r = &f->free[i], piece[2];
+		u64 lo = r->base, hi = range_end(r), right = MAX(lo, end);
 
-		if (end <= lo || hi <= base) {
-			i++;
-		} else if (lo < base && end < hi) { /* the only range that it meets */
-			if (f->nr == FRAMES_MAX_RANGES) {
-				return STATUS_FULL;
-			}
-			r->len = base - lo;
-			insert_range(f, i + 1, end, hi);
-			return STATUS_OK;
-		} else if (base <= lo && hi <= end) {
-			remove_range(f, i);
-		} else if (lo < base) {
-			r->len = base - lo;
-		} else {
-			*r = (struct mem_range){ end, hi - end, true };
+		n = 0;
+		if (lo < base) {
+			piece[n++] = (struct mem_range){ lo, MIN(hi, base) - lo, true };
 		}
+		if (right < hi) {
+			piece[n++] = (struct mem_range){ right, hi - right, true };
+		}
+		if (f->nr - 1 + n > FRAMES_MAX_RANGES) {
+			return STATUS_FULL;
+		}
+		memmove(r + n, r + 1, (f->nr - i - 1) * sizeof(*r));
+		memcpy(r, piece, n * sizeof(*r));
+		f->nr += n - 1;
 	}
 	return STATUS_OK;
 }
@@ -92,29 +72,23 @@ enum status frames_reserve(struct frames *f, u64 base, u64 len)
 /* Return: where @len bytes end up at the top of @r, or 0 if they do not fit. */
 static u64 fit_top(const struct mem_range *r, u64 len, u64 align)
 {
-	if (r->len < len) {
-		return 0;
-	}
-	u64 at = ALIGN_DOWN(range_end(r) - len, align);
+	u64 at = r->len < len ? 0 : ALIGN_DOWN(range_end(r) - len, align);
 	return at >= r->base ? at : 0;
 }
 
 hpa frames_alloc(struct frames *f, u64 len, u64 align)
 {
-	const struct mem_range *best = NULL;
+	u64 best = 0, best_len = UINT64_MAX;
 
 	BUG_ON(len % PAGE_SIZE || align < PAGE_SIZE || (align & (align - 1)));
 	for (u32 i = 0; len && i < f->nr; i++) {
-		const struct mem_range *r = &f->free[i];
-		if (fit_top(r, len, align) && (!best || r->len < best->len)) {
-			best = r;
+		u64 at = fit_top(&f->free[i], len, align);
+		if (at && f->free[i].len < best_len) {
+			best = at;
+			best_len = f->free[i].len;
 		}
 	}
-	if (!best) {
-		return HPA(0);
-	}
-	u64 at = fit_top(best, len, align);
-	return frames_reserve(f, at, len) == STATUS_OK ? HPA(at) : HPA(0);
+	return best && frames_reserve(f, best, len) == STATUS_OK ? HPA(best) : HPA(0);
 }
 
 u64 frames_largest(const struct frames *f, u64 align)

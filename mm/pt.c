@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Four-level page tables, one walker for all formats: 512 entries a table, bit 7 marks a large leaf,
- * bits 51:12 hold the address; the rest is what struct pt_format says. Knows no TLB: whoever
+ * Four-level page tables, one walker for all formats: 512 entries a table, bit 7 marks a large
+ * leaf, bits 51:12 hold the address; the rest is what struct pt_format says. Knows no TLB: whoever
  * takes rights away flushes. Tables are never freed. Called by the kernel and, for spaces, by boot.
  */
 #include "mm/pt.h"
 
-#define LEVELS	 4
 #define ADDR_MAX BIT(48)
 #define LARGE	 BIT(7)
 #define PHYS	 BITS(51, 12)
@@ -52,23 +51,17 @@ const struct pt_format pt_ept = {
 	.type = BITS(5, 3), .wb = 6 << 3, .uc = 0,
 };
 
-/* APM 2 15.25.5 "Nested Table Walk": every nested access is a user access, hence U at each level. */
+/* APM 2 15.25.5 "Nested Table Walk": each nested access is a user access, hence U at each level. */
 const struct pt_format pt_npt = {
 	.present = P, .table = P | W | U, .leaf = P | U,
 	.write = W, .no_exec = NX,
 	.type = PCD | PWT, .wb = 0, .uc = PCD | PWT,
 };
 
-/* Where a walk ends: an entry that is a leaf or empty. Level 0 is the 4 KiB level. */
+/* Where a walk ends: an entry that is a leaf or empty, and how much it maps. */
 struct slot {
-	u64 *entry;
-	u32 level;
+	u64 *entry, size;
 };
-
-static u64 level_size(u32 level)
-{
-	return PAGE_SIZE << (9 * level);
-}
 
 static bool is_present(const struct pt *pt, u64 entry)
 {
@@ -77,15 +70,15 @@ static bool is_present(const struct pt *pt, u64 entry)
 
 static struct slot walk(const struct pt *pt, u64 va)
 {
-	struct slot s = { NULL, LEVELS };
+	struct slot s = { NULL, ADDR_MAX };
 	u64 table = pt->root.v;
 
 	do {
-		s.level--;
+		s.size /= 512;
 		s.entry = pt->pages->ptr(pt->pages, HPA(table));
-		s.entry += va / level_size(s.level) % 512;
+		s.entry += va / s.size % 512;
 		table = *s.entry & PHYS;
-	} while (s.level > 0 && is_present(pt, *s.entry) && !(*s.entry & LARGE));
+	} while (s.size > PAGE_SIZE && is_present(pt, *s.entry) && !(*s.entry & LARGE));
 	return s;
 }
 
@@ -99,13 +92,10 @@ static void entry_set(u64 *entry, u64 value)
 static enum status split(struct pt *pt, struct slot s)
 {
 	hpa page = pt->pages->alloc(pt->pages, 1);
-	u64 size = level_size(s.level - 1), leaf = *s.entry;
+	u64 size = s.size / 512, leaf = size == PAGE_SIZE ? *s.entry & ~LARGE : *s.entry;
 
 	if (!page.v) {
 		return STATUS_NO_MEMORY;
-	}
-	if (s.level == 1) {
-		leaf &= ~LARGE;
 	}
 	u64 *table = pt->pages->ptr(pt->pages, page);
 	for (u64 i = 0; i < 512 && is_present(pt, *s.entry); i++) {
@@ -115,6 +105,28 @@ static enum status split(struct pt *pt, struct slot s)
 	return STATUS_OK;
 }
 
+/* [@va, @va+@len) becomes leaves from @leaf on, or, if that is 0, empty. */
+static enum status fill(struct pt *pt, u64 va, u64 len, u64 leaf)
+{
+	enum status st = STATUS_OK;
+
+	while (len && st == STATUS_OK) {
+		struct slot s = walk(pt, va);
+		u64 in_slot = MIN(len, s.size - va % s.size);
+		bool is_part = in_slot < s.size || s.size > pt->max_page || (leaf & PHYS) % s.size;
+
+		if (is_part && (leaf || is_present(pt, *s.entry))) {
+			st = split(pt, s);
+			continue;
+		}
+		entry_set(s.entry, leaf ? leaf | (s.size > PAGE_SIZE ? LARGE : 0) : 0);
+		leaf += leaf ? in_slot : 0;
+		va += in_slot;
+		len -= in_slot;
+	}
+	return st;
+}
+
 static bool is_bad_range(u64 va, u64 len)
 {
 	return (va | len) % PAGE_SIZE || va > ADDR_MAX || len > ADDR_MAX - va;
@@ -122,42 +134,14 @@ static bool is_bad_range(u64 va, u64 len)
 
 static bool is_free(const struct pt *pt, u64 va, u64 len)
 {
-	u64 end = va + len;
-
-	while (va < end) {
+	for (u64 end = va + len; va < end;) {
 		struct slot s = walk(pt, va);
 		if (is_present(pt, *s.entry)) {
 			return false;
 		}
-		va = ALIGN_DOWN(va, level_size(s.level)) + level_size(s.level);
+		va = ALIGN_DOWN(va, s.size) + s.size;
 	}
 	return true;
-}
-
-static u64 leaf_encode(const struct pt_format *fmt, u32 prot)
-{
-	return fmt->leaf | ((prot & PT_W) ? fmt->write : 0) |
-	       ((prot & PT_X) ? fmt->exec : fmt->no_exec) | ((prot & PT_UC) ? fmt->uc : fmt->wb);
-}
-
-static u32 leaf_decode(const struct pt_format *fmt, u64 leaf)
-{
-	bool can_exec = fmt->exec ? leaf & fmt->exec : !(leaf & fmt->no_exec);
-
-	return PT_R | ((leaf & fmt->write) ? PT_W : 0) | (can_exec ? PT_X : 0) |
-	       ((leaf & fmt->type) == fmt->uc ? PT_UC : 0);
-}
-
-/* The level of the largest leaf that may start at @va and @pa and cover no more than @len */
-static u32 leaf_level(const struct pt *pt, u64 va, u64 pa, u64 len)
-{
-	u32 level = 0;
-
-	while (level < 2 && level_size(level + 1) <= MIN(len, pt->max_page) &&
-	       (va | pa) % level_size(level + 1) == 0) {
-		level++;
-	}
-	return level;
 }
 
 enum status pt_init(struct pt *pt, const struct pt_format *fmt, struct page_source *pages,
@@ -170,6 +154,8 @@ enum status pt_init(struct pt *pt, const struct pt_format *fmt, struct page_sour
 /* A leaf that is not readable is refused: EPT would misconfigure, the others cannot say it. */
 enum status pt_map(struct pt *pt, u64 va, hpa pa, u64 len, u32 prot)
 {
+	const struct pt_format *f = pt->fmt;
+
 	if (is_bad_range(va, len) || pa.v & ~PHYS || len > PHYS - pa.v + PAGE_SIZE ||
 	    !(prot & PT_R)) {
 		return STATUS_BAD_VALUE;
@@ -177,57 +163,30 @@ enum status pt_map(struct pt *pt, u64 va, hpa pa, u64 len, u32 prot)
 	if (!is_free(pt, va, len)) {
 		return STATUS_OVERLAP;
 	}
-	while (len) {
-		struct slot s = walk(pt, va);
-		if (s.level > leaf_level(pt, va, pa.v, len)) {
-			if (split(pt, s) != STATUS_OK) {
-				return STATUS_NO_MEMORY;
-			}
-			continue;
-		}
-		u64 size = level_size(s.level);
-		entry_set(s.entry, pa.v | leaf_encode(pt->fmt, prot) | (s.level ? LARGE : 0));
-		va += size;
-		pa.v += size;
-		len -= size;
-	}
-	return STATUS_OK;
+	return fill(pt, va, len,
+		    pa.v | f->leaf | ((prot & PT_W) ? f->write : 0) |
+			    ((prot & PT_X) ? f->exec : f->no_exec) |
+			    ((prot & PT_UC) ? f->uc : f->wb));
 }
 
 enum status pt_unmap(struct pt *pt, u64 va, u64 len)
 {
-	if (is_bad_range(va, len)) {
-		return STATUS_BAD_VALUE;
-	}
-	u64 end = va + len;
-	while (va < end) {
-		struct slot s = walk(pt, va);
-		u64 size = level_size(s.level), start = ALIGN_DOWN(va, size);
-
-		if (is_present(pt, *s.entry) && (start < va || start + size > end)) {
-			if (split(pt, s) != STATUS_OK) {
-				return STATUS_NO_MEMORY;
-			}
-			continue;
-		}
-		entry_set(s.entry, 0);
-		va = start + size;
-	}
-	return STATUS_OK;
+	return is_bad_range(va, len) ? STATUS_BAD_VALUE : fill(pt, va, len, 0);
 }
 
 bool pt_lookup(const struct pt *pt, u64 va, struct pt_leaf *out)
 {
-	if (va >= ADDR_MAX) {
+	const struct pt_format *f = pt->fmt;
+	struct slot s = walk(pt, va % ADDR_MAX);
+	u64 leaf = *s.entry;
+	bool can_exec = f->exec ? leaf & f->exec : !(leaf & f->no_exec);
+
+	if (va >= ADDR_MAX || !is_present(pt, leaf)) {
 		return false;
 	}
-	struct slot s = walk(pt, va);
-	if (!is_present(pt, *s.entry)) {
-		return false;
-	}
-	u64 size = level_size(s.level), offset = va % size;
-	out->pa = HPA((*s.entry & PHYS & ~(size - 1)) + offset);
-	out->size = size;
-	out->prot = leaf_decode(pt->fmt, *s.entry);
+	out->pa = HPA((leaf & PHYS & ~(s.size - 1)) + va % s.size);
+	out->size = s.size;
+	out->prot = PT_R | ((leaf & f->write) ? PT_W : 0) | (can_exec ? PT_X : 0) |
+		    ((leaf & f->type) == f->uc ? PT_UC : 0);
 	return true;
 }

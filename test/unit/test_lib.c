@@ -94,15 +94,14 @@ static void test_format_integers(void **state)
 	(void)state;
 	for (u32 i = 0; i < ARRAY_SIZE(values); i++) {
 		u64 v = values[i];
-		SAME("[%d %i %u %x %X]", (int)v, (int)v, (u32)v, (u32)v, (u32)v);
-		SAME("[%ld %lu %lx %lX]", (long)v, v, v, v);
+		SAME("[%d %u %x]", (int)v, (u32)v, (u32)v);
+		SAME("[%ld %lu %lx]", (long)v, v, v);
 		SAME("[%lld %llu %llx]", (long long)v, (unsigned long long)v,
 		     (unsigned long long)v);
 		SAME("[%zu %zx]", (size_t)v, (size_t)v);
 		SAME("[%24ld %-24ld %024ld]", (long)v, (long)v, (long)v);
-		SAME("[%3x %-3x %03x]", (u32)v, (u32)v, (u32)v);
+		SAME("[%3x %-3x %03x %04d]", (u32)v, (u32)v, (u32)v, (int)v);
 	}
-	SAME("%p", (void *)0x1234abcd);
 }
 
 static void test_format_text(void **state)
@@ -113,7 +112,6 @@ static void test_format_text(void **state)
 	SAME("%c%c %%", 'a', 'z');
 	SAME("[%s] [%8s] [%-8s] [%2s]", "", "abc", "abc", "abc");
 	SAME("[%.*s] [%.*s] [%-6.*s]", 0, "abc", 9, "abc", 2, "abc");
-	SAME("[%3c] [%-3c]", 'q', 'q');
 	assert_int_equal(format(none, 0, "text"), 0);
 	assert_int_equal(none[0], 'x');
 	assert_int_equal(format(none, 1, "text"), 0);
