@@ -17,11 +17,6 @@ struct check {
 
 #define FAULT(c, property, ...) config_fault_add((c)->faults, (c)->p->name, property, __VA_ARGS__)
 
-static bool is_before(const struct check *c, const struct partition_config *q)
-{
-	return q < c->p;
-}
-
 static void check_name(struct check *c)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
@@ -33,7 +28,7 @@ static void check_name(struct check *c)
 	if (!len || name[len] || len > CONFIG_NAME_MAX) {
 		FAULT(c, "", "a partition's name is 1 to 31 of a-z, 0-9 and '-'");
 	}
-	for (const struct partition_config *q = c->cfg->partitions; is_before(c, q); q++) {
+	for (const struct partition_config *q = c->cfg->partitions; q < c->p; q++) {
 		if (!strcmp(q->name, name)) {
 			FAULT(c, "", "two partitions have this name");
 			break;
@@ -64,10 +59,7 @@ static void check_cpus(struct check *c)
 
 static void check_memory(struct check *c)
 {
-	if (!c->machine->memory_mib) {
-		return;
-	}
-	if (c->p->memory_mib > c->left_mib) {
+	if (c->machine->memory_mib && c->p->memory_mib > c->left_mib) {
 		FAULT(c, "memory", "%u MiB wanted, %lu MiB available (%lu for all partitions)",
 		      c->p->memory_mib, c->left_mib, c->machine->memory_mib);
 	} else {
@@ -75,39 +67,28 @@ static void check_memory(struct check *c)
 	}
 }
 
-static const struct config_file *file_find(const struct config_machine *m, const char *name,
-					   size_t len)
-{
-	for (u32 i = 0; i < m->nr_files; i++) {
-		if (strlen(m->files[i].name) == len && !memcmp(m->files[i].name, name, len)) {
-			return &m->files[i];
-		}
-	}
-	return NULL;
-}
-
 /* Return: length of the file that the first @len bytes of @name name; 0 after a fault. */
 static u64 check_file(struct check *c, const char *property, const char *name, size_t len)
 {
-	const struct config_file *f = file_find(c->machine, name, len);
-	if (!f) {
-		FAULT(c, property, "no file \"%.*s\" among the boot modules", (int)len, name);
-	} else if (!f->len) {
-		FAULT(c, property, "the file \"%.*s\" is empty", (int)len, name);
+	const struct config_machine *m = c->machine;
+	for (u32 i = 0; i < m->nr_files; i++) {
+		if (strlen(m->files[i].name) == len && !memcmp(m->files[i].name, name, len)) {
+			if (!m->files[i].len) {
+				FAULT(c, property, "the file \"%.*s\" is empty", (int)len, name);
+			}
+			return m->files[i].len;
+		}
 	}
-	return f ? f->len : 0;
+	FAULT(c, property, "no file \"%.*s\" among the boot modules", (int)len, name);
+	return 0;
 }
 
 static void check_files(struct check *c)
 {
 	const struct partition_config *p = c->p;
-	u64 memory = p->memory_mib * MIB, kernel = 0, others = 0;
-	if (p->kernel) {
-		kernel = check_file(c, "kernel", p->kernel, strlen(p->kernel));
-	}
-	if (p->initrd) {
-		others += check_file(c, "initrd", p->initrd, strlen(p->initrd));
-	}
+	u64 memory = p->memory_mib * MIB;
+	u64 kernel = p->kernel ? check_file(c, "kernel", p->kernel, strlen(p->kernel)) : 0;
+	u64 others = p->initrd ? check_file(c, "initrd", p->initrd, strlen(p->initrd)) : 0;
 	for (u32 i = 0; i < p->nr_modules; i++) {
 		const char *blank = strchr(p->modules[i], ' ');
 		size_t len = blank ? (size_t)(blank - p->modules[i]) : strlen(p->modules[i]);
@@ -127,42 +108,33 @@ static void check_files(struct check *c)
 	}
 }
 
-static void check_flat(struct check *c)
-{
-	const struct partition_config *p = c->p;
-	if (!p->has_load_address) {
-		FAULT(c, "load-address", "missing: boot = \"flat\" needs it");
-	}
-	if (!p->has_flat_mode) {
-		FAULT(c, "flat-mode", "missing: boot = \"flat\" needs it");
-	}
-	if (p->has_load_address && p->has_flat_mode && p->flat_mode == FLAT_REAL &&
-	    p->load_address >= MIB) {
-		FAULT(c, "load-address", "real mode reaches only the first MiB");
-	}
-}
-
+/* Which properties go with which protocols; what only a flat image takes, it needs */
 static void check_boot(struct check *c)
 {
 	const struct partition_config *p = c->p;
-	if (p->boot == BOOT_NONE) {
-		return;
+	const struct {
+		const char *property;
+		bool is_given;
+		u64 protocols;
+		const char *only;
+	} rules[] = {
+		{ "initrd", p->initrd, BIT(BOOT_LINUX), "\"linux\"; others take modules" },
+		{ "modules", p->nr_modules, BIT(BOOT_MULTIBOOT) | BIT(BOOT_PVH),
+		  "\"multiboot\" or \"pvh\"" },
+		{ "load-address", p->has_load_address, BIT(BOOT_FLAT), "\"flat\"" },
+		{ "flat-mode", p->has_flat_mode, BIT(BOOT_FLAT), "\"flat\"" },
+	};
+	for (u32 i = 0; i < ARRAY_SIZE(rules) && p->boot != BOOT_NONE; i++) {
+		bool fits = rules[i].protocols & BIT(p->boot);
+		if (rules[i].is_given && !fits) {
+			FAULT(c, rules[i].property, "only for boot = %s", rules[i].only);
+		} else if (!rules[i].is_given && fits && p->boot == BOOT_FLAT) {
+			FAULT(c, rules[i].property, "missing: boot = \"flat\" needs it");
+		}
 	}
-	if (p->initrd && p->boot != BOOT_LINUX) {
-		FAULT(c, "initrd", "only for boot = \"linux\"; others take modules");
-	}
-	if (p->nr_modules && p->boot != BOOT_MULTIBOOT && p->boot != BOOT_PVH) {
-		FAULT(c, "modules", "only for boot = \"multiboot\" or \"pvh\"");
-	}
-	if (p->boot == BOOT_FLAT) {
-		check_flat(c);
-		return;
-	}
-	if (p->has_load_address) {
-		FAULT(c, "load-address", "only for boot = \"flat\"");
-	}
-	if (p->has_flat_mode) {
-		FAULT(c, "flat-mode", "only for boot = \"flat\"");
+	if (p->boot == BOOT_FLAT && p->has_load_address && p->has_flat_mode &&
+	    p->flat_mode == FLAT_REAL && p->load_address >= MIB) {
+		FAULT(c, "load-address", "real mode reaches only the first MiB");
 	}
 }
 
@@ -171,16 +143,11 @@ static const struct {
 	u16 first, last;
 	const char *name;
 } platform_ports[] = {
-	{ 0x20, 0x21, "interrupt controller" },
-	{ 0x40, 0x43, "interval timer" },
-	{ 0x60, 0x64, "keyboard controller" },
-	{ 0x70, 0x71, "real-time clock" },
-	{ 0x80, 0x80, "POST code" },
-	{ 0x92, 0x92, "system control" },
-	{ 0xa0, 0xa1, "interrupt controller" },
-	{ 0x3f8, 0x3ff, "serial port" },
-	{ 0x4d0, 0x4d1, "interrupt controller" },
-	{ 0x600, 0x60f, "ACPI" },
+	{ 0x20, 0x21, "interrupt controller" },	  { 0x40, 0x43, "interval timer" },
+	{ 0x60, 0x64, "keyboard controller" },	  { 0x70, 0x71, "real-time clock" },
+	{ 0x80, 0x80, "POST code" },		  { 0x92, 0x92, "system control" },
+	{ 0xa0, 0xa1, "interrupt controller" },	  { 0x3f8, 0x3ff, "serial port" },
+	{ 0x4d0, 0x4d1, "interrupt controller" }, { 0x600, 0x60f, "ACPI" },
 	{ 0xcf8, 0xcff, "PCI and reset" },
 };
 
@@ -199,7 +166,7 @@ static void check_debug_exit(struct check *c)
 static void check_console(struct check *c)
 {
 	const struct partition_config *q = c->cfg->partitions;
-	for (; is_before(c, q) && c->p->console != CONSOLE_SHARED; q++) {
+	for (; q < c->p && c->p->console != CONSOLE_SHARED; q++) {
 		if (q->console == c->p->console) {
 			FAULT(c, "console", "partition %s has this port already", q->name);
 			break;

@@ -7,15 +7,6 @@
 #include "config_room.h"
 #include "lib/lib.h"
 
-static void sanitize(char *text)
-{
-	for (; *text; text++) {
-		if (*text < ' ' || *text > '~') {
-			*text = '?';
-		}
-	}
-}
-
 void config_fault_add(struct config_faults *faults, const char *partition, const char *property,
 		      const char *fmt, ...)
 {
@@ -29,13 +20,14 @@ void config_fault_add(struct config_faults *faults, const char *partition, const
 	va_start(ap, fmt);
 	vformat(f->text, sizeof(f->text), fmt, ap);
 	va_end(ap);
-	sanitize(f->partition);
-	sanitize(f->property);
-	sanitize(f->text);
+	for (char *c = (char *)f; c < (char *)(f + 1); c++) {
+		*c = *c && (*c < ' ' || *c > '~') ? '?' : *c;
+	}
 }
 
 size_t config_fault_text(const struct config_fault *f, char *buf, size_t size)
 {
-	return format(buf, size, "%s%s%s%s%s%s", f->partition[0] ? "[" : "", f->partition,
-		      f->partition[0] ? "] " : "", f->property, f->property[0] ? ": " : "", f->text);
+	bool has_name = f->partition[0];
+	return format(buf, size, "%s%s%s%s%s%s", has_name ? "[" : "", f->partition,
+		      has_name ? "] " : "", f->property, f->property[0] ? ": " : "", f->text);
 }

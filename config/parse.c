@@ -9,196 +9,136 @@
 #include "config_room.h"
 #include "lib/lib.h"
 
-enum kind {
-	KIND_CELL,  /* one number from min to max */
-	KIND_CELLS, /* a list of them: cpus */
-	KIND_TEXT,  /* a string of min to max characters */
-	KIND_TEXTS, /* a list of them: modules */
-	KIND_WORD,  /* one of words; its index is the value */
-};
-
-/* @has: offset of the bool that says "given"; 0 = nobody asks */
+/*
+ * @read: takes one element from @len bytes at @data. Return: how many it used; 0 = this is not its
+ *	  type or range
+ * @at, @size, @room: where elements go in struct partition_config, how large, how many at most
+ * @count: where their number goes, or the bool that says "given"; 0 = nobody asks
+ */
 struct property {
 	const char *name;
-	enum kind kind;
-	u16 at, size, has;
+	size_t (*read)(const struct property *def, const char *data, size_t len, u64 *out);
+	u16 at, size, room, count;
 	bool is_required;
 	u32 min, max;
 	const char *expected;
 	const char *words[5];
 };
 
-#define FIELD(f) .at = offsetof(struct partition_config, f), \
-		 .size = sizeof(((struct partition_config *)0)->f)
-#define HAS(f)	 .has = offsetof(struct partition_config, f)
+static size_t read_cell(const struct property *def, const char *data, size_t len, u64 *out)
+{
+	*out = len >= sizeof(fdt32_t) ? fdt32_ld((const fdt32_t *)(const void *)data) : 0;
+	return len >= sizeof(fdt32_t) && *out >= def->min && *out <= def->max ? sizeof(fdt32_t) : 0;
+}
+
+static size_t read_text(const struct property *def, const char *data, size_t len, u64 *out)
+{
+	size_t n = strnlen(data, len);
+	bool ok = n < len && n >= def->min && n <= def->max;
+	for (size_t i = 0; i < n && ok; i++) {
+		ok = (u8)data[i] >= ' ';
+	}
+	*out = (uintptr_t)data;
+	return ok ? n + 1 : 0;
+}
+
+/* The value is the word's index */
+static size_t read_word(const struct property *def, const char *data, size_t len, u64 *out)
+{
+	size_t n = strnlen(data, len);
+	for (u32 i = 0; i < ARRAY_SIZE(def->words) && n < len; i++) {
+		if (def->words[i] && !strcmp(def->words[i], data)) {
+			*out = i;
+			return n + 1;
+		}
+	}
+	return 0;
+}
+
+#define MEMBER(f)   ((struct partition_config *)0)->f
+#define FIELD(f)    .at = offsetof(struct partition_config, f), .size = sizeof(MEMBER(f)), .room = 1
+#define COUNT(f)    .count = offsetof(struct partition_config, f)
+#define LIST(f, nr) .at = offsetof(struct partition_config, f), .size = sizeof(MEMBER(f)[0]), \
+		    .room = ARRAY_SIZE(MEMBER(f)), COUNT(nr)
 
 static const struct property properties[] = {
-	{ "cpus", KIND_CELLS, FIELD(cpus), .is_required = true, .max = CONFIG_MAX_CPUS - 1,
+	{ "cpus", read_cell, LIST(cpus, nr_cpus), .is_required = true, .max = CONFIG_MAX_CPUS - 1,
 	  .expected = "1 to 16 CPU numbers from 0 to 63, as in <0>" },
-	{ "memory", KIND_CELL, FIELD(memory_mib), .is_required = true, .min = 1, .max = 1 << 20,
+	{ "memory", read_cell, FIELD(memory_mib), .is_required = true, .min = 1, .max = 1 << 20,
 	  .expected = "MiB as a number from 1 to 1048576, as in <512>" },
-	{ "boot", KIND_WORD, FIELD(boot), .is_required = true,
+	{ "boot", read_word, FIELD(boot), .is_required = true,
 	  .expected = "\"linux\", \"multiboot\", \"pvh\" or \"flat\"",
-	  .words = { [BOOT_LINUX] = "linux", [BOOT_MULTIBOOT] = "multiboot",
-		     [BOOT_PVH] = "pvh", [BOOT_FLAT] = "flat" } },
-	{ "kernel", KIND_TEXT, FIELD(kernel), .is_required = true, .min = 1, .max = 127,
+	  .words = { [BOOT_LINUX] = "linux", [BOOT_MULTIBOOT] = "multiboot", [BOOT_PVH] = "pvh",
+		     [BOOT_FLAT] = "flat" } },
+	{ "kernel", read_text, FIELD(kernel), .is_required = true, .min = 1, .max = CONFIG_FILE_MAX,
 	  .expected = "a file name of 1 to 127 characters" },
-	{ "initrd", KIND_TEXT, FIELD(initrd), .min = 1, .max = 127,
+	{ "initrd", read_text, FIELD(initrd), .min = 1, .max = CONFIG_FILE_MAX,
 	  .expected = "a file name of 1 to 127 characters" },
-	{ "cmdline", KIND_TEXT, FIELD(cmdline), .max = 2047,
+	{ "cmdline", read_text, FIELD(cmdline), .max = CONFIG_CMDLINE_MAX,
 	  .expected = "a string of at most 2047 characters" },
-	{ "modules", KIND_TEXTS, FIELD(modules), .min = 1, .max = 255,
+	{ "modules", read_text, LIST(modules, nr_modules), .min = 1, .max = 255,
 	  .expected = "1 to 16 strings \"file args\" of at most 255 characters" },
-	{ "on-exit", KIND_WORD, FIELD(on_exit), .expected = "\"stop\" or \"shutdown\"",
+	{ "on-exit", read_word, FIELD(on_exit), .expected = "\"stop\" or \"shutdown\"",
 	  .words = { [ON_EXIT_STOP] = "stop", [ON_EXIT_SHUTDOWN] = "shutdown" } },
-	{ "console", KIND_WORD, FIELD(console), .expected = "\"com1\" or \"com2\"",
+	{ "console", read_word, FIELD(console), .expected = "\"com1\" or \"com2\"",
 	  .words = { [CONSOLE_COM1] = "com1", [CONSOLE_COM2] = "com2" } },
-	{ "debug-exit", KIND_CELL, FIELD(debug_exit), HAS(has_debug_exit), .max = 0xffff,
+	{ "debug-exit", read_cell, FIELD(debug_exit), COUNT(has_debug_exit), .max = 0xffff,
 	  .expected = "a port from 0 to 0xffff, as in <0xf4>" },
-	{ "slice-us", KIND_CELL, FIELD(slice_us), .min = 100, .max = 1000000,
+	{ "slice-us", read_cell, FIELD(slice_us), .min = 100, .max = 1000000,
 	  .expected = "microseconds as a number from 100 to 1000000" },
-	{ "load-address", KIND_CELL, FIELD(load_address), HAS(has_load_address), .max = UINT32_MAX,
-	  .expected = "one number, as in <0x100000>" },
-	{ "flat-mode", KIND_WORD, FIELD(flat_mode), HAS(has_flat_mode),
+	{ "load-address", read_cell, FIELD(load_address), COUNT(has_load_address),
+	  .max = UINT32_MAX, .expected = "one number, as in <0x100000>" },
+	{ "flat-mode", read_word, FIELD(flat_mode), COUNT(has_flat_mode),
 	  .expected = "\"real\", \"protected\" or \"long\"",
 	  .words = { [FLAT_REAL] = "real", [FLAT_PROTECTED] = "protected", [FLAT_LONG] = "long" } },
 };
 
-/* A value of a property as the blob has it: big-endian cells, or strings with their NUL */
-struct value {
-	const char *data;
-	size_t len;
-};
+#define END (properties + ARRAY_SIZE(properties))
 
-static void skip(struct value *v, size_t len)
+/* A value is taken whole or not at all. All is little-endian: low bytes come first. */
+static bool take(const struct property *def, const char *data, size_t len,
+		 struct partition_config *p)
 {
-	v->data += len;
-	v->len -= len;
-}
-
-static bool take_cell(const struct property *def, struct value *v, u32 *cell)
-{
-	fdt32_t raw;
-	if (v->len < sizeof(raw)) {
+	struct partition_config next = *p;
+	u64 value;
+	u8 n = 0;
+	for (size_t used; len && n < def->room && (used = def->read(def, data, len, &value)); n++) {
+		memcpy((u8 *)&next + def->at + n * def->size, &value, def->size);
+		data += used;
+		len -= used;
+	}
+	if (!n || len) {
 		return false;
 	}
-	memcpy(&raw, v->data, sizeof(raw));
-	*cell = fdt32_to_cpu(raw);
-	if (*cell < def->min || *cell > def->max) {
-		return false;
+	if (def->count) {
+		*((u8 *)&next + def->count) = n;
 	}
-	skip(v, sizeof(raw));
+	*p = next;
 	return true;
-}
-
-static bool take_text(const struct property *def, struct value *v, const char **text)
-{
-	size_t len = strnlen(v->data, v->len);
-	if (len == v->len || len < def->min || len > def->max) {
-		return false;
-	}
-	for (size_t i = 0; i < len; i++) {
-		if ((u8)v->data[i] < ' ') {
-			return false;
-		}
-	}
-	*text = v->data;
-	skip(v, len + 1);
-	return true;
-}
-
-static bool take_word(const struct property *def, struct value *v, u32 *word)
-{
-	for (u32 i = 0; i < ARRAY_SIZE(def->words); i++) {
-		const char *w = def->words[i];
-		if (w && v->len == strlen(w) + 1 && !memcmp(v->data, w, v->len)) {
-			*word = i;
-			skip(v, v->len);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* A list is taken whole or not at all */
-static bool take_cells(const struct property *def, struct value *v, struct partition_config *p)
-{
-	u32 n = 0;
-	while (n < CONFIG_MAX_VCPUS && take_cell(def, v, &p->cpus[n])) {
-		n++;
-	}
-	p->nr_cpus = v->len ? 0 : n;
-	return p->nr_cpus;
-}
-
-static bool take_texts(const struct property *def, struct value *v, struct partition_config *p)
-{
-	u32 n = 0;
-	while (n < CONFIG_MAX_MODULES && take_text(def, v, &p->modules[n])) {
-		n++;
-	}
-	p->nr_modules = v->len ? 0 : n;
-	return p->nr_modules;
-}
-
-/* Store what @v says in @p. Return: false if it is not of @def's type or range, or too much. */
-static bool take(const struct property *def, struct value v, struct partition_config *p)
-{
-	u32 number = 0;
-	u64 stored;
-	const char *text = NULL;
-	bool ok = false;
-	switch (def->kind) {
-	case KIND_CELLS: return take_cells(def, &v, p);
-	case KIND_TEXTS: return take_texts(def, &v, p);
-	case KIND_CELL: ok = take_cell(def, &v, &number); break;
-	case KIND_WORD: ok = take_word(def, &v, &number); break;
-	case KIND_TEXT: ok = take_text(def, &v, &text); break;
-	}
-	if (!ok || v.len) {
-		return false;
-	}
-	stored = def->kind == KIND_TEXT ? (u64)(uintptr_t)text : number;
-	memcpy((u8 *)p + def->at, &stored, def->size); /* little-endian: the low bytes */
-	return true;
-}
-
-/* Return: the row of @name in the table, or its size if there is none. */
-static u32 property_find(const char *name)
-{
-	u32 i = 0;
-	while (i < ARRAY_SIZE(properties) && strcmp(properties[i].name, name)) {
-		i++;
-	}
-	return i;
 }
 
 static void parse_properties(const void *blob, int node, struct partition_config *p,
 			     struct config_faults *faults)
 {
 	u32 seen = 0;
-	int prop;
+	int prop, len;
 	fdt_for_each_property_offset(prop, blob, node) {
-		const char *name;
-		int len;
-		const char *data = fdt_getprop_by_offset(blob, prop, &name, &len);
-		u32 i = property_find(name);
-		if (i == ARRAY_SIZE(properties)) {
-			config_fault_add(faults, p->name, name, "unknown property");
-			continue;
+		const char *name, *data = fdt_getprop_by_offset(blob, prop, &name, &len);
+		const struct property *def = properties;
+		while (def < END && strcmp(def->name, name)) {
+			def++;
 		}
-		const struct property *def = &properties[i];
-		seen |= 1u << i;
-		if (!take(def, (struct value){ data, (size_t)len }, p)) {
+		seen |= 1u << (def - properties);
+		if (def == END) {
+			config_fault_add(faults, p->name, name, "unknown property");
+		} else if (!take(def, data, (size_t)len, p)) {
 			config_fault_add(faults, p->name, name, "expected %s", def->expected);
-		} else if (def->has) {
-			*((bool *)p + def->has) = true;
 		}
 	}
-	for (u32 i = 0; i < ARRAY_SIZE(properties); i++) {
-		if (properties[i].is_required && !(seen & 1u << i)) {
-			config_fault_add(faults, p->name, properties[i].name,
-					 "missing, expected %s", properties[i].expected);
+	for (const struct property *def = properties; def < END; def++) {
+		if (def->is_required && !(seen & 1u << (def - properties))) {
+			config_fault_add(faults, p->name, def->name, "missing, expected %s",
+					 def->expected);
 		}
 	}
 }
@@ -215,15 +155,25 @@ static void parse_partition(const void *blob, int node, struct partition_config 
 	}
 }
 
-static void parse_partitions(const void *blob, int node, struct system_config *out,
-			     struct config_faults *faults)
+/* Every property of @node is a fault but @known */
+static void refuse_properties(const void *blob, int node, const char *known, const char *where,
+			      struct config_faults *faults)
 {
-	int prop, child;
+	int prop;
 	fdt_for_each_property_offset(prop, blob, node) {
 		const char *name;
 		fdt_getprop_by_offset(blob, prop, &name, NULL);
-		config_fault_add(faults, "", name, "unknown property in /partitions");
+		if (strcmp(name, known)) {
+			config_fault_add(faults, "", name, "unknown property in %s", where);
+		}
 	}
+}
+
+static void parse_partitions(const void *blob, int node, struct system_config *out,
+			     struct config_faults *faults)
+{
+	int child;
+	refuse_properties(blob, node, "", "/partitions", faults);
 	fdt_for_each_subnode(child, blob, node) {
 		if (out->nr_partitions == CONFIG_MAX_PARTITIONS) {
 			config_fault_add(faults, fdt_get_name(blob, child, NULL), "",
@@ -237,18 +187,13 @@ static void parse_partitions(const void *blob, int node, struct system_config *o
 static void parse_root(const void *blob, struct system_config *out, struct config_faults *faults)
 {
 	static const char system[] = "bulkhead,system-1";
-	int prop, child, len = 0;
+	int child, len;
 	const char *compatible = fdt_getprop(blob, 0, "compatible", &len);
 	if (!compatible || len != sizeof(system) || memcmp(compatible, system, sizeof(system))) {
-		config_fault_add(faults, "", "compatible", "expected \"%s\" in the root node", system);
+		config_fault_add(faults, "", "compatible", "expected \"%s\" in the root node",
+				 system);
 	}
-	fdt_for_each_property_offset(prop, blob, 0) {
-		const char *name;
-		fdt_getprop_by_offset(blob, prop, &name, NULL);
-		if (strcmp(name, "compatible")) {
-			config_fault_add(faults, "", name, "unknown property in the root node");
-		}
-	}
+	refuse_properties(blob, 0, "compatible", "the root node", faults);
 	fdt_for_each_subnode(child, blob, 0) {
 		const char *name = fdt_get_name(blob, child, NULL);
 		if (strcmp(name, "partitions")) {

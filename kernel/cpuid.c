@@ -22,7 +22,7 @@ enum { EAX, EBX, ECX, EDX };
 #define XCR0_AVX512	(XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM)
 #define XCR0_GUEST_MASK (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
 #define XCR0_LAST	9
-#define EMULATED_EDX	(BIT(7) | BIT(12) | BIT(14) | BIT(16)) /* MCE MTRR MCA PAT: kernel/msr.c */
+#define EMULATED_EDX	(BIT(7) | BIT(12) | BIT(14) | BIT(16)) /* MCE MTRR MCA PAT: msr.c */
 
 /*
  * Bits that pass. Denied are VMX, SVM and all that needs MSRs or state that no guest is given.
@@ -273,8 +273,9 @@ static u64 gated_bits(const struct cpuid_env *env, const struct gate *gates, u32
 u64 cpuid_guest_cr4_mask(const struct cpuid_env *env)
 {
 	static const struct gate gates[] = {
-		{ CR4_VME | CR4_PVI, 1, EDX, 1 }, { CR4_DE, 1, EDX, 2 },   { CR4_PSE, 1, EDX, 3 },
-		{ CR4_TSD, 1, EDX, 4 },		  { CR4_PAE, 1, EDX, 6 },  { CR4_MCE, 1, EDX, 7 },
+		{ CR4_VME | CR4_PVI, 1, EDX, 1 }, { CR4_DE, 1, EDX, 2 },
+		{ CR4_PSE, 1, EDX, 3 },		  { CR4_TSD, 1, EDX, 4 },
+		{ CR4_PAE, 1, EDX, 6 },		  { CR4_MCE, 1, EDX, 7 },
 		{ CR4_PGE, 1, EDX, 13 },	  { CR4_OSFXSR, 1, EDX, 24 },
 		{ CR4_OSXMMEXCPT, 1, EDX, 25 },	  { CR4_PCIDE, 1, ECX, 17 },
 		{ CR4_OSXSAVE, 1, ECX, 26 },	  { CR4_FSGSBASE, 7, EBX, 0 },

@@ -17,7 +17,8 @@
 
 /* Header fields in order, 4 bytes each */
 enum {
-	HDR_MAGIC, HDR_FLAGS, HDR_CHECKSUM, HDR_HEADER, HDR_LOAD, HDR_LOAD_END, HDR_BSS_END, HDR_ENTRY
+	HDR_MAGIC, HDR_FLAGS, HDR_CHECKSUM,
+	HDR_HEADER, HDR_LOAD, HDR_LOAD_END, HDR_BSS_END, HDR_ENTRY
 };
 
 struct multiboot_info {
@@ -114,8 +115,8 @@ static const char *tell_modules(struct loading *l, struct multiboot_info *info)
 	struct multiboot_module mods[CONFIG_MAX_MODULES];
 	const char *why = load_modules(l, m);
 	for (u32 i = 0; i < l->in->nr_modules && !why; i++) {
-		u64 end = m[i].addr + m[i].len;
-		mods[i] = (struct multiboot_module){ (u32)m[i].addr, (u32)end, (u32)m[i].string, 0 };
+		u32 start = (u32)m[i].addr, end = (u32)(start + m[i].len);
+		mods[i] = (struct multiboot_module){ start, end, (u32)m[i].string, 0 };
 	}
 	info->mods_count = l->in->nr_modules;
 	info->mods_addr = why ? 0 : (u32)load_low(l, mods, info->mods_count * sizeof(mods[0]), 8);
