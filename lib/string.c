@@ -28,8 +28,11 @@ void *LIB_NAME(memmove)(void *dst, const void *src, size_t n)
 
 void *LIB_NAME(memset)(void *dst, int c, size_t n)
 {
+	/* words first: partitions' memory is cleared by this, and emulators count each iteration */
+	u64 words = n / 8, rest = n % 8, pattern = (u8)c * 0x0101010101010101ull;
 	void *d = dst;
-	__asm__ volatile("rep stosb" : "+D"(d), "+c"(n) : "a"(c) : "memory");
+	__asm__ volatile("rep stosq" : "+D"(d), "+c"(words) : "a"(pattern) : "memory");
+	__asm__ volatile("rep stosb" : "+D"(d), "+c"(rest) : "a"(pattern) : "memory");
 	return dst;
 }
 
