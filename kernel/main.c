@@ -61,6 +61,7 @@ static void console_start(const struct boot_info *info)
 	static const struct log_sink sink = { .line = log_to_console };
 	u16 port = console_port(info->cmdline);
 
+	uart_init(UART_COM2); /* may be a partition's own */
 	console_init(port && uart_init(port) ? port : 0, &uart);
 	log_set_sink(&sink);
 }
