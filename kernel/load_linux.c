@@ -10,6 +10,7 @@
 enum {
 	HDR_START = 0x1f1,
 	HDR_SETUP_SECTS = 0x1f1,
+	HDR_SYSSIZE = 0x1f4, /* in 16 bytes */
 	HDR_BOOT_FLAG = 0x1fe,
 	HDR_JUMP_LEN = 0x201, /* the header ends this far behind 0x202 */
 	HDR_MAGIC = 0x202,
@@ -66,7 +67,7 @@ static const char *load_kernel(struct loading *l, u64 *start)
 	const struct blob *k = &l->in->kernel;
 	u64 sects = blob_get(k, HDR_SETUP_SECTS, 1);
 	u64 setup = ((sects ? sects : 4) + 1) * 512; /* 0 means 4, for history's sake */
-	if (setup >= k->len) {
+	if (setup >= k->len || blob_get(k, HDR_SYSSIZE, 4) * 16 > k->len - setup) {
 		return "kernel truncated";
 	}
 	*start = blob_get(k, HDR_PREF_ADDRESS, 8);

@@ -267,6 +267,8 @@ static void test_linux_faults(void **state)
 		{ 0x236, 0x3e, 2, "kernel has no 64-bit entry point" },
 		{ 0x238, 4, 4, "cmdline is longer than the kernel takes" },
 		{ 0x1f1, 0x79, 1, "kernel truncated" },
+		{ 0x1f4, 0x7fff, 4, "kernel truncated" },
+		{ 0x1f4, 0xffffffff, 4, "kernel truncated" },
 		{ 0x258, 8 * MIB, 8, where },
 		{ 0x258, 0xfffffffffffff000, 8, where },
 		{ 0x258, 0xd8000, 8, where }, /* over the ACPI tables */
