@@ -7,6 +7,7 @@ from jobs import BUILD, ROOT, Failure, Job, command, need
 
 OK, FAILED, BAD_INPUT, TIMEOUT = 0, 1, 2, 124
 EMU = os.path.dirname(os.path.abspath(__file__))
+GRUB_CURSOR = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")  # before our first line
 GRACE = 60  # beyond the run's own limit: building the boot image, a loaded machine
 
 
@@ -26,7 +27,7 @@ class Machine:
         if not os.path.exists(self.path(name)):
             return ""
         with open(self.path(name), encoding="latin-1", newline="") as f:
-            return f.read().replace("\r\n", "\n")
+            return GRUB_CURSOR.sub("", f.read().replace("\r\n", "\n"))
 
     def args(self, dts, *args, timeout):
         return ["tools/bulkhead", "run", os.path.join(EMU, dts), "--on", self.bed, "--log", self.dir,

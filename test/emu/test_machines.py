@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The machine below: how many CPUs come up, what a CPU that lacks something gets to hear, and that the
+same machine twice does the same twice."""
+import re
+
+from machine import FAILED, OK, Machine, job
+
+SMP = {"qemu-svm": (1, 2, 4, 8), "bochs-vmx": (1, 2, 4)}
+LACKING = [  # name, bed, CPU model, exactly what is missing
+    ("no-nested-paging", "qemu-svm", "qemu64", ["npt"]),
+    ("no-virtualization", "qemu-svm", "Nehalem", ["virtualization"]),
+    ("no-basics", "qemu-svm", "max,pat=off,nx=off,npt=off", ["pat", "nx", "npt"]),
+    ("32-bit", "qemu-svm", "n270", ["long-mode"]),
+    ("no-ept", "bochs-vmx", "core2_penryn_t9600",
+     ["preemption-timer", "ept", "unrestricted-guest", "exit-switching", "entry-switching",
+      "ept-4-level-wb", "ept-2m"]),
+    ("no-unrestricted-guest", "bochs-vmx", "corei5_lynnfield_750", ["unrestricted-guest"]),
+]
+
+
+def smp(count):
+    def run(machine):
+        machine.run("beats.dts", "--cpus", str(count))
+        machine.need_status(OK)
+        machine.need_log(r"^bulkhead: cpus online=%d$" % count, r"^\[heartbeat\] beat 3 ")
+    return run
+
+
+def lacking(cpu, features):
+    def run(machine):
+        log = machine.run("beats.dts", "--cpu", cpu, timeout=40)
+        machine.need_status(FAILED)
+        seen = re.findall(r"^bulkhead: FATAL feature=(\S+) \S", log, re.M)
+        machine.need(seen == features, "missing features: %s, expected %s" % (seen, features))
+        machine.need_absent(r"start partitions", r"^\[")
+    return run
+
+
+def twice(machine):
+    """With one instruction per nanosecond and no disk, every byte of the log is determined."""
+    first = machine.run("beats.dts", "--icount", "--cpus", "1")
+    machine.need_status(OK)
+    again = Machine(machine.name + "-again", machine.bed)
+    second = again.run("beats.dts", "--icount", "--cpus", "1")
+    again.need_status(OK)
+    machine.need(first == second, "two runs differ")
+
+
+def jobs():
+    for bed, counts in SMP.items():
+        for count in counts:
+            yield job("smp-%d" % count, bed, smp(count), 3 + count)
+    for name, bed, cpu, features in LACKING:
+        yield job(name, bed, lacking(cpu, features))
+    yield job("determinism", "qemu-svm", twice)
