@@ -11,7 +11,7 @@ from .iso import make_iso
 from .system import BUILD, IMAGE, Fault, build
 
 VERDICT = b"bulkhead: shutdown verdict="
-HALTED = b"bulkhead: halted"
+LAST_WORDS = (VERDICT, b"bulkhead: halted", b"bulkhead: FATAL feature=long-mode")
 OK, FAILED, BAD_INPUT, TIMEOUT = 0, 1, 2, 124
 BOCHS_MODEL = {"bochs-vmx": "corei7_skylake_x", "bochs-svm": "ryzen"}
 
@@ -52,7 +52,7 @@ class Run:
     def modules(self):
         """-initrd's argument; commas in a command line are doubled (QEMU's multiboot loader)"""
         items = [(self.system.dtb, "system.dtb")]
-        items += [(path, name) for name, path in self.system.files.items()]
+        items += [(path, name) for name, path in self.system.present()]
         return ",".join("%s %s" % (path, name.replace(",", ",,")) for path, name in items)
 
     def boot_args(self):
@@ -145,7 +145,7 @@ def nested_args(run):
     shutil.copy(IMAGE + "32", os.path.join(shared, "bulkhead.elf32"))
     shutil.copy(run.system.dtb, os.path.join(shared, "system.dtb"))
     items = ["/out/system.dtb system.dtb"]
-    for i, (name, path) in enumerate(run.system.files.items()):
+    for i, (name, path) in enumerate(run.system.present()):
         shutil.copy(path, os.path.join(shared, "m%d" % i))
         items.append("/out/m%d %s" % (i, name.replace(",", ",,")))
     with open(os.path.join(shared, "l2.sh"), "w", encoding="ascii") as f:
@@ -183,7 +183,7 @@ def finished(path):
         f.seek(0, os.SEEK_END)
         f.seek(max(0, f.tell() - 8192))
         tail = f.read()
-    return VERDICT in tail or HALTED in tail
+    return any(words in tail for words in LAST_WORDS)
 
 
 def verdict(path):

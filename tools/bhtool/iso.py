@@ -25,7 +25,7 @@ def make_iso(system, out, work, cmdline=""):
     shutil.copy(IMAGE, os.path.join(stage, "boot", "bulkhead.elf"))
     shutil.copy(system.dtb, os.path.join(stage, "boot", "system.dtb"))
     lines = ""
-    for i, (name, path) in enumerate(system.files.items()):
+    for i, (name, path) in enumerate(system.present()):
         shutil.copy(path, os.path.join(stage, "boot", "m%d" % i))
         lines += '\tmodule2 /boot/m%d "%s"\n' % (i, name)
     with open(os.path.join(stage, "boot", "grub", "grub.cfg"), "w", encoding="ascii") as f:

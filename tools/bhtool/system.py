@@ -64,6 +64,10 @@ class System:
             names += self._modules(node)
         return list(dict.fromkeys(names))
 
+    def present(self):
+        """(name, path) of the files that exist. The check has words for those that do not."""
+        return [(n, p) for n, p in self.files.items() if os.path.isfile(p)]
+
     def check(self, cpus=None, mem=None):
         """Return: (exit status, text) of the very code that checks at boot."""
         args = [os.path.join(BUILD, "host", "config-check"), self.dtb]
@@ -71,8 +75,7 @@ class System:
             args += ["--cpus", str(cpus)]
         if mem:
             args += ["--mem", str(mem)]
-        for name, path in self.files.items():
-            if os.path.isfile(path):
-                args.append("%s:%d" % (name, os.path.getsize(path)))
+        for name, path in self.present():
+            args.append("%s:%d" % (name, os.path.getsize(path)))
         done = capture(args)
         return done.returncode, done.stdout + done.stderr
