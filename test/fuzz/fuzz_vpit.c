@@ -21,7 +21,7 @@ static void check(struct script *s, struct vpit *p)
 	for (u32 i = 0; i < 3; i++) {
 		struct vpit_channel *c = &p->ch[i];
 
-		CHECK(c->reload <= 65536 && c->next_reload <= 65536);
+		CHECK(c->reload <= 65536);
 		CHECK(!c->is_loaded || c->reload);
 		CHECK(c->mode <= 5 && c->latched_bytes <= 2);
 		CHECK(i == 2 || c->gate);
