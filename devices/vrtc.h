@@ -13,20 +13,18 @@ struct vrtc {
 	u8 index;
 	const struct vclock *clock;
 	struct irq_line irq;
-	s64 base_seconds; /* wall time (1970) when the divider chain was 0 */
-	u64 phase_ns;	  /* below 1 s: divider chain = partition clock + this */
-	u64 synced_ns;	  /* divider chain when flags were last brought up to date */
-	u8 weekday_shift; /* a guest may call any day a Sunday */
+	s64 base_seconds; /* wall time (1970) at the partition's birth */
+	u64 synced_ns;	  /* when flags were last brought up to date */
 };
 extern const struct vdev_ops vrtc_ops; /* self = struct vrtc */
 
 /** vrtc_init() - @wall_seconds: UTC since 1970 at birth */
 void vrtc_init(struct vrtc *r, const struct vclock *clock, struct irq_line irq, u64 wall_seconds);
 
-/** vrtc_set_memory() - the CMOS bytes 15-18, 30-31, 34-35, 5b-5d that tell memory sizes in bytes. */
+/** vrtc_set_memory() - sizes in bytes, told by the CMOS bytes 15-18, 30-31, 34-35, 5b-5d. */
 void vrtc_set_memory(struct vrtc *r, u64 below_4g, u64 above_4g);
 
-/** vrtc_poll() - what is due at @now_ns. Return: next deadline; NEVER unless an interrupt is enabled. */
+/** vrtc_poll() - what is due at @now_ns. Return: next deadline; NEVER if no interrupt is enabled. */
 u64 vrtc_poll(struct vrtc *r, u64 now_ns);
 
 #endif
