@@ -38,8 +38,13 @@ int main(const char *cmdline)
 	CHECK(hypercall(3, 0) == HC_ENOSYS, "number 3: %lu", (uint64_t)hypercall(3, 0));
 	CHECK(hypercall(~0ull, 0) == HC_ENOSYS, "number -1: %lu", (uint64_t)hypercall(~0ull, 0));
 	CHECK(hypercall(1ull << 32, 0) == HC_ENOSYS, "RAX is 64 bits wide");
-	int vector = is_intel() ? TRY("vmmcall", : : "a"(0) : "memory") : TRY("vmcall", : : "a"(0) : "memory");
-	CHECK(vector == 6, "the other vendor's: %d", vector);
+	if (is_nested()) {
+		skip("VMCALL", "KVM in between answers the other vendor's instruction itself");
+	} else {
+		int vector = is_intel() ? TRY("vmmcall", : : "a"(0) : "memory") :
+					  TRY("vmcall", : : "a"(0) : "memory");
+		CHECK(vector == 6, "the other vendor's: %d", vector);
+	}
 	CHECK(user_run(in_user) == 6, "in user mode");
 	print("verdict %s checks=%u failures=%u\n", failures ? "FAIL" : "OK", checks, failures);
 	hypercall(HC_EXIT, failures);

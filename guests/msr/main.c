@@ -52,8 +52,13 @@ static void unknown(void)
 static void registers(void)
 {
 	uint64_t a = ~0ull, d = ~0ull, c = 0xffffffff00000000ull | 0x277;
+	if (is_lax()) {
+		skip("upper half of RCX", "QEMU 7.2 indexes SVM's permission map by all of it");
+		c = 0x277;
+	}
 	__asm__ volatile("rdmsr" : "+a"(a), "+d"(d) : "c"(c));
-	CHECK(!(a >> 32) && !(d >> 32) && (d << 32 | a) == rdmsr(0x277), "%lx %lx", a, d);
+	uint64_t again = rdmsr(0x277);
+	CHECK(!(a >> 32) && !(d >> 32) && (d << 32 | a) == again, "%lx %lx, then %lx", a, d, again);
 }
 
 static void efer(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Time: the TSC starts near zero at birth and never goes back, not over exits either; WRMSR moves it;
- * PIT, PM timer, RTC, local APIC timer and CPUID's figure agree with it within 1 %.
+ * PIT, PM timer, RTC, local APIC timer and CPUID's figure agree with it within 1 % (nested: 5 %).
  */
 #include "lib/guest.h"
 
@@ -12,14 +12,15 @@ static uint64_t tsc_per_ms;
 /* @clock times a span by itself, in TSC ticks and in what they should be; other work may delay it: five tries */
 static void near(const char *what, void (*clock)(uint64_t *got, uint64_t *want))
 {
-	uint64_t got = 0, want = 0;
+	/* through KVM in between each look at a clock takes a good part of a millisecond */
+	uint64_t got = 0, want = 0, permille = is_nested() ? 50 : 10;
 	for (unsigned i = 0; i < 5; i++) {
 		clock(&got, &want);
-		if (got > want / 1000 * 990 && got < want / 1000 * 1010) {
+		if (got > want / 1000 * (1000 - permille) && got < want / 1000 * (1000 + permille)) {
 			break;
 		}
 	}
-	CHECK(got > want / 1000 * 990 && got < want / 1000 * 1010, "%s: %lu, not %lu", what, got, want);
+	CHECK(got > want / 1000 * (1000 - permille) && got < want / 1000 * (1000 + permille), "%s: %lu, not %lu", what, got, want);
 }
 
 static void monotonic(void)
@@ -109,7 +110,7 @@ int main(const char *cmdline)
 	if (!is_hosted()) {
 		return (int)failures;
 	}
-	CHECK(birth < 200 * tsc_per_ms, "TSC %lu at birth", birth);
+	CHECK(birth < 1000 * tsc_per_ms, "TSC %lu at birth", birth);
 	near("kHz of CPUID", cpuid_khz);
 	near("PM timer", pm_timer);
 	near("RTC", rtc);

@@ -36,6 +36,8 @@ def ended(how, *names):
     return [r"^bulkhead: \[%s\] verdict=%s" % (n, how) for n in names]
 
 
+NO_XSETBV = ("QEMU 7.2 does not exit for XSETBV: KVM in between resets XCR0 at its own exits, so what XSAVE "
+             "saves varies")
 NO_SHUTDOWN = "Bochs 2.7 as an SVM host lacks the SHUTDOWN intercept: the emulator itself stops"
 
 TESTS = [
@@ -50,7 +52,7 @@ TESTS = [
     Test("x2apic", "x2apic.dts", log=good("x2apic")),
     Test("ioapic", "ioapic.dts", log=good("ioapic")),
     Test("tsc", "tsc.dts", log=good("tsc")),
-    Test("fpu", "fpu.dts", log=good("fpu-a", "fpu-b", "fpu-c")),
+    Test("fpu", "fpu.dts", skip={"nested": NO_XSETBV}, log=good("fpu-a", "fpu-b", "fpu-c")),
     Test("debugregs", "debugregs.dts", log=good("debugregs-a", "debugregs-b")),
     Test("slices", "slices.dts", log=good("slices-a", "slices-b")),
     Test("memory", "memory.dts", log=good("modules", "none", "big")),
