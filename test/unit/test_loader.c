@@ -181,6 +181,7 @@ static void make_bzimage(void)
 {
 	cfg.boot = BOOT_LINUX;
 	put(0x1f1, 1, 1);	   /* setup_sects */
+	put(0x1f4, 0xf00, 4);	   /* syssize */
 	put(0x1fe, 0xaa55, 2);
 	put(0x200, 0x6aeb, 2);	   /* jump: the header ends at 0x26c */
 	memcpy(image + 0x202, "HdrS", 4);
@@ -267,7 +268,7 @@ static void test_linux_faults(void **state)
 		{ 0x236, 0x3e, 2, "kernel has no 64-bit entry point" },
 		{ 0x238, 4, 4, "cmdline is longer than the kernel takes" },
 		{ 0x1f1, 0x79, 1, "kernel truncated" },
-		{ 0x1f4, 0x7fff, 4, "kernel truncated" },
+		{ 0x1f4, 0xf01, 4, "kernel truncated" },
 		{ 0x1f4, 0xffffffff, 4, "kernel truncated" },
 		{ 0x258, 8 * MIB, 8, where },
 		{ 0x258, 0xfffffffffffff000, 8, where },
