@@ -7,89 +7,47 @@
  */
 #include "vacpi.h"
 
-enum { TMR_STS = 0x0001, EN_KEPT = 0x4721 /* TMR, GBL, PWRBTN, SLPBTN, RTC, PCIEXP_WAK_DIS */ };
-enum { CNT_SCI_EN = 0x0001, CNT_SLP_EN = 0x2000, CNT_KEPT = 0x1c02 /* SLP_TYP, BM_RLD */ };
+/* PM1 as 8 bytes: status, which stays 0 (the SCI never comes), enable, control */
+#define PM1_EN_KEPT 0x47210000ull /* TMR, GBL, PWRBTN, SLPBTN, RTC, PCIEXP_WAK_DIS */
+#define PM1_SCI_EN  BIT(32)
+#define PM1_BM_RLD  BIT(33)
+#define PM1_SLP_TYP BITS(44, 42)
+#define PM1_SLP_EN  BIT(45)
+#define PM1_KEPT    (PM1_EN_KEPT | PM1_BM_RLD | PM1_SLP_TYP)
+
 enum { CF9_RST_CPU = 0x04, CF9_KEPT = 0x0a /* SYS_RST, FULL_RST */ };
 /* Status; KBC_SYS is bit 2 of the command byte, KBC_COMMAND says that the last write was to 0x64 */
-enum { KBC_OBF = 0x01, KBC_SYS = 0x04, KBC_COMMAND = 0x08, KBC_UNLOCKED = 0x10 };
-enum { KBC_TIMEOUT = 0x40 };
+enum { KBC_OBF = 1, KBC_SYS = 4, KBC_COMMAND = 8, KBC_UNLOCKED = 0x10, KBC_TIMEOUT = 0x40 };
 enum { CTR_SYS = 0x04, CTR_NO_KEYBOARD = 0x10, CTR_NO_MOUSE = 0x20 };
 enum { RESET_LINE = 0x01 /* of the output port, low = reset */, A20_LINE = 0x02 };
 
-#define CNT_SLP_TYP BITS(12, 10)
-#define KBC_RESEND  0xfe
+#define KBC_RESEND 0xfe
 
 static void reset(struct vacpi *a, const char *how)
 {
 	a->notify(a->ctx, VACPI_RESET, how);
 }
 
-/* 4.8.3.3 "Power Management Timer": TMR_STS is set whenever the top bit changes */
-static void update_sci(struct vacpi *a, u64 now_ns)
-{
-	u64 halves = ns_to_ticks(now_ns, PM_TIMER_HZ) >> 23;
-
-	if (halves != a->timer_halves) {
-		a->timer_halves = halves;
-		a->pm1_sts |= TMR_STS;
-	}
-	irq_line_set(&a->sci, a->pm1_sts & a->pm1_en);
-}
-
-u64 vacpi_poll(struct vacpi *a, u64 now_ns)
-{
-	if (!(a->pm1_en & TMR_STS)) {
-		return NEVER;
-	}
-	update_sci(a, now_ns);
-	return ticks_to_ns((a->timer_halves + 1) << 23, PM_TIMER_HZ);
-}
-
-static u64 pm_read(void *self, u64 offset, u32 width)
+/* The bus keeps within the block: 16 bytes, the timer in the second half */
+static u64 pm_read(void *self, u64 offset, u32 width maybe_unused)
 {
 	struct vacpi *a = self;
-	u64 now_ns = vclock_now(a->clock);
+	u64 timer = ns_to_ticks(vclock_now(a->clock), PM_TIMER_HZ) & 0xffffff;
 
-	update_sci(a, now_ns);
-	/* The block as 16 bytes, in two halves */
-	u64 half[3] = {
-		(u64)a->pm1_cnt << 32 | (u64)a->pm1_en << 16 | a->pm1_sts,
-		ns_to_ticks(now_ns, PM_TIMER_HZ) & 0xffffff,
-	};
-	u32 shift = 8 * (offset & 7);
-	u64 *at = &half[offset >> 3 & 1];
-	u64 high = shift ? at[1] << (64 - shift) : 0;
-	return (at[0] >> shift | high) & width_mask(width);
+	return (u64)(((u128)timer << 64 | a->pm1) >> (8 * offset));
 }
 
 /* SCI_EN is always 1: the FADT names no SMI command port, so there is no legacy mode (4.8.2.5) */
-static void write_control(struct vacpi *a, u16 value)
-{
-	a->pm1_cnt = CNT_SCI_EN | (value & CNT_KEPT);
-	if ((value & CNT_SLP_EN) && field_get(CNT_SLP_TYP, value) == VACPI_S5_TYP) {
-		a->notify(a->ctx, VACPI_POWEROFF, "acpi-s5");
-	}
-}
-
-/* 4.8.3.1: status bits are cleared by writing 1, and any register may be written by bytes */
 static void pm_write(void *self, u64 offset, u32 width, u64 value)
 {
 	struct vacpi *a = self;
-	u64 now_ns = vclock_now(a->clock);
+	u64 mask = offset < 8 ? width_mask(width) << (8 * offset) : 0;
+	u64 written = (a->pm1 & ~mask) | (value << (8 * (offset & 7)) & mask);
 
-	update_sci(a, now_ns);
-	for (u32 i = 0; i < width; i++, value >>= 8) {
-		u64 at = offset + i;
-		u64 mask = BITS(7, 0) << (at & 1) * 8, byte = value & 0xff;
-
-		switch (at >> 1) {
-		case 0: a->pm1_sts &= (u16)~field_set(mask, 0, byte); break;
-		case 1: a->pm1_en = (u16)field_set(mask, a->pm1_en, byte) & EN_KEPT; break;
-		case 2: write_control(a, (u16)field_set(mask, a->pm1_cnt, byte)); break;
-		default: break;
-		}
+	a->pm1 = PM1_SCI_EN | (written & PM1_KEPT);
+	if ((written & PM1_SLP_EN) && field_get(PM1_SLP_TYP, written) == VACPI_S5_TYP) {
+		a->notify(a->ctx, VACPI_POWEROFF, "acpi-s5");
 	}
-	update_sci(a, now_ns);
 }
 
 static u64 cf9_read(void *self, u64 offset maybe_unused, u32 width maybe_unused)
@@ -110,27 +68,22 @@ static void cf9_write(void *self, u64 offset maybe_unused, u32 width maybe_unuse
 	}
 }
 
-static u64 port92_read(void *self, u64 offset maybe_unused, u32 width maybe_unused)
+static u64 port92_read(void *self maybe_unused, u64 offset maybe_unused, u32 width maybe_unused)
 {
-	struct vacpi *a = self;
-
-	return a->port92 | A20_LINE; /* addresses are never cut at 20 bits */
+	return A20_LINE; /* addresses are never cut at 20 bits */
 }
 
 static void port92_write(void *self, u64 offset maybe_unused, u32 width maybe_unused, u64 value)
 {
-	struct vacpi *a = self;
-
-	a->port92 = value & 0xfc;
 	if (value & RESET_LINE) {
-		reset(a, "port 0x92");
+		reset(self, "port 0x92");
 	}
 }
 
-static void kbc_reply(struct vacpi *a, u8 value, u8 flags)
+static void kbc_reply(struct vacpi *a, u8 value)
 {
 	a->kbc_data = value;
-	a->kbc_status |= (u8)(KBC_OBF | flags);
+	a->kbc_status |= KBC_OBF;
 }
 
 static u64 kbc_status_read(void *self, u64 offset maybe_unused, u32 width maybe_unused)
@@ -155,21 +108,17 @@ static void kbc_command(void *self, u64 offset maybe_unused, u32 width maybe_unu
 	a->kbc_status |= KBC_COMMAND;
 	a->kbc_cmd = 0;
 	switch (value) {
-	case 0x20: kbc_reply(a, a->kbc_ctr, 0); break;
+	case 0x20: kbc_reply(a, a->kbc_ctr); break;
 	case 0x60: /* write the command byte */
-	case 0xd1: /* write the output port */
-	case 0xd2: /* write the output buffer, as if from the keyboard */
-	case 0xd3: /* likewise as if from the mouse: on a controller without one, not marked so */
-	case 0xd4: a->kbc_cmd = (u8)value; break; /* write to the mouse */
+	case 0xd1: a->kbc_cmd = (u8)value; break; /* write the output port */
 	case 0xa7: a->kbc_ctr |= CTR_NO_MOUSE; break;
 	case 0xa8: a->kbc_ctr &= (u8)~CTR_NO_MOUSE; break;
-	case 0xa9: kbc_reply(a, 0x01, 0); break; /* mouse test: clock line stuck low */
-	case 0xaa: kbc_reply(a, 0x55, 0); break; /* self test passed */
-	case 0xab: kbc_reply(a, 0x00, 0); break; /* keyboard interface test passed */
+	case 0xa9: kbc_reply(a, 0x01); break; /* mouse test: clock line stuck low */
+	case 0xaa: kbc_reply(a, 0x55); break; /* self test passed */
+	case 0xab: kbc_reply(a, 0x00); break; /* keyboard interface test passed */
 	case 0xad: a->kbc_ctr |= CTR_NO_KEYBOARD; break;
 	case 0xae: a->kbc_ctr &= (u8)~CTR_NO_KEYBOARD; break;
-	case 0xc0: kbc_reply(a, 0x80, 0); break; /* input port: keyboard not locked */
-	case 0xd0: kbc_reply(a, A20_LINE | RESET_LINE, 0); break;
+	case 0xd0: kbc_reply(a, A20_LINE | RESET_LINE); break;
 	default: break;
 	}
 	if (value >= 0xf0 && !(value & RESET_LINE)) { /* pulse the lines whose bit is 0 */
@@ -184,17 +133,13 @@ static void kbc_data_write(void *self, u64 offset maybe_unused, u32 width maybe_
 
 	a->kbc_cmd = 0;
 	a->kbc_status &= (u8)~KBC_COMMAND;
-	switch (command) {
-	case 0x60: a->kbc_ctr = data; break;
-	case 0xd1:
-		if (!(data & RESET_LINE)) {
-			reset(a, "keyboard controller");
-		}
-		break;
-	case 0xd2:
-	case 0xd3: kbc_reply(a, data, 0); break;
-	case 0xd4: break;
-	default: kbc_reply(a, KBC_RESEND, KBC_TIMEOUT); break; /* no keyboard took the byte */
+	if (command == 0x60) {
+		a->kbc_ctr = data;
+	} else if (command != 0xd1) {
+		kbc_reply(a, KBC_RESEND); /* no keyboard took the byte */
+		a->kbc_status |= KBC_TIMEOUT;
+	} else if (!(data & RESET_LINE)) {
+		reset(a, "keyboard controller");
 	}
 }
 
@@ -212,14 +157,8 @@ const struct vdev_ops vacpi_kbc_data_ops = {
 	.read = kbc_data_read, .write = kbc_data_write, .is_byte_wide = true,
 };
 
-void vacpi_init(struct vacpi *a, const struct vclock *clock, struct irq_line sci)
+void vacpi_init(struct vacpi *a, const struct vclock *clock)
 {
-	*a = (struct vacpi){
-		.clock = clock,
-		.sci = sci,
-		.notify = a->notify,
-		.ctx = a->ctx,
-		.pm1_cnt = CNT_SCI_EN,
-		.kbc_ctr = CTR_SYS | CTR_NO_MOUSE,
-	};
+	*a = (struct vacpi){ .clock = clock, .notify = a->notify, .ctx = a->ctx, .pm1 = PM1_SCI_EN,
+			     .kbc_ctr = CTR_SYS | CTR_NO_MOUSE };
 }

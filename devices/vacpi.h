@@ -14,19 +14,16 @@
 #define VACPI_PM_TMR  0x608 /* 4 bytes, 24-bit counter at 3579545 Hz */
 #define VACPI_BLOCK_LEN 0x10
 #define VACPI_S5_TYP  5
-#define VACPI_SCI_IRQ 9
 #define PM_TIMER_HZ   3579545ull
 
 enum vacpi_event { VACPI_POWEROFF, VACPI_RESET };
 
 struct vacpi {
 	const struct vclock *clock;
-	struct irq_line sci;
 	void (*notify)(void *ctx, enum vacpi_event e, const char *how); /* how: "acpi-s5", "0xcf9", ... */
 	void *ctx;
-	u16 pm1_sts, pm1_en, pm1_cnt;
-	u64 timer_halves; /* half periods of the PM timer up to the last look: bit 23 changes at each */
-	u8 cf9, port92;
+	u64 pm1; /* the first 8 bytes of the block */
+	u8 cf9;
 	u8 kbc_cmd; /* the command that the next data byte belongs to, 0 = none: the keyboard's */
 	u8 kbc_status, kbc_data, kbc_ctr;
 };
@@ -35,9 +32,6 @@ extern const struct vdev_ops vacpi_pm_ops, vacpi_cf9_ops, vacpi_kbc_data_ops, va
 	vacpi_port92_ops;
 
 /** vacpi_init() - the fields notify and ctx are the caller's; they may be set before or after. */
-void vacpi_init(struct vacpi *a, const struct vclock *clock, struct irq_line sci);
-
-/** vacpi_poll() - PM timer overflow due at @now_ns. Return: next deadline; NEVER unless TMR_EN is set. */
-u64 vacpi_poll(struct vacpi *a, u64 now_ns);
+void vacpi_init(struct vacpi *a, const struct vclock *clock);
 
 #endif

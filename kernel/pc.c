@@ -176,7 +176,7 @@ enum status pc_init(struct partition *p)
 	vpic_init(&pc->pic);
 	vpit_init(&pc->pit, &pc->clock, isa_irq(pc, 0));
 	vrtc_init(&pc->rtc, &pc->clock, isa_irq(pc, RTC_IRQ), wall_seconds_now(p->host));
-	vacpi_init(&pc->acpi, &pc->clock, isa_irq(pc, VACPI_SCI_IRQ));
+	vacpi_init(&pc->acpi, &pc->clock);
 	pc->acpi.notify = acpi_notify;
 	pc->acpi.ctx = p;
 	vlapic_init(&pc->lapic, &pc->lapic_env, 0, true, p->host->has_x2apic);
