@@ -31,9 +31,22 @@ def options():
     return top.parse_args()
 
 
+def jobs_of(module):
+    """A file of tests that cannot be read is a failed test, and no end to the others."""
+    try:
+        return list(importlib.import_module(module).jobs())
+    except Exception as error:  # pylint: disable=broad-except
+        text = "%s: %s" % (type(error).__name__, error)
+        return [Job("emu/" + module, lambda: fail(text))]
+
+
+def fail(text):
+    raise Failure(text)
+
+
 def emu_jobs(beds):
     for module in EMU_MODULES:
-        for job in importlib.import_module(module).jobs():
+        for job in jobs_of(module):
             if not beds or job.name.rsplit("@", 1)[-1] in beds:
                 yield job
 

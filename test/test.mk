@@ -2,7 +2,7 @@
 # make test: every proof there is. TESTS="emu -k lines --bed bochs-vmx" picks some (docs/testing.md).
 .PHONY: test test-binaries test-systems clang arrows size coverage bench
 test: deps-test
-	@test/run.py $(TESTS)
+	@/usr/bin/python3 test/run.py $(TESTS) # Debian's own: it has python3-pexpect
 
 # what the runner needs before it starts, so that no two of its jobs run make at the same time
 test-binaries: $(UNIT) $(FUZZ)
