@@ -10,14 +10,9 @@
 	\op 3, rbx
 	\op 5, rbp
 	\op 6, rsi
-	\op 8, r8
-	\op 9, r9
-	\op 10, r10
-	\op 11, r11
-	\op 12, r12
-	\op 13, r13
-	\op 14, r14
-	\op 15, r15
+	.irp n, 8, 9, 10, 11, 12, 13, 14, 15
+	\op \n, r\n
+	.endr
 	\op 7, rdi	/* last: it is the base of the loads */
 	.endm
 	.macro load_gpr index, reg
@@ -31,14 +26,9 @@
 	.globl svm_run
 	.type svm_run, @function
 svm_run:
-	push %rbp
-	push %rbx
-	push %r12
-	push %r13
-	push %r14
-	push %r15
-	push %rdi
-	push %rdx
+	.irp reg, rbp, rbx, r12, r13, r14, r15, rdi, rdx
+	push %\reg
+	.endr
 	/*
 	 * With V_INTR_MASKING the host's IF decides whether a physical interrupt ends the guest
 	 * (APM 2 15.21.1), so it must be 1 at VMRUN. GIF=0 keeps the host from taking one here,
@@ -55,12 +45,9 @@ svm_run:
 	vmload %rax
 	pop %rax
 	guest_gprs save_gpr
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbx
-	pop %rbp
+	.irp reg, r15, r14, r13, r12, rbx, rbp
+	pop %\reg
+	.endr
 	cli
 	stgi
 	ret

@@ -7,83 +7,60 @@
 #include "svm_vcpu.h"
 #include "x86/regs.h"
 
-#define ON   1 /* intercepted from the start; the others never, or as their comment says */
-#define INSN 2 /* an instruction intercept: nRIP is that of the next one (APM 2 15.7.1) */
+#define ON    1 /* intercepted from the start */
+#define INSN  2 /* an instruction intercept: nRIP is that of the next one (APM 2 15.7.1) */
+#define LATER 4 /* intercepted when the comment says */
 
-struct row {
-	u8 kind; /* enum exit_kind */
-	u8 flags;
-};
-
-static const struct row row[] = {
-	[VMEXIT_CR0_READ ... VMEXIT_CR8_READ - 1] = { EXIT_UNEXPECTED, 0 },
+static const struct row {
+	u8 kind;  /* enum exit_kind */
+	u8 flags; /* 0: nobody asks for it */
+} row[VMEXIT_IDLE_HLT + 1] = {
 	[VMEXIT_CR8_READ] = { EXIT_CR, ON | INSN },
-	[VMEXIT_CR8_READ + 1 ... VMEXIT_CR4_WRITE - 1] = { EXIT_UNEXPECTED, 0 },
 	[VMEXIT_CR4_WRITE] = { EXIT_CR, ON | INSN },
-	[VMEXIT_CR4_WRITE + 1 ... VMEXIT_CR8_WRITE - 1] = { EXIT_UNEXPECTED, 0 },
 	[VMEXIT_CR8_WRITE] = { EXIT_CR, ON | INSN },
-	[VMEXIT_CR8_WRITE + 1 ... VMEXIT_DR15_WRITE] = { EXIT_UNEXPECTED, 0 },
 	/* Exceptions: in a step over IRET all but NMI; #DB and #AC always, since a guest can make
 	 * the CPU raise them for ever in one instruction (CVE-2015-8104, CVE-2015-5307). */
-	[VMEXIT_EXCP0] = { EXIT_EXCEPTION, 0 },
+	[VMEXIT_EXCP0] = { EXIT_EXCEPTION, LATER },
 	[VMEXIT_EXCP0 + VEC_DB] = { EXIT_EXCEPTION, ON },
-	[VMEXIT_EXCP0 + VEC_NMI] = { EXIT_UNEXPECTED, 0 },
-	[VMEXIT_EXCP0 + VEC_BP ... VMEXIT_EXCP0 + VEC_MF] = { EXIT_EXCEPTION, 0 },
+	[VMEXIT_EXCP0 + VEC_BP ... VMEXIT_EXCP0 + VEC_MF] = { EXIT_EXCEPTION, LATER },
 	[VMEXIT_EXCP0 + VEC_AC] = { EXIT_EXCEPTION, ON },
 	[VMEXIT_EXCP0 + VEC_MC] = { EXIT_MACHINE_CHECK, ON },
-	[VMEXIT_EXCP0 + VEC_XM ... VMEXIT_EXCP31] = { EXIT_EXCEPTION, 0 },
+	[VMEXIT_EXCP0 + VEC_XM ... VMEXIT_EXCP31] = { EXIT_EXCEPTION, LATER },
 	[VMEXIT_INTR] = { EXIT_INTERRUPT, ON },
 	[VMEXIT_NMI] = { EXIT_NMI, ON },
-	[VMEXIT_SMI] = { EXIT_UNEXPECTED, 0 },
 	[VMEXIT_INIT] = { EXIT_INIT, ON },
-	[VMEXIT_VINTR] = { EXIT_WINDOW, 0 }, /* while a window is wanted */
-	[VMEXIT_CR0_SEL_WRITE ... VMEXIT_RDTSC] = { EXIT_UNEXPECTED, 0 },
+	[VMEXIT_VINTR] = { EXIT_WINDOW, LATER }, /* while a window is wanted */
 	[VMEXIT_RDPMC] = { EXIT_RDPMC, ON | INSN },
-	[VMEXIT_PUSHF] = { EXIT_UNEXPECTED, 0 },
-	[VMEXIT_POPF] = { EXIT_UNEXPECTED, 0 },
 	[VMEXIT_CPUID] = { EXIT_CPUID, ON | INSN },
-	[VMEXIT_RSM] = { EXIT_UNEXPECTED, 0 },
-	[VMEXIT_IRET] = { EXIT_NMI_WINDOW, 0 }, /* while NMIs are blocked */
-	[VMEXIT_SWINT] = { EXIT_UNEXPECTED, 0 },
+	[VMEXIT_IRET] = { EXIT_NMI_WINDOW, LATER }, /* while NMIs are blocked */
 	[VMEXIT_INVD] = { EXIT_CACHE, ON | INSN },
-	[VMEXIT_PAUSE] = { EXIT_UNEXPECTED, 0 },
 	[VMEXIT_HLT] = { EXIT_HLT, ON | INSN },
-	[VMEXIT_INVLPG] = { EXIT_UNEXPECTED, 0 },
 	[VMEXIT_INVLPGA] = { EXIT_UNDEFINED, ON | INSN },
 	[VMEXIT_IOIO] = { EXIT_PIO, ON },
 	[VMEXIT_MSR] = { EXIT_RDMSR, ON | INSN }, /* or EXIT_WRMSR */
-	[VMEXIT_TASK_SWITCH] = { EXIT_UNEXPECTED, 0 },
-	[VMEXIT_FERR_FREEZE] = { EXIT_UNEXPECTED, 0 },
+	[VMEXIT_TASK_SWITCH] = { EXIT_TASK_SWITCH, ON }, /* as VT-x always does */
 	[VMEXIT_SHUTDOWN] = { EXIT_TRIPLE_FAULT, ON },
 	[VMEXIT_VMRUN] = { EXIT_UNDEFINED, ON | INSN },
 	[VMEXIT_VMMCALL] = { EXIT_HYPERCALL, ON | INSN },
 	[VMEXIT_VMLOAD ... VMEXIT_SKINIT] = { EXIT_UNDEFINED, ON | INSN },
-	[VMEXIT_RDTSCP] = { EXIT_UNEXPECTED, 0 },
-	[VMEXIT_ICEBP] = { EXIT_UNEXPECTED, 0 },
 	[VMEXIT_WBINVD] = { EXIT_CACHE, ON | INSN },
 	[VMEXIT_MONITOR ... VMEXIT_MWAIT_CONDITIONAL] = { EXIT_UNDEFINED, ON | INSN },
 	[VMEXIT_XSETBV] = { EXIT_XSETBV, ON | INSN },
 	[VMEXIT_RDPRU] = { EXIT_UNDEFINED, ON | INSN },
-	[VMEXIT_EFER_WRITE_TRAP ... VMEXIT_CR15_WRITE_TRAP] = { EXIT_UNEXPECTED, 0 },
-	[VMEXIT_INVLPGB ... VMEXIT_IDLE_HLT] = { EXIT_UNEXPECTED, 0 },
 };
-static_assert(ARRAY_SIZE(row) == VMEXIT_IDLE_HLT + 1, "a row for each intercept bit");
 
-static const struct row row_npf = { EXIT_MMIO, 0 };
-static const struct row row_invalid = { EXIT_ENTRY_FAILED, 0 };
-/* AVIC, VMGEXIT, BUSY, IDLE_REQUIRED, INVALID_PMC: of features that are off; and the unknown */
-static const struct row row_other = { EXIT_UNEXPECTED, 0 };
-
-/* Only the low half counts: QEMU up to 7.2 writes VMEXIT_INVALID as a 32-bit -1. */
-static const struct row *row_of(u32 code)
+/*
+ * Codes behind the table are of features that are off, and the unknown; but two. Only the low half
+ * counts: QEMU up to 7.2 writes VMEXIT_INVALID as a 32-bit -1.
+ */
+static struct row row_of(u32 code)
 {
-	if (code < ARRAY_SIZE(row)) {
-		return &row[code];
+	if (code < ARRAY_SIZE(row) && row[code].flags) {
+		return row[code];
 	}
-	if (code == VMEXIT_NPF) {
-		return &row_npf;
-	}
-	return code == VMEXIT_INVALID ? &row_invalid : &row_other;
+	return (struct row){ .kind = code == VMEXIT_NPF	    ? EXIT_MMIO :
+				     code == VMEXIT_INVALID ? EXIT_ENTRY_FAILED :
+							      EXIT_UNEXPECTED };
 }
 
 u32 svm_intercepts(u32 n)
@@ -104,9 +81,7 @@ static struct event exception_of(const struct vmcb *b)
 {
 	u8 vector = (u8)(b->exit_code - VMEXIT_EXCP0);
 	bool has_error = HAS_ERROR >> vector & 1;
-	return (struct event){ .type = EVENT_EXCEPTION,
-			       .vector = vector,
-			       .has_error = has_error,
+	return (struct event){ EVENT_EXCEPTION, vector, .has_error = has_error,
 			       .error = has_error ? (u32)b->exit_info1 : 0 };
 }
 
@@ -116,17 +91,15 @@ static struct event vectoring_of(u64 info)
 	static const enum event_type type_of[8] = {
 		[0] = EVENT_EXTINT, [2] = EVENT_NMI, [3] = EVENT_EXCEPTION, [4] = EVENT_SOFTINT
 	};
-	struct event e = { .type = type_of[field_get(SVM_EVENT_TYPE, info)],
-			   .vector = (u8)field_get(SVM_EVENT_VECTOR, info),
-			   .has_error = info & SVM_EVENT_EV };
 	if (!(info & SVM_EVENT_V)) {
 		return (struct event){ .type = EVENT_NONE };
 	}
+	bool has_error = info & SVM_EVENT_EV;
+	struct event e = { type_of[field_get(SVM_EVENT_TYPE, info)], .has_error = has_error,
+			   .vector = (u8)field_get(SVM_EVENT_VECTOR, info),
+			   .error = has_error ? (u32)field_get(SVM_EVENT_ERROR, info) : 0 };
 	if (e.type == EVENT_EXCEPTION && (e.vector == VEC_BP || e.vector == VEC_OF)) {
 		e.type = EVENT_SOFTEXC;
-	}
-	if (e.has_error) {
-		e.error = (u32)field_get(SVM_EVENT_ERROR, info);
 	}
 	return e;
 }
@@ -142,33 +115,20 @@ u64 svm_event_encode(const struct event *e)
 	if (e->type == EVENT_NONE || e->type == EVENT_SOFTINT || e->type == EVENT_SOFTEXC) {
 		return 0;
 	}
-	u64 info = SVM_EVENT_V | field_set(SVM_EVENT_TYPE, e->vector, type_of[e->type]);
-	if (e->has_error) {
-		info |= SVM_EVENT_EV | (u64)e->error << 32;
-	}
-	return info;
-}
-
-static u8 insn_len(const struct vmcb *b, u64 next)
-{
-	u64 len = next - b->rip;
-	return len >= 1 && len <= 15 ? (u8)len : 0;
+	u64 error = e->has_error ? SVM_EVENT_EV | (u64)e->error << 32 : 0;
+	return SVM_EVENT_V | error | field_set(SVM_EVENT_TYPE, e->vector, type_of[e->type]);
 }
 
 /* APM 2 15.10.2 "IN and OUT Behavior". The string fields came with the decode assists. */
 static struct exit_pio pio_of(const struct svm_vcpu *hw)
 {
-	u64 info = hw->vmcb.exit_info1;
-	struct exit_pio p = { .port = (u16)field_get(IOIO_PORT, info),
-			      .width = (u8)field_get(IOIO_WIDTH, info),
-			      .is_in = info & IOIO_IN,
-			      .is_string = info & IOIO_STRING,
-			      .is_rep = info & IOIO_REP };
-	if (hw->features & SVM_FEATURE_DECODE) {
-		p.addr_size = (u8)(2 * field_get(IOIO_ADDR_SIZE, info));
-		p.seg = (u8)field_get(IOIO_SEG, info);
-	}
-	return p;
+	u64 info = hw->vmcb.exit_info1, decoded = hw->features & SVM_FEATURE_DECODE ? info : 0;
+	return (struct exit_pio){ .port = (u16)field_get(IOIO_PORT, info),
+				  .width = (u8)field_get(IOIO_WIDTH, info),
+				  .is_in = info & IOIO_IN, .is_rep = info & IOIO_REP,
+				  .is_string = info & IOIO_STRING,
+				  .addr_size = (u8)(2 * field_get(IOIO_ADDR_SIZE, decoded)),
+				  .seg = (u8)field_get(IOIO_SEG, decoded) };
 }
 
 static struct exit_cr cr_of(const struct svm_vcpu *hw)
@@ -182,13 +142,18 @@ static struct exit_cr cr_of(const struct svm_vcpu *hw)
 	return cr;
 }
 
+/* APM 2 15.14.1 "Task Switch Intercept" */
+static struct exit_task task_of(const struct exit *e)
+{
+	u8 other = e->vectoring.type != EVENT_NONE ? 3 : 0; /* a gate in the IDT; else CALL */
+	u8 source = e->info[1] & TASK_IRET ? 1 : e->info[1] & TASK_JMP ? 2 : other;
+	return (struct exit_task){ (u16)e->info[0], source };
+}
+
 static void decode_npf(const struct vmcb *b, struct exit *e)
 {
-	if (b->exit_info1 & PF_RSV) {
-		e->kind = EXIT_MISCONFIG;
-	}
-	e->mmio = (struct exit_mmio){ .addr = GPA(b->exit_info2),
-				      .is_write = b->exit_info1 & PF_W,
+	e->kind = b->exit_info1 & PF_RSV ? EXIT_MISCONFIG : EXIT_MMIO;
+	e->mmio = (struct exit_mmio){ .addr = GPA(b->exit_info2), .is_write = b->exit_info1 & PF_W,
 				      .is_fetch = b->exit_info1 & PF_I,
 				      .is_walk = b->exit_info1 & NPF_WALK };
 }
@@ -196,23 +161,19 @@ static void decode_npf(const struct vmcb *b, struct exit *e)
 void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e)
 {
 	const struct vmcb *b = &hw->vmcb;
-	const struct row *r = row_of((u32)b->exit_code);
-	*e = (struct exit){ .kind = r->kind,
-			    .reason = b->exit_code,
-			    .info = { b->exit_info1, b->exit_info2 },
-			    .rip = b->rip,
+	struct row r = row_of((u32)b->exit_code);
+	bool has_next = r.flags & INSN && hw->features & SVM_FEATURE_NRIPS;
+	u64 next = has_next ? b->next_rip : r.kind == EXIT_PIO ? b->exit_info2 : b->rip;
+	*e = (struct exit){ .kind = r.kind, .reason = b->exit_code,
+			    .insn_len = next - b->rip <= 15 ? (u8)(next - b->rip) : 0,
+			    .info = { b->exit_info1, b->exit_info2 }, .rip = b->rip,
 			    .vectoring = vectoring_of(b->exit_int_info) };
-	if (r->flags & INSN && hw->features & SVM_FEATURE_NRIPS) {
-		e->insn_len = insn_len(b, b->next_rip);
-	}
 	switch (e->kind) {
-	case EXIT_PIO:
-		e->pio = pio_of(hw);
-		e->insn_len = insn_len(b, b->exit_info2);
-		break;
+	case EXIT_PIO: e->pio = pio_of(hw); break;
 	case EXIT_RDMSR: e->kind = b->exit_info1 & 1 ? EXIT_WRMSR : EXIT_RDMSR; break;
 	case EXIT_MMIO: decode_npf(b, e); break;
 	case EXIT_CR: e->cr = cr_of(hw); break;
+	case EXIT_TASK_SWITCH: e->task = task_of(e); break;
 	case EXIT_EXCEPTION: e->event = exception_of(b); break;
 	default: break;
 	}

@@ -14,19 +14,12 @@ struct field {
 #define FIELD(name, group) { offsetof(struct vmcb, name), (u16)(group) }
 
 static const struct field field[NR_VREGS] = {
-	[VREG_RIP] = FIELD(rip, 0),
-	[VREG_RSP] = FIELD(rsp, 0),
-	[VREG_RFLAGS] = FIELD(rflags, 0),
-	[VREG_CR0] = FIELD(cr0, CLEAN_CRX),
-	[VREG_CR2] = FIELD(cr2, CLEAN_CR2),
-	[VREG_CR3] = FIELD(cr3, CLEAN_CRX),
-	[VREG_CR4] = FIELD(cr4, CLEAN_CRX),
-	[VREG_EFER] = FIELD(efer, CLEAN_CRX),
-	[VREG_DR6] = FIELD(dr6, CLEAN_DRX),
-	[VREG_DR7] = FIELD(dr7, CLEAN_DRX),
-	[VREG_PAT] = FIELD(g_pat, CLEAN_NP),
-	[VREG_SYSENTER_CS] = FIELD(sysenter_cs, 0),
-	[VREG_SYSENTER_ESP] = FIELD(sysenter_esp, 0),
+	[VREG_RIP] = FIELD(rip, 0), [VREG_RSP] = FIELD(rsp, 0), [VREG_RFLAGS] = FIELD(rflags, 0),
+	[VREG_CR0] = FIELD(cr0, CLEAN_CRX), [VREG_CR2] = FIELD(cr2, CLEAN_CR2),
+	[VREG_CR3] = FIELD(cr3, CLEAN_CRX), [VREG_CR4] = FIELD(cr4, CLEAN_CRX),
+	[VREG_EFER] = FIELD(efer, CLEAN_CRX), [VREG_PAT] = FIELD(g_pat, CLEAN_NP),
+	[VREG_DR6] = FIELD(dr6, CLEAN_DRX), [VREG_DR7] = FIELD(dr7, CLEAN_DRX),
+	[VREG_SYSENTER_CS] = FIELD(sysenter_cs, 0), [VREG_SYSENTER_ESP] = FIELD(sysenter_esp, 0),
 	[VREG_SYSENTER_EIP] = FIELD(sysenter_eip, 0),
 	[VREG_TSC_OFFSET] = FIELD(tsc_offset, CLEAN_INTERCEPTS),
 };
@@ -36,9 +29,9 @@ static struct vmcb *vmcb_of(struct vcpu *v)
 	return &((struct svm_vcpu *)v->hw)->vmcb;
 }
 
-static u64 *u64_at(struct vmcb *b, u32 offset)
+static void *at(struct vmcb *b, u32 offset)
 {
-	return (u64 *)((char *)b + offset);
+	return (char *)b + offset;
 }
 
 u64 svm_get(struct vcpu *v, enum vreg r)
@@ -50,14 +43,13 @@ u64 svm_get(struct vcpu *v, enum vreg r)
 	case VREG_CR8: return field_get(V_TPR, b->v_intr);
 	case VREG_INT_SHADOW: return b->int_shadow & INT_SHADOW;
 	case VREG_NMI_BLOCKED: return hw->nmi_blocked;
-	default: return field[r].offset ? *u64_at(b, field[r].offset) : 0;
+	default: return field[r].offset ? *(u64 *)at(b, field[r].offset) : 0;
 	}
 }
 
 static u64 with_lma(u64 efer, u64 cr0)
 {
-	bool lma = efer & EFER_LME && cr0 & CR0_PG;
-	return field_set(EFER_LMA, efer, lma);
+	return field_set(EFER_LMA, efer, efer & EFER_LME && cr0 & CR0_PG);
 }
 
 void svm_set(struct vcpu *v, enum vreg r, u64 value)
@@ -67,16 +59,14 @@ void svm_set(struct vcpu *v, enum vreg r, u64 value)
 	case VREG_CR0: vmcb_set(b, CLEAN_CRX, efer, with_lma(b->efer, value)); break;
 	case VREG_EFER: value = with_lma(value | EFER_SVME, b->cr0); break;
 	case VREG_RFLAGS: value |= RFLAGS_FIXED1; break;
-	case VREG_CR8:
-		vmcb_set(b, CLEAN_TPR, v_intr, field_set(V_TPR, b->v_intr, value & 0xf));
-		break;
+	case VREG_CR8: vmcb_set(b, CLEAN_TPR, v_intr, field_set(V_TPR, b->v_intr, value)); break;
 	case VREG_INT_SHADOW: b->int_shadow = field_set(INT_SHADOW, b->int_shadow, value); break;
 	case VREG_NMI_BLOCKED: svm_nmi_block(v->hw, value); break;
 	default: break;
 	}
 	if (field[r].offset) {
 		b->clean &= ~(u32)field[r].clean;
-		*u64_at(b, field[r].offset) = value;
+		*(u64 *)at(b, field[r].offset) = value;
 	}
 }
 
@@ -88,11 +78,6 @@ static const struct field seg_field[NR_SEGS] = {
 	[SEG_GDTR] = FIELD(gdtr, CLEAN_DT), [SEG_IDTR] = FIELD(idtr, CLEAN_DT),
 };
 
-static struct vmcb_seg *seg_at(struct vmcb *b, enum seg s)
-{
-	return (struct vmcb_seg *)((char *)b + seg_field[s].offset);
-}
-
 /* AMD's 12 attribute bits are Intel's 16 without the four that hold the limit's top. */
 #define ATTR_LOW       0x00ffu
 #define ATTR_HIGH      0x0f00u
@@ -101,52 +86,41 @@ static struct vmcb_seg *seg_at(struct vmcb *b, enum seg s)
 void svm_get_seg(struct vcpu *v, enum seg s, struct segment *out)
 {
 	struct vmcb *b = vmcb_of(v);
-	const struct vmcb_seg *in = seg_at(b, s);
+	const struct vmcb_seg *in = at(b, seg_field[s].offset);
 	u32 attr = (in->attr & ATTR_LOW) | (in->attr & ATTR_HIGH) << ATTR_LIMIT_GAP;
-	if (!(attr & SEG_P)) {
-		attr |= SEG_UNUSABLE;
-	}
 	if (s == SEG_SS) { /* the CPL is not kept in SS.DPL here: APM 2 15.5.1, "CPL" */
 		attr = (u32)field_set(SEG_DPL, attr, b->cpl);
 	}
-	*out = (struct segment){
-		.base = in->base, .limit = in->limit, .attr = attr, .sel = in->sel
-	};
+	attr |= attr & SEG_P ? 0 : (u32)SEG_UNUSABLE;
+	*out = (struct segment){ in->base, in->limit, attr, in->sel };
 }
 
 void svm_set_seg(struct vcpu *v, enum seg s, const struct segment *in)
 {
 	struct vmcb *b = vmcb_of(v);
-	u32 attr = (in->attr & ATTR_LOW) | (in->attr >> ATTR_LIMIT_GAP & ATTR_HIGH);
-	if (in->attr & SEG_UNUSABLE) {
-		attr &= ~(u32)SEG_P;
-	}
+	struct vmcb_seg *out = at(b, seg_field[s].offset);
+	u64 attr = (in->attr & ATTR_LOW) | (in->attr >> ATTR_LIMIT_GAP & ATTR_HIGH);
+	attr = in->attr & SEG_UNUSABLE ? attr & ~SEG_P : attr;
 	b->clean &= ~(u32)seg_field[s].clean;
-	*seg_at(b, s) = (struct vmcb_seg){
-		.sel = in->sel, .attr = (u16)attr, .limit = in->limit, .base = in->base
-	};
+	*out = (struct vmcb_seg){ in->sel, (u16)attr, in->limit, in->base };
 	if (s == SEG_SS) {
 		b->cpl = (u8)field_get(SEG_DPL, in->attr);
 	}
 }
 
-#define LL(x) ((unsigned long long)(x))
-
 void svm_dump(struct vcpu *v)
 {
 	const struct svm_vcpu *hw = v->hw;
 	const struct vmcb *b = &hw->vmcb;
-	log("vmcb exit %llx info %llx %llx intinfo %llx inj %llx", LL(b->exit_code),
-	    LL(b->exit_info1), LL(b->exit_info2), LL(b->exit_int_info), LL(b->event_inj));
-	log("vmcb intercepts %08x %08x %08x %08x %08x %08x clean %x", b->intercept[0],
-	    b->intercept[1], b->intercept[2], b->intercept[3], b->intercept[4], b->intercept[5],
-	    b->clean);
-	log("vmcb asid %u tlb %u ncr3 %llx vintr %llx shadow %llx nmi-blocked %d", b->asid,
-	    b->tlb_control, LL(b->n_cr3), LL(b->v_intr), LL(b->int_shadow), hw->nmi_blocked);
-	log("vmcb cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", LL(b->cr0), LL(b->cr2),
-	    LL(b->cr3), LL(b->cr4), LL(b->efer));
-	log("vmcb rip %04x:%llx rsp %04x:%llx rflags %llx cpl %u", b->cs.sel, LL(b->rip), b->ss.sel,
-	    LL(b->rsp), LL(b->rflags), b->cpl);
-	log("vmcb cs %llx/%x/%03x ss %03x dr6 %llx dr7 %llx pat %llx", LL(b->cs.base), b->cs.limit,
-	    b->cs.attr, b->ss.attr, LL(b->dr6), LL(b->dr7), LL(b->g_pat));
+	log("vmcb exit %lx info %lx %lx intinfo %lx inj %lx", b->exit_code, b->exit_info1,
+	    b->exit_info2, b->exit_int_info, b->event_inj);
+	log("vmcb intercepts %08x %08x %08x %08x %08x clean %x", b->intercept[0], b->intercept[1],
+	    b->intercept[2], b->intercept[3], b->intercept[4], b->clean);
+	log("vmcb asid %u tlb %u ncr3 %lx vintr %lx shadow %lx nmi-blocked %d", b->asid,
+	    b->tlb_control, b->n_cr3, b->v_intr, b->int_shadow, hw->nmi_blocked);
+	log("vmcb cr0 %lx cr2 %lx cr3 %lx cr4 %lx efer %lx dr6 %lx dr7 %lx pat %lx", b->cr0, b->cr2,
+	    b->cr3, b->cr4, b->efer, b->dr6, b->dr7, b->g_pat);
+	log("vmcb rip %04x:%lx rsp %04x:%lx rflags %lx cs %lx/%x/%03x ss %03x cpl %u", b->cs.sel,
+	    b->rip, b->ss.sel, b->rsp, b->rflags, b->cs.base, b->cs.limit, b->cs.attr, b->ss.attr,
+	    b->cpl);
 }

@@ -3,6 +3,7 @@
  * The part of the AMD-V backend that touches the CPU: what it has, switching SVM on, and the way
  * in and out of a guest. The rest of svm_ops is pure and lives beside. Called through svm_ops.
  */
+#include "lib/lib.h"
 #include "svm.h"
 #include "svm_vcpu.h"
 #include "x86/insn.h"
@@ -12,34 +13,26 @@
 /* enter.S: the guest until its next #VMEXIT; all GPRs but RAX and RSP by @regs */
 void svm_run(u64 *regs, u64 vmcb_pa, u64 host_pa);
 
-static void svm_cpuid(u32 *features, u32 *nr_asids)
+/* CPUID 8000_000A; zeroes if the CPU has no such leaf. Return: is there AMD-V? */
+static bool svm_cpuid(u32 *features, u32 *nr_asids)
 {
-	u32 out[4];
-	cpuid(0x8000000a, 0, out);
+	u32 max[4], ext[4], out[4] = { 0 };
+	cpuid(0x80000000, 0, max);
+	cpuid(0x80000001, 0, ext);
+	if (max[0] >= 0x8000000a) {
+		cpuid(0x8000000a, 0, out);
+	}
 	*nr_asids = out[1];
 	*features = out[3];
-}
-
-static bool has_svm(void)
-{
-	u32 out[4];
-	cpuid(0x80000000, 0, out);
-	if (out[0] < 0x8000000a) {
-		return false;
-	}
-	cpuid(0x80000001, 0, out);
-	return out[2] & CPUID_EXT_SVM;
+	return max[0] >= 0x8000000a && ext[2] & CPUID_EXT_SVM;
 }
 
 static u32 svm_probe(struct feature *out, u32 max)
 {
-	u32 features = 0, nr_asids = 0;
+	u32 features, nr_asids;
 	u64 vm_cr = 0;
-	bool svm = has_svm();
-	if (svm) {
-		svm_cpuid(&features, &nr_asids);
-		(void)rdmsr_try(MSR_AMD_VM_CR, &vm_cr); /* absent: then nothing can disable SVM */
-	}
+	bool svm = svm_cpuid(&features, &nr_asids);
+	(void)rdmsr_try(MSR_AMD_VM_CR, &vm_cr); /* absent: then nothing can disable SVM */
 	const struct feature table[] = {
 		{ "svm", svm, "the CPU has no AMD-V" },
 		{ "svm-enabled", svm && !(vm_cr & VM_CR_SVMDIS), "SVM is off in firmware setup" },
@@ -47,9 +40,7 @@ static u32 svm_probe(struct feature *out, u32 max)
 		{ "asids", nr_asids >= 2, "the CPU has no address space identifiers for guests" },
 	};
 	u32 nr = MIN((u32)ARRAY_SIZE(table), max);
-	for (u32 i = 0; i < nr; i++) {
-		out[i] = table[i];
-	}
+	memcpy(out, table, nr * sizeof(table[0]));
 	return nr;
 }
 
@@ -117,21 +108,8 @@ static void svm_enter(struct vcpu *v, struct exit *e)
 }
 
 const struct vcpu_ops svm_ops = {
-	.name = "svm",
-	.has_deadline = false,
-	.probe = svm_probe,
-	.cpu_on = svm_cpu_on,
-	.cpu_off = svm_cpu_off,
-	.vcpu_init = svm_vcpu_init,
-	.load = svm_load,
-	.put = svm_put,
-	.enter = svm_enter,
-	.get = svm_get,
-	.set = svm_set,
-	.get_seg = svm_get_seg,
-	.set_seg = svm_set_seg,
-	.inject = svm_inject,
-	.window = svm_window,
-	.flush = svm_flush,
-	.dump = svm_dump,
+	.name = "svm", .probe = svm_probe, .cpu_on = svm_cpu_on, .cpu_off = svm_cpu_off,
+	.vcpu_init = svm_vcpu_init, .load = svm_load, .put = svm_put, .enter = svm_enter,
+	.get = svm_get, .set = svm_set, .get_seg = svm_get_seg, .set_seg = svm_set_seg,
+	.inject = svm_inject, .window = svm_window, .flush = svm_flush, .dump = svm_dump,
 };

@@ -13,9 +13,7 @@ static void reset_state(struct vmcb *b)
 {
 	static const struct vmcb_seg data = { .attr = 0x093, .limit = 0xffff };
 	b->es = b->ss = b->ds = b->fs = b->gs = data;
-	b->cs = (struct vmcb_seg){
-		.sel = 0xf000, .attr = 0x09b, .limit = 0xffff, .base = 0xffff0000
-	};
+	b->cs = (struct vmcb_seg){ 0xf000, .attr = 0x09b, .limit = 0xffff, .base = 0xffff0000 };
 	b->ldtr = (struct vmcb_seg){ .attr = 0x082, .limit = 0xffff };
 	b->tr = (struct vmcb_seg){ .attr = 0x08b, .limit = 0xffff };
 	b->gdtr.limit = b->idtr.limit = 0xffff;
@@ -64,9 +62,9 @@ void svm_flush(struct vcpu *v)
  */
 static void set_window(struct vmcb *b, bool on)
 {
-	u64 irq = on ? V_IRQ | V_INTR_PRIO | V_IGN_TPR : 0;
+	const u64 irq = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
 	vmcb_intercept(b, VMEXIT_VINTR, on);
-	vmcb_set(b, CLEAN_TPR, v_intr, (b->v_intr & ~(V_IRQ | V_INTR_PRIO | V_IGN_TPR)) | irq);
+	vmcb_set(b, CLEAN_TPR, v_intr, on ? b->v_intr | irq : b->v_intr & ~irq);
 }
 
 /*
@@ -116,16 +114,6 @@ static void step_begin(struct svm_vcpu *hw)
 	vmcb_set(b, CLEAN_INTERCEPTS, intercept[2], ~(1u << VEC_NMI));
 }
 
-/* The IRET is done: TF is what it popped. The trap is the guest's if TF was set before. */
-static void step_done(struct svm_vcpu *hw, struct exit *e)
-{
-	svm_nmi_block(hw, false);
-	if (!hw->had_tf) {
-		vmcb_set(&hw->vmcb, CLEAN_DRX, dr6, hw->step_dr6);
-		e->kind = EXIT_NMI_WINDOW;
-	}
-}
-
 /* RIP is still at the IRET, which will exit again. What it raised goes to the guest at once. */
 static bool step_broken(struct svm_vcpu *hw, const struct exit *e)
 {
@@ -145,17 +133,24 @@ static bool step_broken(struct svm_vcpu *hw, const struct exit *e)
 	return true;
 }
 
+/*
+ * DR6 tells the trap behind IRET from a breakpoint on it, but Bochs does not save DR6.BS. Once the
+ * IRET is done TF is what it popped; the trap is the guest's own if TF was set before.
+ */
 static bool step_end(struct svm_vcpu *hw, struct exit *e)
 {
 	struct vmcb *b = &hw->vmcb;
 	hw->is_stepping = false;
 	vmcb_set(b, CLEAN_INTERCEPTS, intercept[2], svm_intercepts(2));
-	/* DR6 tells the trap behind IRET from a breakpoint on it, but Bochs does not save DR6.BS */
-	if (e->reason == VMEXIT_EXCP0 + VEC_DB && (b->dr6 & DR6_BS || b->rip != hw->step_rip)) {
-		step_done(hw, e);
-		return false;
+	if (e->reason != VMEXIT_EXCP0 + VEC_DB || !(b->dr6 & DR6_BS || b->rip != hw->step_rip)) {
+		return step_broken(hw, e);
 	}
-	return step_broken(hw, e);
+	svm_nmi_block(hw, false);
+	if (!hw->had_tf) {
+		vmcb_set(b, CLEAN_DRX, dr6, hw->step_dr6);
+		e->kind = EXIT_NMI_WINDOW;
+	}
+	return false;
 }
 
 bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e)

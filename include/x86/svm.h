@@ -91,9 +91,6 @@ enum vmexit {
 	VMEXIT_BUSLOCK,
 	VMEXIT_IDLE_HLT,
 	VMEXIT_NPF = 0x400,
-	VMEXIT_AVIC_INCOMPLETE_IPI,
-	VMEXIT_AVIC_NOACCEL,
-	VMEXIT_VMGEXIT,
 };
 static_assert(VMEXIT_SHUTDOWN == 0x7f && VMEXIT_RDPRU == 0x8e && VMEXIT_IDLE_HLT == 0xa6,
 	      "exit codes without a number follow on");
@@ -164,7 +161,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB");
 #define TLB_FLUSH_ALL  1
 #define TLB_FLUSH_ASID 3 /* if SVM_FEATURE_FLUSH_ASID */
 
-#define V_TPR		BITS(7, 0)
+#define V_TPR		BITS(3, 0) /* bits 7:4 stay 0 */
 #define V_IRQ		BIT(8)
 #define V_INTR_PRIO	BITS(19, 16)
 #define V_IGN_TPR	BIT(20)
@@ -193,7 +190,8 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB");
 #define CLEAN_CR2	 BIT(9)
 #define CLEAN_ALL	 BITS(9, 0)
 
-/* EXITINFO1 of IOIO (15.10.2), MOV CR (15.8.1), NPF (15.25.6; its low bits are a #PF code) */
+/* EXITINFO1 of IOIO (15.10.2), MOV CR (15.8.1), NPF (15.25.6; its low bits are a #PF code);
+ * EXITINFO2 of a task switch (15.14.1) */
 #define IOIO_IN	       BIT(0)
 #define IOIO_STRING    BIT(2)
 #define IOIO_REP       BIT(3)
@@ -204,8 +202,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB");
 #define CR_INFO_GPR    BITS(3, 0)
 #define CR_INFO_IS_MOV BIT(63)
 #define NPF_WALK       BIT(33)
-
-/* segment attributes: bits 7:0 are the access byte */
-#define VMCB_SEG_P BIT(7)
+#define TASK_IRET      BIT(36)
+#define TASK_JMP       BIT(38)
 
 #endif

@@ -343,7 +343,7 @@ static void test_dump(void **state)
 	(void)state;
 	log_set_sink(&sink);
 	svm_dump(&v);
-	assert_int_equal(nr_lines, 6);
+	assert_int_equal(nr_lines, 5);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
