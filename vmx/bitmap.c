@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Small encodings on the way into a VMCS: MSR and I/O bitmaps from the kernel's neutral tables, the
  * preemption timer from a deadline, segments that pass the checks of VM entry. Pure.
@@ -22,14 +22,12 @@ static void clear_bit(u8 *bitmap, u32 n)
 static void pass_msr(u8 *bitmap, u32 msr, u32 pass)
 {
 	u32 bit = msr % HALF_BITS + (msr >= HIGH_FIRST ? HALF_BITS : 0);
+	bool has_bit = msr % HIGH_FIRST < HALF_BITS;
 
-	if (msr % HIGH_FIRST >= HALF_BITS) {
-		return;
-	}
-	if (pass & MSR_PASS_READ) {
+	if (has_bit && (pass & MSR_PASS_READ)) {
 		clear_bit(bitmap, bit);
 	}
-	if (pass & MSR_PASS_WRITE) {
+	if (has_bit && (pass & MSR_PASS_WRITE)) {
 		clear_bit(bitmap, WRITE_BITMAP + bit);
 	}
 }

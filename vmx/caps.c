@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From capability MSRs to control words and to the table of features: one table has both the name
  * of a need and its bits. Every control is asked for by itself. Pure; called by cpu.c.
@@ -21,25 +21,23 @@ static const struct {
 	{ "preemption-timer", WORD_PIN, REQUIRED, PIN_PREEMPTION_TIMER },
 	{ "event-windows", WORD_PROC, SET_LATER, PROC_INT_WINDOW | PROC_NMI_WINDOW },
 	{ "tsc-offsetting", WORD_PROC, REQUIRED, PROC_TSC_OFFSET },
-	{ "instruction-exiting", WORD_PROC, REQUIRED,
-	  PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_MONITOR },
+	{ "insn-exiting", WORD_PROC, REQUIRED, PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_MONITOR },
 	{ "cr8-exiting", WORD_PROC, REQUIRED, PROC_CR8_LOAD | PROC_CR8_STORE },
-	{ "io-bitmaps", WORD_PROC, REQUIRED, PROC_IO_BITMAPS },
-	{ "msr-bitmaps", WORD_PROC, REQUIRED, PROC_MSR_BITMAPS },
+	{ "io-and-msr-bitmaps", WORD_PROC, REQUIRED, PROC_IO_BITMAPS | PROC_MSR_BITMAPS },
 	{ "secondary-controls", WORD_PROC, REQUIRED, PROC_SECONDARY },
 	{ "ept", WORD_PROC2, REQUIRED, PROC2_EPT },
 	{ "unrestricted-guest", WORD_PROC2, REQUIRED, PROC2_UNRESTRICTED_GUEST },
-	{ "vpid", WORD_PROC2, OPTIONAL, PROC2_VPID },
-	{ "rdtscp", WORD_PROC2, OPTIONAL, PROC2_RDTSCP },
+	{ "vpid", WORD_PROC2, REQUIRED, PROC2_VPID },
+	{ "rdtscp", WORD_PROC2, REQUIRED, PROC2_RDTSCP },
 	{ "invpcid", WORD_PROC2, OPTIONAL, PROC2_INVPCID },
 	{ "wbinvd-exiting", WORD_PROC2, OPTIONAL, PROC2_WBINVD },
 	{ "exit-switching", WORD_EXIT, REQUIRED, EXITC_ALL },
 	{ "entry-switching", WORD_ENTRY, REQUIRED, ENTRYC_ALL },
 	{ "64-bit-guest", WORD_ENTRY, SET_LATER, ENTRYC_IA32E },
-	{ "ept-4-level-wb", WORD_EPT, REQUIRED,
-	  EPT_CAP_WALK_4 | EPT_CAP_WB | EPT_CAP_INVEPT | EPT_CAP_INVEPT_ALL },
-	{ "ept-2m", WORD_EPT, REQUIRED, EPT_CAP_2M },
+	{ "ept-4-level-wb-2m", WORD_EPT, REQUIRED, EPT_CAP_WALK_4 | EPT_CAP_WB | EPT_CAP_2M },
+	{ "invept", WORD_EPT, REQUIRED, EPT_CAP_INVEPT },
 	{ "1g-pages", WORD_EPT, OPTIONAL, EPT_CAP_1G }, /* kmain asks for it by this name */
+	{ "exit-information", WORD_BASIC, REQUIRED, VMX_BASIC_INS_OUTS | VMX_BASIC_TRUE_CTLS },
 };
 static_assert(ARRAY_SIZE(needs) + 2 <= MAX_FEATURES, "the caller's table holds all rows");
 
@@ -71,25 +69,21 @@ bool vmx_controls_choose(const struct vmx_caps *c, u32 out[NR_WORDS])
 	return ok;
 }
 
-static bool can_vmxon(const struct vmx_caps *c)
-{
-	return c->has_vmx && (!(c->feature_control & FEATURE_CONTROL_LOCK) ||
-			      (c->feature_control & FEATURE_CONTROL_VMXON));
-}
-
 u32 vmx_features(const struct vmx_caps *c, struct feature *out, u32 max)
 {
+	u64 fc = c->feature_control & (FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMXON);
+	bool is_on = c->has_vmx && fc != FEATURE_CONTROL_LOCK; /* or can be switched on */
 	const char *old = c->has_vmx ? "the CPU's VT-x is too old" : "the CPU has no VT-x";
 	const char *locked = c->has_vmx ? "VT-x is locked off in firmware setup" : old;
 	u32 nr = 0;
 
 	BUG_ON(max < ARRAY_SIZE(needs) + 2);
 	out[nr++] = (struct feature){ "vt-x", c->has_vmx, old };
-	out[nr++] = (struct feature){ "vt-x-enabled", can_vmxon(c), locked };
+	out[nr++] = (struct feature){ "vt-x-enabled", is_on, locked };
 	for (u32 i = 0; i < ARRAY_SIZE(needs); i++) {
-		out[nr++] = (struct feature){ needs[i].name,
-					      allows(c, needs[i].word, needs[i].bits),
-					      needs[i].need == OPTIONAL ? NULL : old };
+		bool is_present = allows(c, needs[i].word, needs[i].bits);
+		const char *reason = needs[i].need == OPTIONAL ? NULL : old;
+		out[nr++] = (struct feature){ needs[i].name, is_present, reason };
 	}
 	return nr;
 }

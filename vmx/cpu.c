@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * VT-x on one physical CPU: what it can do, VMXON, VMXOFF. Fills vmx_common on the boot CPU and
  * insists that all others agree with it. Called through vmx_ops, at boot and at the end.
@@ -16,20 +16,14 @@
 struct vmx_common vmx_common;
 
 /*
- * Which MSR holds a word, and which bit of an earlier word says that it exists (SDM 3D A.3, A.10).
- * The TRUE_ ones tell CR3 exits from those that must be: a CPU without them is too old anyway.
+ * The TRUE_ ones tell CR3 exits from those that must be. What an old CPU does not have is 0, and
+ * so allows nothing (SDM 3D A.2 to A.10).
  */
-static const struct {
-	u32 msr;
-	u8 gate;
-	u32 gate_bit;
-} words[NR_WORDS] = {
-	[WORD_PIN] = { MSR_VMX_TRUE_PINBASED, 0, 0 },
-	[WORD_PROC] = { MSR_VMX_TRUE_PROCBASED, 0, 0 },
-	[WORD_PROC2] = { MSR_VMX_PROCBASED_CTLS2, WORD_PROC, PROC_SECONDARY },
-	[WORD_EXIT] = { MSR_VMX_TRUE_EXIT, 0, 0 },
-	[WORD_ENTRY] = { MSR_VMX_TRUE_ENTRY, 0, 0 },
-	[WORD_EPT] = { MSR_VMX_EPT_VPID_CAP, WORD_PROC2, PROC2_EPT },
+static const u32 word_msrs[NR_WORDS] = {
+	[WORD_PIN] = MSR_VMX_TRUE_PINBASED,	 [WORD_PROC] = MSR_VMX_TRUE_PROCBASED,
+	[WORD_PROC2] = MSR_VMX_PROCBASED_CTLS2,	 [WORD_EXIT] = MSR_VMX_TRUE_EXIT,
+	[WORD_ENTRY] = MSR_VMX_TRUE_ENTRY,	 [WORD_EPT] = MSR_VMX_EPT_VPID_CAP,
+	[WORD_BASIC] = MSR_VMX_BASIC,
 };
 
 static struct vmx_caps caps_read(void)
@@ -43,13 +37,9 @@ static struct vmx_caps caps_read(void)
 	}
 	c.has_vmx = true;
 	c.feature_control = rdmsr(MSR_FEATURE_CONTROL);
-	c.basic = rdmsr(MSR_VMX_BASIC);
 	c.misc = rdmsr(MSR_VMX_MISC);
-	for (u32 w = 0; w < NR_WORDS && (c.basic & VMX_BASIC_TRUE_CTLS); w++) {
-		u64 gate = words[w].gate_bit;
-		if ((c.word[words[w].gate] >> 32 & gate) == gate) {
-			c.word[w] = rdmsr(words[w].msr);
-		}
+	for (u32 w = 0; w < NR_WORDS; w++) {
+		(void)rdmsr_try(word_msrs[w], &c.word[w]);
 	}
 	c.word[WORD_EPT] <<= 32;
 	return c;
@@ -57,13 +47,8 @@ static struct vmx_caps caps_read(void)
 
 static bool common_choose(const struct vmx_caps *caps, struct vmx_common *out)
 {
-	u64 ept = caps->word[WORD_EPT] >> 32;
-
-	memset(out, 0, sizeof(*out));
-	out->revision = (u32)field_get(VMX_BASIC_REVISION, caps->basic);
+	out->revision = (u32)field_get(VMX_BASIC_REVISION, caps->word[WORD_BASIC]);
 	out->timer_rate = (u32)field_get(VMX_MISC_TIMER_RATE, caps->misc);
-	out->has_insn_info = caps->basic & VMX_BASIC_INS_OUTS;
-	out->invept_type = ept & EPT_CAP_INVEPT_SINGLE ? INVEPT_SINGLE : INVEPT_ALL;
 	return vmx_controls_choose(caps, out->ctl);
 }
 
@@ -97,7 +82,6 @@ enum status vmx_cpu_on(struct page_source *pages)
 {
 	struct vmx_caps caps = caps_read();
 	struct vmx_common mine;
-	bool failed;
 
 	if (!common_choose(&caps, &mine) || memcmp(&mine, &vmx_common, sizeof(mine)) != 0 ||
 	    !can_vmxon()) {
@@ -110,13 +94,11 @@ enum status vmx_cpu_on(struct page_source *pages)
 	*(u32 *)pages->ptr(pages, region) = mine.revision;
 	write_cr0(cr_fix(read_cr0(), MSR_VMX_CR0_FIXED0, MSR_VMX_CR0_FIXED1));
 	write_cr4(cr_fix(read_cr4() | CR4_VMXE, MSR_VMX_CR4_FIXED0, MSR_VMX_CR4_FIXED1));
-	failed = vmxon(region.v);
-	if (failed) {
+	if (vmxon(region.v)) {
 		return STATUS_UNSUPPORTED;
 	}
 	/* Whoever had the CPU before may have left translations (SDM 3C 29.4.3.4). */
-	failed = invept(INVEPT_ALL, 0);
-	BUG_ON(failed);
+	BUG_ON(invept(INVEPT_ALL, 0));
 	return STATUS_OK;
 }
 

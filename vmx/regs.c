@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Guest registers by their neutral names. Hides what VMX forces into CR0 and CR4, keeps LMA and the
  * "IA-32e mode guest" control true. A vCPU that is not loaded is borrowed for the one access.
@@ -9,30 +9,27 @@
 
 #define NO_VMCS ~0ull
 
-u64 vmcs_borrow(const struct vmx_vcpu *x)
+u64 vmcs_borrow(const struct vcpu *v)
 {
-	u64 before = NO_VMCS;
+	const struct vmx_vcpu *x = v->hw;
 
-	if (!x->is_loaded) {
-		before = vmptrst();
-		bool failed = vmptrld(x->pa.v);
-		BUG_ON(failed);
+	if (x->is_loaded) {
+		return NO_VMCS;
 	}
+	u64 before = vmptrst();
+	BUG_ON(vmptrld(x->pa.v));
 	return before;
 }
 
-void vmcs_return(const struct vmx_vcpu *x, u64 before)
+void vmcs_return(const struct vcpu *v, u64 before)
 {
-	bool failed = !x->is_loaded && vmclear(x->pa.v);
+	const struct vmx_vcpu *x = v->hw;
 
-	BUG_ON(failed);
-	if (before != NO_VMCS) {
-		failed = vmptrld(before);
-		BUG_ON(failed);
-	}
+	BUG_ON(!x->is_loaded && vmclear(x->pa.v));
+	BUG_ON(before != NO_VMCS && vmptrld(before));
 }
 
-/* The field that is the register and nothing else, or 0 */
+/* The field that is the register and nothing else */
 static u16 plain_field(enum vreg r)
 {
 	switch (r) {
@@ -47,11 +44,8 @@ static u16 plain_field(enum vreg r)
 	case VREG_SYSENTER_ESP: return VMCS_GUEST_SYSENTER_ESP.enc;
 	case VREG_SYSENTER_EIP: return VMCS_GUEST_SYSENTER_EIP.enc;
 	case VREG_TSC_OFFSET: return VMCS_TSC_OFFSET.enc;
-	case VREG_PDPTE0:
-	case VREG_PDPTE1:
-	case VREG_PDPTE2:
-	case VREG_PDPTE3: return VMCS_GUEST_PDPTE(r - VREG_PDPTE0).enc;
-	default: return 0;
+	case VREG_PDPTE0 ... VREG_PDPTE3: return VMCS_GUEST_PDPTE(r - VREG_PDPTE0).enc;
+	default: BUG_ON(true); return 0;
 	}
 }
 
@@ -63,35 +57,14 @@ static u64 cr_get(vmcs_nat reg, vmcs_nat mask, vmcs_nat shadow)
 	return (vmcs_readnat(shadow) & owned) | (vmcs_readnat(reg) & ~owned);
 }
 
-/*
- * CR0: NE must be 1 in VMX operation; caching is the host's. CR4: so must VMXE, and MCE is the
- * host's: were it 0, a machine check would shut the CPU down (SDM 3B 16.3.1).
- */
-static void cr0_set(u64 value)
-{
-	vmcs_writenat(VMCS_CR0_SHADOW, value);
-	vmcs_writenat(VMCS_GUEST_CR0, (value & ~(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET);
-}
-
-static void cr4_set(u64 value)
-{
-	vmcs_writenat(VMCS_CR4_SHADOW, value);
-	vmcs_writenat(VMCS_GUEST_CR4,
-		      (value & ~CR4_MCE) | (read_cr4() & (CR4_MCE | CR4_VMXE)));
-}
-
 /* SDM 3C 27.3.1.1: EFER.LMA, the entry control, and LME with PG must agree. */
 static void update_lma(void)
 {
-	u64 efer = vmcs_read64(VMCS_GUEST_EFER) & ~EFER_LMA;
-	u32 ctls = vmcs_read32(VMCS_ENTRY_CTLS) & ~(u32)ENTRYC_IA32E;
+	u64 efer = vmcs_read64(VMCS_GUEST_EFER);
+	bool lma = (efer & EFER_LME) && (vmcs_readnat(VMCS_GUEST_CR0) & CR0_PG);
 
-	if ((efer & EFER_LME) && (vmcs_readnat(VMCS_GUEST_CR0) & CR0_PG)) {
-		efer |= EFER_LMA;
-		ctls |= ENTRYC_IA32E;
-	}
-	vmcs_write64(VMCS_GUEST_EFER, efer);
-	vmcs_write32(VMCS_ENTRY_CTLS, ctls);
+	vmcs_write64(VMCS_GUEST_EFER, field_set(EFER_LMA, efer, lma));
+	vmcs_update32(VMCS_ENTRY_CTLS, ENTRYC_IA32E, lma ? ENTRYC_IA32E : 0);
 }
 
 /*
@@ -100,121 +73,111 @@ static void update_lma(void)
  */
 static void shadow_set(bool on)
 {
-	u64 pending = vmcs_readnat(VMCS_PENDING_DEBUG) & ~PENDING_DBG_BS;
-	u32 block = vmcs_read32(VMCS_INTERRUPTIBILITY) & ~(u32)(BLOCK_STI | BLOCK_MOV_SS);
+	bool traps = on && (vmcs_readnat(VMCS_GUEST_RFLAGS) & RFLAGS_TF);
+	u64 pending = vmcs_readnat(VMCS_PENDING_DEBUG);
 
-	if (on) {
-		block |= BLOCK_STI;
-		pending |= vmcs_readnat(VMCS_GUEST_RFLAGS) & RFLAGS_TF ? PENDING_DBG_BS : 0;
-	}
-	vmcs_write32(VMCS_INTERRUPTIBILITY, block);
-	vmcs_writenat(VMCS_PENDING_DEBUG, pending);
-}
-
-static void nmi_blocked_set(bool on)
-{
-	u32 block = vmcs_read32(VMCS_INTERRUPTIBILITY) & ~(u32)BLOCK_NMI;
-
-	vmcs_write32(VMCS_INTERRUPTIBILITY, block | (on ? (u32)BLOCK_NMI : 0));
+	vmcs_update32(VMCS_INTERRUPTIBILITY, BLOCK_STI | BLOCK_MOV_SS, on ? BLOCK_STI : 0);
+	vmcs_writenat(VMCS_PENDING_DEBUG, field_set(PENDING_DBG_BS, pending, traps));
 }
 
 static u64 reg_get(const struct vmx_vcpu *x, enum vreg r)
 {
-	u32 block = vmcs_read32(VMCS_INTERRUPTIBILITY);
-
 	switch (r) {
 	case VREG_CR0: return cr_get(VMCS_GUEST_CR0, VMCS_CR0_MASK, VMCS_CR0_SHADOW);
 	case VREG_CR4: return cr_get(VMCS_GUEST_CR4, VMCS_CR4_MASK, VMCS_CR4_SHADOW);
 	case VREG_CR2: return x->is_loaded ? read_cr2() : x->cr2;
 	case VREG_DR6: return x->is_loaded ? read_dr6() : x->dr6;
 	case VREG_CR8: return 0; /* always exits */
-	case VREG_INT_SHADOW: return (block & (BLOCK_STI | BLOCK_MOV_SS)) != 0;
-	case VREG_NMI_BLOCKED: return (block & BLOCK_NMI) != 0;
+	case VREG_INT_SHADOW:
+		return (vmcs_read32(VMCS_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) != 0;
+	case VREG_NMI_BLOCKED: return (vmcs_read32(VMCS_INTERRUPTIBILITY) & BLOCK_NMI) != 0;
 	default: return vmcs_get(plain_field(r));
 	}
 }
 
+/*
+ * CR0: NE must be 1 in VMX operation; caching is the host's. CR4: so must VMXE, and MCE is the
+ * host's: were it 0, a machine check would shut the CPU down (SDM 3B 16.3.1).
+ */
 static void reg_set(struct vmx_vcpu *x, enum vreg r, u64 value)
 {
 	switch (r) {
-	case VREG_CR0: cr0_set(value); break;
-	case VREG_CR4: cr4_set(value); break;
+	case VREG_CR0:
+		vmcs_writenat(VMCS_CR0_SHADOW, value);
+		vmcs_writenat(VMCS_GUEST_CR0, (value & ~(CR0_CD | CR0_NW)) | CR0_NE | CR0_ET);
+		break;
+	case VREG_CR4:
+		vmcs_writenat(VMCS_CR4_SHADOW, value);
+		vmcs_writenat(VMCS_GUEST_CR4,
+			      (value & ~CR4_MCE) | (read_cr4() & (CR4_MCE | CR4_VMXE)));
+		break;
 	case VREG_CR2: x->cr2 = value; break;
 	case VREG_DR6: x->dr6 = value; break;
 	case VREG_CR8: break;
 	case VREG_INT_SHADOW: shadow_set(value); break;
-	case VREG_NMI_BLOCKED: nmi_blocked_set(value); break;
+	case VREG_NMI_BLOCKED:
+		vmcs_update32(VMCS_INTERRUPTIBILITY, BLOCK_NMI, value ? BLOCK_NMI : 0);
+		break;
 	default: vmcs_set(plain_field(r), value); break;
 	}
 	if (r == VREG_CR0 || r == VREG_EFER) {
 		update_lma();
-	}
-	if (x->is_loaded && r == VREG_CR2) {
+	} else if (x->is_loaded && r == VREG_CR2) {
 		write_cr2(value);
-	}
-	if (x->is_loaded && r == VREG_DR6) {
+	} else if (x->is_loaded && r == VREG_DR6) {
 		write_dr6(value);
 	}
 }
 
 u64 vmx_get(struct vcpu *v, enum vreg r)
 {
-	struct vmx_vcpu *x = v->hw;
+	const struct vmx_vcpu *x = v->hw;
 
 	if (r == VREG_TSC_OFFSET) {
 		return x->tsc_offset;
 	}
-	u64 before = vmcs_borrow(x);
+	u64 before = vmcs_borrow(v);
 	u64 value = reg_get(x, r);
-	vmcs_return(x, before);
+	vmcs_return(v, before);
 	return value;
 }
 
 void vmx_set(struct vcpu *v, enum vreg r, u64 value)
 {
 	struct vmx_vcpu *x = v->hw;
-	u64 before = vmcs_borrow(x);
+	u64 before = vmcs_borrow(v);
 
 	if (r == VREG_TSC_OFFSET) {
 		x->tsc_offset = value;
 	}
 	reg_set(x, r, value);
-	vmcs_return(x, before);
+	vmcs_return(v, before);
 }
 
 /* GDTR and IDTR have base and limit only. */
-static bool has_selector(enum seg s)
-{
-	return s <= SEG_TR;
-}
-
 void vmx_get_seg(struct vcpu *v, enum seg s, struct segment *out)
 {
-	struct vmx_vcpu *x = v->hw;
-	u64 before = vmcs_borrow(x);
+	u64 before = vmcs_borrow(v);
 
 	*out = (struct segment){ .base = vmcs_readnat(VMCS_GUEST_BASE(s)),
 				 .limit = vmcs_read32(VMCS_GUEST_LIMIT(s)) };
-	if (has_selector(s)) {
+	if (s <= SEG_TR) {
 		out->attr = vmcs_read32(VMCS_GUEST_ATTR(s));
 		out->sel = vmcs_read16(VMCS_GUEST_SEL(s));
 	}
-	vmcs_return(x, before);
+	vmcs_return(v, before);
 }
 
 void vmx_set_seg(struct vcpu *v, enum seg s, const struct segment *in)
 {
-	struct vmx_vcpu *x = v->hw;
-	u64 before = vmcs_borrow(x);
+	u64 before = vmcs_borrow(v);
+	struct segment fixed = s <= SEG_TR ? vmx_segment_fix(in) : *in;
 
-	if (has_selector(s)) {
-		struct segment fixed = vmx_segment_fix(in);
-		vmcs_write32(VMCS_GUEST_LIMIT(s), fixed.limit);
+	vmcs_writenat(VMCS_GUEST_BASE(s), fixed.base);
+	vmcs_write32(VMCS_GUEST_LIMIT(s), fixed.limit);
+	if (s <= SEG_TR) {
 		vmcs_write32(VMCS_GUEST_ATTR(s), fixed.attr);
 		vmcs_write16(VMCS_GUEST_SEL(s), fixed.sel);
-	} else {
-		vmcs_write32(VMCS_GUEST_LIMIT(s), in->limit);
 	}
-	vmcs_writenat(VMCS_GUEST_BASE(s), in->base);
-	vmcs_return(x, before);
+	vmcs_return(v, before);
 }

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * One vCPU's VMCS: built once, loaded on its CPU, put away again. put() clears it, so that a vCPU
  * which is not loaded has no trace in any CPU. Knows host state, controls and the state after
@@ -24,23 +24,21 @@
 static const u32 switched[VMX_NR_SWITCHED] = { MSR_STAR,   MSR_LSTAR,	       MSR_CSTAR,
 					       MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX };
 
-/* The last one exists with RDTSCP only. */
-static u32 nr_switched(void)
-{
-	return vmx_common.ctl[WORD_PROC2] & PROC2_RDTSCP ? VMX_NR_SWITCHED : VMX_NR_SWITCHED - 1;
-}
-
 static void init_controls(const struct vmx_vcpu *x, u16 vpid)
 {
-	static const vmcs32 zero[] = {
-		VMCS_PF_ERROR_MASK, VMCS_PF_ERROR_MATCH, VMCS_CR3_TARGET_COUNT,
-		VMCS_EXIT_MSR_STORES, VMCS_EXIT_MSR_LOADS, VMCS_ENTRY_MSR_LOADS,
-		VMCS_ENTRY_INTR_INFO,
+	/* Activity 0 is active: HLT is the kernel's. The host has no SYSENTER. */
+	const u16 zero[] = {
+		VMCS_PF_ERROR_MASK.enc, VMCS_PF_ERROR_MATCH.enc, VMCS_CR3_TARGET_COUNT.enc,
+		VMCS_EXIT_MSR_STORES.enc, VMCS_EXIT_MSR_LOADS.enc, VMCS_ENTRY_MSR_LOADS.enc,
+		VMCS_ENTRY_INTR_INFO.enc, VMCS_GUEST_DEBUGCTL.enc, VMCS_INTERRUPTIBILITY.enc,
+		VMCS_ACTIVITY.enc, VMCS_PENDING_DEBUG.enc, VMCS_HOST_SYSENTER_CS.enc,
+		VMCS_HOST_SYSENTER_ESP.enc, VMCS_HOST_SYSENTER_EIP.enc,
 	};
 	const u32 *ctl = vmx_common.ctl;
+	u64 io_bitmap = x->pa.v + offsetof(struct vmx_vcpu, io_bitmap);
 
 	for (u32 i = 0; i < ARRAY_SIZE(zero); i++) {
-		vmcs_write32(zero[i], 0);
+		vmcs_set(zero[i], 0);
 	}
 	vmcs_write32(VMCS_PIN_CTLS, ctl[WORD_PIN]);
 	vmcs_write32(VMCS_PROC_CTLS, ctl[WORD_PROC]);
@@ -50,49 +48,37 @@ static void init_controls(const struct vmx_vcpu *x, u16 vpid)
 	vmcs_write32(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);
 	vmcs_writenat(VMCS_CR0_MASK, CR0_OWNED);
 	vmcs_writenat(VMCS_CR4_MASK, ~CR4_FREE);
-	vmcs_write64(VMCS_IO_BITMAP_A, x->pa.v + offsetof(struct vmx_vcpu, io_bitmap));
-	vmcs_write64(VMCS_IO_BITMAP_B, x->pa.v + offsetof(struct vmx_vcpu, io_bitmap) + PAGE_SIZE);
+	vmcs_write64(VMCS_IO_BITMAP_A, io_bitmap);
+	vmcs_write64(VMCS_IO_BITMAP_B, io_bitmap + PAGE_SIZE);
 	vmcs_write64(VMCS_MSR_BITMAP, x->pa.v + offsetof(struct vmx_vcpu, msr_bitmap));
 	vmcs_write64(VMCS_EPTP, x->eptp);
-	vmcs_write64(VMCS_TSC_OFFSET, 0);
 	vmcs_write64(VMCS_LINK_POINTER, ~0ull);
-	if (ctl[WORD_PROC2] & PROC2_VPID) {
-		vmcs_write16(VMCS_VPID, vpid);
-	}
+	vmcs_write16(VMCS_VPID, vpid);
 }
 
 /* SDM 3A table 10-1 "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
 static void init_guest(struct vcpu *v)
 {
-	static const struct { u8 reg; u64 value; } regs[] = {
-		{ VREG_RIP, 0xfff0 },		{ VREG_RSP, 0 },
-		{ VREG_RFLAGS, RFLAGS_FIXED1 }, { VREG_EFER, 0 },
-		{ VREG_CR4, 0 },		{ VREG_CR3, 0 },
-		{ VREG_CR0, CR0_CD | CR0_NW | CR0_ET },
-		{ VREG_DR7, DR7_FIXED1 },	{ VREG_PAT, 0x0007040600070406 },
-		{ VREG_SYSENTER_CS, 0 },	{ VREG_SYSENTER_ESP, 0 },
-		{ VREG_SYSENTER_EIP, 0 },
+	static const u64 regs[NR_VREGS] = {
+		[VREG_RIP] = 0xfff0, [VREG_RFLAGS] = RFLAGS_FIXED1, [VREG_DR6] = DR6_FIXED1,
+		[VREG_DR7] = DR7_FIXED1, [VREG_PAT] = 0x0007040600070406,
+		[VREG_CR0] = CR0_CD | CR0_NW | CR0_ET,
 	};
 	static const u32 attrs[NR_SEGS] = {
 		[SEG_ES] = 0x93, [SEG_CS] = 0x9b, [SEG_SS] = 0x93, [SEG_DS] = 0x93,
 		[SEG_FS] = 0x93, [SEG_GS] = 0x93, [SEG_LDTR] = 0x82, [SEG_TR] = 0x8b,
 	};
 
-	for (u32 i = 0; i < ARRAY_SIZE(regs); i++) {
-		vmx_set(v, regs[i].reg, regs[i].value);
+	for (u32 r = 0; r < NR_VREGS; r++) {
+		vmx_set(v, r, regs[r]);
 	}
 	for (u32 i = 0; i < NR_SEGS; i++) {
-		struct segment s = { .limit = 0xffff, .attr = attrs[i] };
-		if (i == SEG_CS) {
-			s.base = 0xffff0000;
-			s.sel = 0xf000;
-		}
-		vmx_set_seg(v, i, &s);
+		bool is_cs = i == SEG_CS;
+		vmx_set_seg(v, i, &(struct segment){ .base = is_cs ? 0xffff0000 : 0,
+						     .limit = 0xffff,
+						     .attr = attrs[i],
+						     .sel = is_cs ? 0xf000 : 0 });
 	}
-	vmcs_write64(VMCS_GUEST_DEBUGCTL, 0);
-	vmcs_write32(VMCS_INTERRUPTIBILITY, 0);
-	vmcs_write32(VMCS_ACTIVITY, 0); /* always active: HLT is the kernel's */
-	vmcs_writenat(VMCS_PENDING_DEBUG, 0);
 }
 
 enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
@@ -105,18 +91,15 @@ enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 	*(u32 *)x->vmcs = vmx_common.revision;
 	x->pa = pa;
 	x->eptp = p->second_level.v | EPTP_WB | EPTP_WALK_4;
-	x->proc = vmx_common.ctl[WORD_PROC];
-	x->dr6 = DR6_FIXED1;
 	vmx_msr_bitmap_build(x->msr_bitmap, p->msrs, p->nr_msrs);
 	vmx_io_bitmap_build(x->io_bitmap, p->io_pass, p->nr_io_pass);
 	v->hw = x;
 
-	bool failed = vmclear(pa.v);
-	BUG_ON(failed);
-	u64 before = vmcs_borrow(x);
+	BUG_ON(vmclear(pa.v));
+	u64 before = vmcs_borrow(v);
 	init_controls(x, p->tag);
 	init_guest(v);
-	vmcs_return(x, before);
+	vmcs_return(v, before);
 	return STATUS_OK;
 }
 
@@ -143,9 +126,6 @@ static void write_host_state(void)
 	vmcs_writenat(VMCS_HOST_TR_BASE, tss_base(read_gdt_base(), read_tr()));
 	vmcs_writenat(VMCS_HOST_GDTR_BASE, read_gdt_base());
 	vmcs_writenat(VMCS_HOST_IDTR_BASE, read_idt_base());
-	vmcs_write32(VMCS_HOST_SYSENTER_CS, (u32)rdmsr(MSR_SYSENTER_CS));
-	vmcs_writenat(VMCS_HOST_SYSENTER_ESP, rdmsr(MSR_SYSENTER_ESP));
-	vmcs_writenat(VMCS_HOST_SYSENTER_EIP, rdmsr(MSR_SYSENTER_EIP));
 	vmcs_write64(VMCS_HOST_PAT, rdmsr(MSR_PAT));
 	vmcs_write64(VMCS_HOST_EFER, rdmsr(MSR_EFER));
 	vmcs_writenat(VMCS_HOST_RIP, (u64)(uintptr_t)vmx_exit_stub);
@@ -155,16 +135,15 @@ void vmx_load(struct vcpu *v)
 {
 	struct vmx_vcpu *x = v->hw;
 	u64 gs = rdmsr(MSR_GS_BASE);
-	bool failed = vmptrld(x->pa.v);
 
-	BUG_ON(failed || x->is_loaded);
+	BUG_ON(x->is_loaded || vmptrld(x->pa.v));
 	x->is_loaded = true;
 	if (x->host_gs != gs) {
 		x->host_gs = gs;
 		x->must_flush = true; /* this CPU may remember another space by the same name */
 		write_host_state();
 	}
-	for (u32 i = 0; i < nr_switched(); i++) {
+	for (u32 i = 0; i < VMX_NR_SWITCHED; i++) {
 		wrmsr(switched[i], x->msr[i]);
 	}
 	write_cr2(x->cr2);
@@ -174,12 +153,10 @@ void vmx_load(struct vcpu *v)
 void vmx_put(struct vcpu *v)
 {
 	struct vmx_vcpu *x = v->hw;
-	bool failed = vmclear(x->pa.v);
 
-	BUG_ON(failed || !x->is_loaded);
-	x->is_loaded = false;
-	x->is_launched = false;
-	for (u32 i = 0; i < nr_switched(); i++) {
+	BUG_ON(!x->is_loaded || vmclear(x->pa.v));
+	x->is_loaded = x->is_launched = false;
+	for (u32 i = 0; i < VMX_NR_SWITCHED; i++) {
 		x->msr[i] = rdmsr(switched[i]);
 	}
 	x->cr2 = read_cr2();

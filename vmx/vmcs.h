@@ -13,15 +13,13 @@
 static inline u64 vmcs_get(u64 enc)
 {
 	u64 value;
-	bool failed = vmread(enc, &value);
-	BUG_ON(failed);
+	BUG_ON(vmread(enc, &value));
 	return value;
 }
 
 static inline void vmcs_set(u64 enc, u64 value)
 {
-	bool failed = vmwrite(enc, value);
-	BUG_ON(failed);
+	BUG_ON(vmwrite(enc, value));
 }
 
 #define VMCS_ACCESSORS(type, value_type, field_type)                          \
@@ -39,12 +37,18 @@ VMCS_ACCESSORS(64, u64, vmcs64)
 VMCS_ACCESSORS(nat, u64, vmcs_nat)
 #undef VMCS_ACCESSORS
 
+/** vmcs_update32() - clear the bits @off, set the bits @on. */
+static inline void vmcs_update32(vmcs32 f, u64 off, u64 on)
+{
+	vmcs_write32(f, (vmcs_read32(f) & ~(u32)off) | (u32)on);
+}
+
 /**
- * vmcs_borrow() - make @x's VMCS current if it is not loaded; vmcs_return() undoes it
+ * vmcs_borrow() - make @v's VMCS current if @v is not loaded; vmcs_return() undoes it
  *
  * Return: what vmcs_return() wants. Between the two nothing may be entered.
  */
-u64 vmcs_borrow(const struct vmx_vcpu *x);
-void vmcs_return(const struct vmx_vcpu *x, u64 before);
+u64 vmcs_borrow(const struct vcpu *v);
+void vmcs_return(const struct vcpu *v, u64 before);
 
 #endif

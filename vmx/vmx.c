@@ -1,10 +1,9 @@
-// SPDX-License-Identifier: BSD-2-Clause
+/* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Into the guest and out again: what an entry delivers, how an exit is read, and the table of
  * operations. Meaning is exit.c's. Context: the vCPU is loaded on this CPU, IF=0.
  */
 #include "vmx/vmx.h"
-#include "lib/lib.h"
 #include "vmx/vmcs.h"
 #include "x86/insn.h"
 #include "x86/regs.h"
@@ -20,38 +19,21 @@ static bool is_soft(u32 intr_info)
 /* SDM 3C 28.2: a field is defined for some exits only, and a VMREAD costs: read what is needed. */
 static void read_exit(struct vmx_raw *raw)
 {
-	memset(raw, 0, sizeof(*raw));
-	raw->reason = vmcs_read32(VMCS_EXIT_REASON);
-	raw->rip = vmcs_readnat(VMCS_GUEST_RIP);
-	u32 needs = vmx_reason(raw->reason)->needs;
-	if (needs & NEEDS_QUAL) {
-		raw->qual = vmcs_readnat(VMCS_QUALIFICATION);
-	}
-	if (needs & NEEDS_PHYS) {
-		raw->phys = vmcs_read64(VMCS_GUEST_PHYS);
-	}
-	if (needs & NEEDS_INTR) {
-		raw->intr_info = vmcs_read32(VMCS_EXIT_INTR_INFO);
-		raw->intr_error = vmcs_read32(VMCS_EXIT_INTR_ERROR);
-	}
-	if (needs & NEEDS_VECTORING) {
-		raw->vectoring_info = vmcs_read32(VMCS_VECTORING_INFO);
-		raw->vectoring_error = vmcs_read32(VMCS_VECTORING_ERROR);
-	}
-	raw->has_insn_info = (needs & NEEDS_INSN_INFO) && vmx_common.has_insn_info;
-	if (raw->has_insn_info) {
-		raw->insn_info = vmcs_read32(VMCS_EXIT_INSN_INFO);
-	}
+	u32 reason = vmcs_read32(VMCS_EXIT_REASON), needs = vmx_reason(reason)->needs;
+
+	*raw = (struct vmx_raw){
+		.reason = reason,
+		.rip = vmcs_readnat(VMCS_GUEST_RIP),
+		.qual = needs & NEEDS_QUAL ? vmcs_readnat(VMCS_QUALIFICATION) : 0,
+		.phys = needs & NEEDS_PHYS ? vmcs_read64(VMCS_GUEST_PHYS) : 0,
+		.insn_info = needs & NEEDS_INSN_INFO ? vmcs_read32(VMCS_EXIT_INSN_INFO) : 0,
+		.intr_info = needs & NEEDS_INTR ? vmcs_read32(VMCS_EXIT_INTR_INFO) : 0,
+		.intr_error = needs & NEEDS_INTR ? vmcs_read32(VMCS_EXIT_INTR_ERROR) : 0,
+		.vectoring_info = needs & NEEDS_VECTORING ? vmcs_read32(VMCS_VECTORING_INFO) : 0,
+		.vectoring_error = needs & NEEDS_VECTORING ? vmcs_read32(VMCS_VECTORING_ERROR) : 0,
+	};
 	if ((needs & NEEDS_LEN) || is_soft(raw->intr_info) || is_soft(raw->vectoring_info)) {
 		raw->insn_len = vmcs_read32(VMCS_EXIT_INSN_LEN);
-	}
-}
-
-static void set_proc(struct vmx_vcpu *x, u32 proc)
-{
-	if (x->proc != proc) {
-		x->proc = proc;
-		vmcs_write32(VMCS_PROC_CTLS, proc);
 	}
 }
 
@@ -61,40 +43,28 @@ static void set_proc(struct vmx_vcpu *x, u32 proc)
  */
 static void debug_exception(u64 qual)
 {
-	u64 cause = qual & QUAL_DB_CAUSE;
-
-	write_dr6((read_dr6() & ~QUAL_DB_BP) | cause);
-	if (cause & DR6_BD) {
+	write_dr6((read_dr6() & ~QUAL_DB_BP) | (qual & QUAL_DB_CAUSE));
+	if (qual & DR6_BD) {
 		vmcs_writenat(VMCS_GUEST_DR7, vmcs_readnat(VMCS_GUEST_DR7) & ~DR7_GD);
 	}
 }
 
 /* What must happen at once, whatever the kernel decides */
-static void settle(struct vmx_vcpu *x, const struct vmx_raw *raw, const struct exit *e)
+static void settle(const struct vmx_raw *raw, const struct exit *e)
 {
 	if (vmx_exit_unblocked_nmi(raw, e)) {
-		vmcs_write32(VMCS_INTERRUPTIBILITY, vmcs_read32(VMCS_INTERRUPTIBILITY) | BLOCK_NMI);
+		vmcs_update32(VMCS_INTERRUPTIBILITY, 0, BLOCK_NMI);
 	}
-	switch (e->kind) {
-	case EXIT_WINDOW: set_proc(x, x->proc & ~(u32)PROC_INT_WINDOW); break;
-	case EXIT_NMI_WINDOW: set_proc(x, x->proc & ~(u32)PROC_NMI_WINDOW); break;
-	case EXIT_NMI: nmi_redeliver(); break;
-	case EXIT_EXCEPTION:
-		if (e->event.vector == VEC_DB && e->event.type == EVENT_EXCEPTION) {
-			debug_exception(raw->qual);
-		}
-		break;
-	default: break;
+	if (e->kind == EXIT_WINDOW) {
+		vmcs_update32(VMCS_PROC_CTLS, PROC_INT_WINDOW, 0);
+	} else if (e->kind == EXIT_NMI_WINDOW) {
+		vmcs_update32(VMCS_PROC_CTLS, PROC_NMI_WINDOW, 0);
+	} else if (e->kind == EXIT_NMI) {
+		nmi_redeliver();
+	} else if (e->kind == EXIT_EXCEPTION && e->event.type == EVENT_EXCEPTION &&
+		   e->event.vector == VEC_DB) {
+		debug_exception(raw->qual);
 	}
-}
-
-/* With EPT all cached translations are tagged by EPTP: INVEPT covers any VPID (SDM 3C 29.4.3.1). */
-static void flush_now(struct vmx_vcpu *x)
-{
-	bool failed = invept(vmx_common.invept_type, x->eptp);
-
-	BUG_ON(failed);
-	x->must_flush = false;
 }
 
 static void vmx_enter(struct vcpu *v, struct exit *e)
@@ -103,7 +73,9 @@ static void vmx_enter(struct vcpu *v, struct exit *e)
 	struct vmx_raw raw;
 
 	if (x->must_flush) {
-		flush_now(x);
+		/* With EPT all is tagged by EPTP: this covers any VPID (SDM 3C 29.4.3.1). */
+		BUG_ON(invept(INVEPT_SINGLE, x->eptp));
+		x->must_flush = false;
 	}
 	vmcs_write32(VMCS_PREEMPTION_TIMER,
 		     vmx_timer_ticks(v->deadline_tsc, rdtsc(), vmx_common.timer_rate));
@@ -117,7 +89,7 @@ static void vmx_enter(struct vcpu *v, struct exit *e)
 	read_exit(&raw);
 	x->is_launched |= !(raw.reason & REASON_ENTRY_FAILED);
 	vmx_exit_decode(&raw, e);
-	settle(x, &raw, e);
+	settle(&raw, e);
 }
 
 /*
@@ -126,37 +98,31 @@ static void vmx_enter(struct vcpu *v, struct exit *e)
  */
 static void vmx_inject(struct vcpu *v, const struct event *e)
 {
-	struct vmx_vcpu *x = v->hw;
-	u64 before = vmcs_borrow(x);
-	u64 blocks = BLOCK_STI | BLOCK_MOV_SS | (e->type == EVENT_NMI ? BLOCK_NMI : 0);
+	u64 before = vmcs_borrow(v), nmi = e->type == EVENT_NMI ? BLOCK_NMI : 0;
 	bool has_pe = vmcs_readnat(VMCS_GUEST_CR0) & CR0_PE;
 
-	vmcs_write32(VMCS_INTERRUPTIBILITY, vmcs_read32(VMCS_INTERRUPTIBILITY) & ~(u32)blocks);
+	vmcs_update32(VMCS_INTERRUPTIBILITY, BLOCK_STI | BLOCK_MOV_SS | nmi, 0);
 	vmcs_write32(VMCS_ENTRY_INTR_INFO, vmx_event_encode(e, has_pe));
 	vmcs_write32(VMCS_ENTRY_INTR_ERROR, e->error);
 	vmcs_write32(VMCS_ENTRY_INSN_LEN, e->insn_len);
-	vmcs_return(x, before);
+	vmcs_return(v, before);
 }
 
 static void vmx_window(struct vcpu *v, bool nmi)
 {
-	struct vmx_vcpu *x = v->hw;
-	u64 before = vmcs_borrow(x);
+	u64 before = vmcs_borrow(v);
 
-	set_proc(x, x->proc | (u32)(nmi ? PROC_NMI_WINDOW : PROC_INT_WINDOW));
-	vmcs_return(x, before);
+	vmcs_update32(VMCS_PROC_CTLS, 0, nmi ? PROC_NMI_WINDOW : PROC_INT_WINDOW);
+	vmcs_return(v, before);
 }
 
 static void vmx_flush(struct vcpu *v)
 {
-	struct vmx_vcpu *x = v->hw;
-
-	x->must_flush = true;
+	((struct vmx_vcpu *)v->hw)->must_flush = true;
 }
 
 static void vmx_dump(struct vcpu *v)
 {
-	const struct vmx_vcpu *x = v->hw;
 	const struct { const char *name; u16 enc; } f[] = {
 		{ "reason", VMCS_EXIT_REASON.enc }, { "qualification", VMCS_QUALIFICATION.enc },
 		{ "physical", VMCS_GUEST_PHYS.enc }, { "insn_error", VMCS_INSN_ERROR.enc },
@@ -168,14 +134,14 @@ static void vmx_dump(struct vcpu *v)
 		{ "eptp", VMCS_EPTP.enc }, { "entry_ctls", VMCS_ENTRY_CTLS.enc },
 	};
 	static_assert(ARRAY_SIZE(f) % 2 == 0, "two in a line");
-	u64 before = vmcs_borrow(x);
+	u64 before = vmcs_borrow(v);
 
 	log("vmx: last exit: %s", vmx_reason(vmcs_read32(VMCS_EXIT_REASON))->name);
 	for (u32 i = 0; i < ARRAY_SIZE(f); i += 2) {
 		log("vmx: %s=0x%lx %s=0x%lx", f[i].name, vmcs_get(f[i].enc), f[i + 1].name,
 		    vmcs_get(f[i + 1].enc));
 	}
-	vmcs_return(x, before);
+	vmcs_return(v, before);
 }
 
 const struct vcpu_ops vmx_ops = {

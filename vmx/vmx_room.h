@@ -9,17 +9,19 @@
 #include "vcpu.h"
 #include "x86/vmx.h"
 
-/* Control words, and last the EPT capabilities, which are asked the same way */
-enum vmx_word { WORD_PIN, WORD_PROC, WORD_PROC2, WORD_EXIT, WORD_ENTRY, WORD_EPT, NR_WORDS };
+/* Control words, then EPT and basic capabilities, which are asked the same way */
+enum vmx_word {
+	WORD_PIN, WORD_PROC, WORD_PROC2, WORD_EXIT, WORD_ENTRY, WORD_EPT, WORD_BASIC, NR_WORDS
+};
 
 /**
  * struct vmx_caps - capability MSRs of one CPU; all zero where there is no VT-x
  * @word: bits 31:0 must be 1 where set, bits 63:32 may be 1 where set (SDM 3D A.2); from the TRUE_
- *        MSRs, zero without them; of WORD_EPT only the upper half is used
+ *        MSRs, zero without them; of WORD_EPT and WORD_BASIC only the upper half says anything here
  */
 struct vmx_caps {
 	bool has_vmx;
-	u64 feature_control, basic, misc;
+	u64 feature_control, misc;
 	u64 word[NR_WORDS];
 };
 
@@ -43,7 +45,7 @@ void vmx_msr_bitmap_build(u8 bitmap[PAGE_SIZE], const struct msr_range *pass, u3
 /** vmx_io_bitmap_build() - SDM 3C 25.6.4: A and B in one; a set bit exits. */
 void vmx_io_bitmap_build(u8 bitmap[2 * PAGE_SIZE], const u16 *pass, u32 nr);
 
-/** vmx_timer_ticks() - preemption timer for @deadline; never off, see vmx/pure.c. */
+/** vmx_timer_ticks() - preemption timer for @deadline; never off, see vmx/bitmap.c. */
 u32 vmx_timer_ticks(u64 deadline, u64 now, u32 rate);
 
 /** vmx_segment_fix() - make the G bit agree with the limit (SDM 3C 27.3.1.2). */
@@ -71,9 +73,7 @@ const struct vmx_reason *vmx_reason(u32 reason);
 /* The exit fields as the VMCS has them; those not needed are 0 */
 struct vmx_raw {
 	u32 reason, insn_len, insn_info;
-	bool has_insn_info; /* VMX_BASIC bit 54 */
-	u32 intr_info, intr_error;
-	u32 vectoring_info, vectoring_error;
+	u32 intr_info, intr_error, vectoring_info, vectoring_error;
 	u64 rip, qual, phys;
 };
 
@@ -89,7 +89,6 @@ u32 vmx_event_encode(const struct event *e, bool has_pe);
 /**
  * struct vmx_vcpu - what vcpu->hw points to: the pages that the CPU reads, then our own words
  * @pa:          host-physical address of this struct
- * @proc:        VMCS_PROC_CTLS as it is now: windows come and go
  * @is_loaded:   the VMCS is this CPU's current one
  * @is_launched: VMRESUME, not VMLAUNCH
  * @must_flush:  INVEPT before the next entry
@@ -104,7 +103,6 @@ struct vmx_vcpu {
 	u8 io_bitmap[2 * PAGE_SIZE];
 	hpa pa;
 	u64 eptp;
-	u32 proc;
 	bool is_loaded, is_launched, must_flush;
 	u64 host_gs;
 	u64 cr2, dr6, tsc_offset;
@@ -124,8 +122,6 @@ void vmx_exit_stub(void);
 struct vmx_common {
 	u32 ctl[NR_WORDS]; /* what every VMCS starts with */
 	u32 revision, timer_rate;
-	bool has_insn_info; /* INS and OUTS fill instruction information */
-	u64 invept_type;
 };
 extern struct vmx_common vmx_common;
 u32 vmx_probe(struct feature *out, u32 max);

@@ -136,18 +136,16 @@ typedef struct { u16 enc; } vmcs_nat;
 
 /* SDM 3D A.1 "Basic VMX Information", A.6 "Miscellaneous Data", A.10 "VPID and EPT Capabilities" */
 #define VMX_BASIC_REVISION  BITS(30, 0)
-#define VMX_BASIC_INS_OUTS  BIT(54)
-#define VMX_BASIC_TRUE_CTLS BIT(55)
+#define VMX_BASIC_INS_OUTS  BIT(22) /* of the upper half, as is the next */
+#define VMX_BASIC_TRUE_CTLS BIT(23)
 
 #define VMX_MISC_TIMER_RATE BITS(4, 0)
 
-#define EPT_CAP_WALK_4	      BIT(6)
-#define EPT_CAP_WB	      BIT(14)
-#define EPT_CAP_2M	      BIT(16)
-#define EPT_CAP_1G	      BIT(17)
-#define EPT_CAP_INVEPT	      BIT(20)
-#define EPT_CAP_INVEPT_SINGLE BIT(25)
-#define EPT_CAP_INVEPT_ALL    BIT(26)
+#define EPT_CAP_WALK_4 BIT(6)
+#define EPT_CAP_WB     BIT(14)
+#define EPT_CAP_2M     BIT(16)
+#define EPT_CAP_1G     BIT(17)
+#define EPT_CAP_INVEPT (BIT(20) | BITS(26, 25)) /* the instruction, and both types of it */
 
 #define FEATURE_CONTROL_LOCK  BIT(0)
 #define FEATURE_CONTROL_VMXON BIT(2) /* outside SMX */

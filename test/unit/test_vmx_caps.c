@@ -18,12 +18,13 @@ static const struct {
 } table[] = {
 	{ WORD_PIN, { 0, 3, 5, 6 }, 4, true },
 	{ WORD_PROC, { 2, 3, 7, 10, 11, 19, 20, 22, 25, 28, 29, 31 }, 12, true },
-	{ WORD_PROC2, { 1, 7 }, 2, true },
-	{ WORD_PROC2, { 3, 5, 6, 12 }, 4, false },
+	{ WORD_PROC2, { 1, 3, 5, 7 }, 4, true },
+	{ WORD_PROC2, { 6, 12 }, 2, false },
 	{ WORD_EXIT, { 2, 9, 18, 19, 20, 21 }, 6, true },
 	{ WORD_ENTRY, { 2, 9, 14, 15 }, 4, true },
-	{ WORD_EPT, { 6, 14, 16, 20, 26 }, 5, true },
+	{ WORD_EPT, { 6, 14, 16, 20, 25, 26 }, 6, true },
 	{ WORD_EPT, { 17 }, 1, false },
+	{ WORD_BASIC, { 54 - 32, 55 - 32 }, 2, true },
 };
 
 static struct vmx_caps good(void)

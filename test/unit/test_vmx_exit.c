@@ -124,12 +124,9 @@ static void test_pio(void **state)
 static void test_pio_string(void **state)
 {
 	(void)state;
-	take(30, 0x03f80030); /* REP OUTSB, no instruction information */
-	assert_true(e.pio.is_string && e.pio.is_rep && !e.pio.is_in);
-	assert_int_equal(e.pio.addr_size, 0);
-	raw.has_insn_info = true;
 	raw.insn_info = 1 << 7 | 4 << 15; /* 32-bit addresses, FS */
-	take(30, 0x03f80030);
+	take(30, 0x03f80030); /* REP OUTSB */
+	assert_true(e.pio.is_string && e.pio.is_rep && !e.pio.is_in);
 	assert_int_equal(e.pio.addr_size, 4);
 	assert_int_equal(e.pio.seg, SEG_FS);
 	raw.insn_info = 2 << 7 | 5 << 15; /* INS: the segment field is undefined */
