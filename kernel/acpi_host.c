@@ -9,9 +9,8 @@
 
 #define HPET_LEN 0x400
 
-static const void *window_map(void *ctx, u64 addr, u64 len)
+static const void *window_map(maybe_unused void *ctx, u64 addr, u64 len)
 {
-	(void)ctx;
 	return host_is_mapped(addr, len) ? phys_ptr(HPA(addr)) : NULL;
 }
 
@@ -19,14 +18,10 @@ bool acpi_start(const struct boot_info *info, struct acpi_info *out)
 {
 	static const struct acpi_memory window = { .map = window_map };
 	u8 found[36];
-	const u8 *rsdp = info->rsdp;
-	u32 len = info->rsdp_len;
+	bool is_told = info->rsdp_len; /* multiboot1 does not tell */
+	u32 len = is_told ? info->rsdp_len : acpi_find_rsdp(&window, found);
 
-	if (len == 0) { /* multiboot1 does not tell */
-		rsdp = found;
-		len = acpi_find_rsdp(&window, found);
-	}
-	if (len == 0 || acpi_parse(&window, rsdp, len, out) != STATUS_OK) {
+	if (acpi_parse(&window, is_told ? info->rsdp : found, len, out) != STATUS_OK) {
 		return false;
 	}
 	mmio_map(out->lapic_addr, PAGE_SIZE);

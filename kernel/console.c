@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The shared console: sources collect lines, whole lines enter one memory ring, whoever has time moves
- * the ring to the UART. Knows no partition, only named sources, and no hardware, only the injected
- * port functions. Called by the run loop, the log and the crash record.
+ * The shared console: sources collect lines, whole lines enter one memory ring, whoever has time
+ * moves the ring to the UART. Knows no partition, only named sources, and no hardware, only the
+ * injected port functions. Called by the run loop, the log and the crash record.
  */
 #include "kernel/console.h"
 #include "config.h"
@@ -12,53 +12,65 @@
 
 #define ESCAPE_KEY     0x1d /* Ctrl-] */
 #define FLUSH_NS       (50 * NSEC_PER_MSEC)
-#define PREFIX_MAX     (CONFIG_NAME_MAX + 4) /* "[name] " and a NUL */
-#define LINE_OUT_MAX   (CONSOLE_LINE_MAX + PREFIX_MAX + 4)
+#define EXTRA_OUT_MAX  (CONFIG_NAME_MAX + 8) /* line breaks, "[name] " and a NUL */
+#define LINE_OUT_MAX   (CONSOLE_LINE_MAX + EXTRA_OUT_MAX)
 #define ROOM_BYTES     16 /* what a source may send before it asks again */
-#define SOURCE_OUT_MAX (LINE_OUT_MAX + ROOM_BYTES * (PREFIX_MAX + 4))
+#define SOURCE_OUT_MAX (LINE_OUT_MAX + ROOM_BYTES * EXTRA_OUT_MAX)
 #define POLLS_STUCK    1000000 /* about a second without one byte taken: the UART is gone */
 
 /*
- * @ring_lock:  ring, head, open
- * @drain_lock: tail, and who feeds the ports. Never taken inside ring_lock.
- * @head, @tail: bytes ever written and ever sent; atomics
+ * @ring_lock:  ring.head, open
+ * @drain_lock: ring.tail, and who feeds the ports. Never taken inside ring_lock.
  * @open:       whose unfinished line is the last thing written, NULL = none
  */
 static struct {
 	struct lock ring_lock, drain_lock;
-	bool ignores_locks; /* atomic */
-	u64 head, tail;
+	struct console_fifo ring;
 	const struct console_source *open;
 	u16 port;
 	const struct console_port_ops *ops;
 	struct console_source *source[CONFIG_MAX_PARTITIONS];
 	u32 nr_sources, focus;
 	bool is_escape; /* the last key was Ctrl-] */
-	char ring[CONSOLE_RING];
+	char ring_bytes[CONSOLE_RING];
 } con;
 
-static bool ignores_locks(void)
+static size_t fifo_free(const struct console_fifo *f)
 {
-	return __atomic_load_n(&con.ignores_locks, __ATOMIC_RELAXED);
+	return f->size - (__atomic_load_n(&f->head, __ATOMIC_ACQUIRE) -
+			  __atomic_load_n(&f->tail, __ATOMIC_ACQUIRE));
 }
 
-static void take(struct lock *l)
+/* Both ends move so, when the bytes are in their place or out of it: pairs with fifo_free(). */
+static void fifo_move(u64 *end, size_t nr)
 {
-	if (!ignores_locks()) {
-		lock_take(l);
+	__atomic_store_n(end, *end + nr, __ATOMIC_RELEASE);
+}
+
+/* A byte for which there is no place is lost. */
+static void fifo_put(struct console_fifo *f, u8 byte)
+{
+	if (fifo_free(f)) {
+		f->bytes[f->head & (f->size - 1)] = (char)byte;
+		fifo_move(&f->head, 1);
 	}
 }
 
-static void drop(struct lock *l)
+/* Up to @max bytes to @port. Context: drain_lock. Return: true if bytes are left. */
+static bool fifo_send(struct console_fifo *f, u16 port, size_t max)
 {
-	if (!ignores_locks()) {
-		lock_drop(l);
+	for (size_t n = 1, left; n && (left = MIN(max, f->size - fifo_free(f))); max -= n) {
+		size_t at = f->tail & (f->size - 1);
+		n = con.ops->write(port, f->bytes + at, MIN(left, f->size - at));
+		fifo_move(&f->tail, n);
 	}
+	return fifo_free(f) < f->size;
 }
 
 void console_init(u16 port, const struct console_port_ops *ops)
 {
 	memset(&con, 0, sizeof(con));
+	con.ring = (struct console_fifo){ .bytes = con.ring_bytes, .size = sizeof(con.ring_bytes) };
 	con.port = port;
 	con.ops = ops;
 }
@@ -67,125 +79,83 @@ void console_add(struct console_source *s, const char *name, u16 raw_port)
 {
 	BUG_ON(con.nr_sources == CONFIG_MAX_PARTITIONS);
 	*s = (struct console_source){ .name = name, .raw_port = raw_port };
+	s->rx = (struct console_fifo){ .bytes = s->rx_bytes, .size = sizeof(s->rx_bytes) };
+	s->raw = (struct console_fifo){ .bytes = s->line, .size = sizeof(s->line) };
 	con.source[con.nr_sources++] = s;
-}
-
-/* The ring is free for the writer where the UART has been; without a UART, everywhere. */
-static size_t ring_free(void)
-{
-	u64 head = __atomic_load_n(&con.head, __ATOMIC_RELAXED);
-
-	return con.port ? CONSOLE_RING - (head - __atomic_load_n(&con.tail, __ATOMIC_ACQUIRE)) :
-			  CONSOLE_RING;
-}
-
-/* Up to @max bytes of the ring to the UART. Context: drain_lock. Return: true if bytes are left. */
-static bool drain_ring(size_t max)
-{
-	u64 head = __atomic_load_n(&con.head, __ATOMIC_ACQUIRE), tail = con.tail;
-
-	if (!con.port) {
-		tail = head;
-	}
-	while (max && tail != head) {
-		size_t at = tail % CONSOLE_RING;
-		size_t n = MIN(MIN(max, CONSOLE_RING - at), (size_t)(head - tail));
-		n = con.ops->write(con.port, con.ring + at, n);
-		if (!n) {
-			break;
-		}
-		tail += n;
-		max -= n;
-	}
-	__atomic_store_n(&con.tail, tail, __ATOMIC_RELEASE); /* pairs with ring_free() */
-	return tail != head;
-}
-
-static bool drain_raw(struct console_source *s)
-{
-	u32 head = __atomic_load_n(&s->raw_head, __ATOMIC_ACQUIRE), tail = s->raw_tail;
-
-	while (tail != head) {
-		size_t at = tail % CONSOLE_LINE_MAX;
-		size_t n = MIN(CONSOLE_LINE_MAX - at, (size_t)(head - tail));
-		n = con.ops->write(s->raw_port, s->line + at, n);
-		if (!n) {
-			break;
-		}
-		tail += (u32)n;
-	}
-	__atomic_store_n(&s->raw_tail, tail, __ATOMIC_RELEASE); /* pairs with raw_room() */
-	return tail != head;
 }
 
 bool console_drain(size_t max)
 {
-	if (!ignores_locks() && !lock_try(&con.drain_lock)) {
+	if (!lock_try(&con.drain_lock)) {
 		return true;
 	}
-	bool has_more = drain_ring(max);
+	bool has_more = fifo_send(&con.ring, con.port, max);
 	for (u32 i = 0; i < con.nr_sources; i++) {
-		if (con.source[i]->raw_port) {
-			has_more |= drain_raw(con.source[i]);
-		}
+		struct console_source *s = con.source[i];
+		has_more |= fifo_send(&s->raw, s->raw_port, s->raw.size);
 	}
-	drop(&con.drain_lock);
+	lock_drop(&con.drain_lock);
 	return has_more;
 }
 
-/* Take ring_lock with @need bytes free; from a UART that is stuck, the oldest bytes are withdrawn. */
-static void ring_take(size_t need)
+/* Until @need bytes of the ring are free, or all is sent. Return: false if the UART is stuck. */
+static bool drain_until(size_t need)
 {
 	u32 polls = 0;
 
-	for (take(&con.ring_lock); ring_free() < need; take(&con.ring_lock)) {
-		size_t had = ring_free();
-		drop(&con.ring_lock);
-		console_drain(need);
-		if (ring_free() > had) {
-			polls = 0;
-		} else if (++polls == POLLS_STUCK) {
-			take(&con.drain_lock);
-			__atomic_store_n(&con.tail, con.tail + need, __ATOMIC_RELEASE);
-			drop(&con.drain_lock);
-			polls = 0;
-		}
+	for (size_t had; (had = fifo_free(&con.ring)) < need && polls < POLLS_STUCK; polls++) {
+		need = console_drain(CONSOLE_RING) ? need : 0;
+		polls = fifo_free(&con.ring) > had ? 0 : polls;
 		__builtin_ia32_pause();
 	}
+	return polls < POLLS_STUCK;
 }
 
-static void ring_put(const char *s, size_t len)
+/* Take ring_lock with LINE_OUT_MAX bytes free; a UART that is stuck loses the oldest bytes. */
+static void ring_take(void)
 {
-	u64 head = con.head;
-
-	for (size_t i = 0; i < len; i++) {
-		con.ring[head++ % CONSOLE_RING] = s[i];
+	lock_take(&con.ring_lock);
+	while (fifo_free(&con.ring) < LINE_OUT_MAX) {
+		lock_drop(&con.ring_lock);
+		if (!drain_until(LINE_OUT_MAX)) {
+			lock_take(&con.drain_lock);
+			fifo_move(&con.ring.tail, LINE_OUT_MAX);
+			lock_drop(&con.drain_lock);
+		}
+		lock_take(&con.ring_lock);
 	}
-	__atomic_store_n(&con.head, head, __ATOMIC_RELEASE); /* pairs with drain_ring() */
 }
 
 /*
- * A piece of a line of @s (NULL: our own). It continues the line that @s left open; if somebody else
+ * A piece of a line of @s (NULL: our own). It continues the line that @s left open; if another one
  * wrote since, or left one open, there is a line break and a new prefix first.
  */
 static void emit(struct console_source *s, const char *text, size_t len, bool is_end)
 {
-	char prefix[PREFIX_MAX];
-	size_t prefix_len = s ? format(prefix, sizeof(prefix), "[%s] ", s->name) : 0;
+	char out[LINE_OUT_MAX];
+	size_t n = 0;
 
-	ring_take(LINE_OUT_MAX);
+	ring_take();
 	bool is_more = s && con.open == s;
 	bool is_cut = s && s->is_partial && !is_more; /* someone broke our line: it has ended */
 	if (len || !is_cut) {
 		if (con.open && !is_more) {
-			ring_put("\r\n", 2);
+			n += format(out, sizeof(out), "\r\n");
 		}
-		ring_put(prefix, is_more ? 0 : prefix_len);
-		ring_put(text, len);
-		ring_put("\r\n", is_end ? 2 : 0);
+		if (s && !is_more) {
+			n += format(out + n, sizeof(out) - n, "[%s] ", s->name);
+		}
+		const char *end = is_end ? "\r\n" : "";
+		n += format(out + n, sizeof(out) - n, "%.*s%s", (int)len, text, end);
 		con.open = is_end ? NULL : s;
 	}
-	drop(&con.ring_lock);
+	for (size_t i = 0; i < n; i++) {
+		fifo_put(&con.ring, (u8)out[i]);
+	}
+	if (!con.port) {
+		fifo_move(&con.ring.tail, n); /* nobody else will */
+	}
+	lock_drop(&con.ring_lock);
 	if (s) {
 		s->len = 0;
 		s->is_partial = !is_end;
@@ -197,29 +167,21 @@ void console_line(const char *text, size_t len)
 	emit(NULL, text, MIN(len, (size_t)CONSOLE_LINE_MAX), true);
 }
 
-static size_t raw_room(const struct console_source *s)
-{
-	return CONSOLE_LINE_MAX - (s->raw_head - __atomic_load_n(&s->raw_tail, __ATOMIC_ACQUIRE));
-}
-
 /* Every source may use up its promise at the same time; the wait in ring_take() covers the rest. */
 size_t console_source_room(struct console_source *s)
 {
 	size_t reserve = MIN(con.nr_sources * SOURCE_OUT_MAX, (size_t)CONSOLE_RING / 2);
 
 	if (s->raw_port) {
-		return raw_room(s);
+		return fifo_free(&s->raw);
 	}
-	return ring_free() >= reserve ? ROOM_BYTES : 0;
+	return fifo_free(&con.ring) >= reserve ? ROOM_BYTES : 0;
 }
 
 void console_source_tx(struct console_source *s, u8 byte, u64 now_ns)
 {
 	if (s->raw_port) {
-		if (raw_room(s)) {
-			s->line[s->raw_head % CONSOLE_LINE_MAX] = (char)byte;
-			__atomic_store_n(&s->raw_head, s->raw_head + 1, __ATOMIC_RELEASE);
-		}
+		fifo_put(&s->raw, byte);
 	} else if (byte == '\n') {
 		emit(s, s->line, s->len, true);
 	} else if (byte && byte != '\r') {
@@ -236,11 +198,9 @@ u64 console_source_flush(struct console_source *s, u64 now_ns)
 	if (s->raw_port || !s->len) {
 		return NEVER;
 	}
-	if (now_ns - s->last_tx_ns < FLUSH_NS) {
-		return s->last_tx_ns + FLUSH_NS;
-	}
-	if (now_ns != NEVER && !console_source_room(s)) {
-		return now_ns + FLUSH_NS;
+	bool is_early = now_ns - s->last_tx_ns < FLUSH_NS;
+	if (is_early || (now_ns != NEVER && !console_source_room(s))) {
+		return (is_early ? s->last_tx_ns : now_ns) + FLUSH_NS;
 	}
 	emit(s, s->line, s->len, false);
 	return NEVER;
@@ -248,54 +208,26 @@ u64 console_source_flush(struct console_source *s, u64 now_ns)
 
 void console_sync(bool force)
 {
-	u32 polls = 0;
-
 	if (force) {
-		__atomic_store_n(&con.ignores_locks, true, __ATOMIC_RELAXED);
+		con.ring_lock = con.drain_lock = (struct lock){ 0 };
 	}
-	for (u64 tail = con.tail; console_drain(CONSOLE_RING) && polls < POLLS_STUCK; polls++) {
-		u64 now = __atomic_load_n(&con.tail, __ATOMIC_RELAXED);
-		polls = now == tail ? polls : 0;
-		tail = now;
-		__builtin_ia32_pause();
-	}
-}
-
-size_t console_last(char *out, size_t max)
-{
-	take(&con.ring_lock);
-	size_t n = (size_t)MIN(MIN((u64)max, con.head), (u64)CONSOLE_RING);
-	for (size_t i = 0; i < n; i++) {
-		out[i] = con.ring[(con.head - n + i) % CONSOLE_RING];
-	}
-	drop(&con.ring_lock);
-	return n;
+	drain_until(SIZE_MAX);
 }
 
 /* A byte that the partition is too slow to take is lost, as with a real line. Return: its bit. */
 static u64 rx_put(u32 index, u8 byte)
 {
-	if (index >= con.nr_sources) {
-		return 0;
-	}
-	struct console_source *s = con.source[index];
-	u32 head = s->rx_head;
-	if (head - __atomic_load_n(&s->rx_tail, __ATOMIC_ACQUIRE) < sizeof(s->rx)) {
-		s->rx[head % sizeof(s->rx)] = byte;
-		__atomic_store_n(&s->rx_head, head + 1, __ATOMIC_RELEASE);
-	}
+	fifo_put(&con.source[index]->rx, byte);
 	return BIT(index);
 }
 
 int console_source_getc(struct console_source *s)
 {
-	u32 tail = s->rx_tail;
-
-	if (tail == __atomic_load_n(&s->rx_head, __ATOMIC_ACQUIRE)) {
+	if (fifo_free(&s->rx) == s->rx.size) {
 		return -1;
 	}
-	u8 byte = s->rx[tail % sizeof(s->rx)];
-	__atomic_store_n(&s->rx_tail, tail + 1, __ATOMIC_RELEASE);
+	u8 byte = (u8)s->rx.bytes[s->rx.tail & (s->rx.size - 1)];
+	fifo_move(&s->rx.tail, 1);
 	return byte;
 }
 
@@ -313,12 +245,9 @@ static void focus_next(void)
 {
 	u32 next = con.focus;
 
-	for (u32 i = 1; i <= con.nr_sources; i++) {
-		next = (con.focus + i) % con.nr_sources;
-		if (!con.source[next]->raw_port) {
-			break;
-		}
-	}
+	do {
+		next = next + 1 < con.nr_sources ? next + 1 : 0;
+	} while (next != con.focus && con.source[next]->raw_port);
 	focus_set(next);
 }
 
@@ -333,15 +262,12 @@ static void help(void)
 
 static u64 key(u8 byte)
 {
-	if (!con.is_escape && byte == ESCAPE_KEY) {
-		con.is_escape = true;
-		return 0;
+	bool is_command = con.is_escape && byte != ESCAPE_KEY;
+
+	con.is_escape = !con.is_escape && byte == ESCAPE_KEY;
+	if (!is_command) {
+		return con.is_escape || !con.nr_sources ? 0 : rx_put(con.focus, byte);
 	}
-	if (!con.is_escape || byte == ESCAPE_KEY) {
-		con.is_escape = false;
-		return rx_put(con.focus, byte);
-	}
-	con.is_escape = false;
 	if (byte >= '0' && byte <= '9') {
 		focus_set(byte - '0');
 	} else if (byte == 'n') {
@@ -356,15 +282,12 @@ static u64 key(u8 byte)
 u64 console_poll_input(void)
 {
 	u64 got = 0;
-	int c;
 
-	for (u32 n = 0; con.port && n < 64 && (c = con.ops->getc(con.port)) >= 0; n++) {
-		got |= key((u8)c);
-	}
-	for (u32 i = 0; i < con.nr_sources; i++) {
-		u16 port = con.source[i]->raw_port;
-		for (u32 n = 0; port && n < 64 && (c = con.ops->getc(port)) >= 0; n++) {
-			got |= rx_put(i, (u8)c);
+	for (u32 i = 0; i <= con.nr_sources; i++) {
+		bool is_raw = i < con.nr_sources;
+		u16 port = is_raw ? con.source[i]->raw_port : con.port;
+		for (int n = 0, c; port && n < 64 && (c = con.ops->getc(port)) >= 0; n++) {
+			got |= is_raw ? rx_put(i, (u8)c) : key((u8)c);
 		}
 	}
 	return got;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One physical console shared by all: whole lines out of many sources, one keyboard to one partition
- * at a time. The memory ring always gets everything. The UART is reached through injected functions,
- * so the whole file is pure.
+ * One physical console shared by all: whole lines out of many sources, one keyboard to one
+ * partition at a time. The UART is reached through injected functions, so the whole file is pure.
  */
 #ifndef BULKHEAD_CONSOLE_H
 #define BULKHEAD_CONSOLE_H
@@ -18,11 +17,17 @@ struct console_port_ops {
 	int (*getc)(u16 port);
 };
 
+/* Bytes on their way, of one producer to one consumer; atomics that count up. Size: 2^n */
+struct console_fifo {
+	u64 head, tail, size;
+	char *bytes;
+};
+
 /**
  * struct console_source - a partition's end. Owner: the CPU of the partition's vCPU 0.
  * tx: bytes collect in @line until newline (or CONSOLE_LINE_MAX, or console_source_flush() after
- * a pause: prompts), then go to the ring as "[name] text". rx is a lock-free ring, one producer, one consumer.
- * With a raw port, @line is such a ring too, of bytes on their way to it.
+ * a pause: prompts), then go to the ring as "[name] text". With a raw port, @raw is the way of bytes
+ * to that port instead, and @line its memory.
  */
 struct console_source {
 	const char *name;
@@ -31,9 +36,8 @@ struct console_source {
 	u32 len;
 	bool is_partial; /* part of this line is already out: what follows continues it */
 	u64 last_tx_ns;
-	u8 rx[64];
-	u32 rx_head, rx_tail;	/* atomics; count up, index modulo size */
-	u32 raw_head, raw_tail; /* likewise, into line */
+	char rx_bytes[64];
+	struct console_fifo rx, raw;
 };
 
 /** console_init() - @port: physical UART base or 0 for none. */
@@ -60,12 +64,9 @@ void console_line(const char *text, size_t len);
  * Return: true if bytes are left. Any CPU; gives up at once if another CPU is at it. */
 bool console_drain(size_t max);
 
-/** console_sync() - drain all, waiting: before power-off and in a crash. @force: from now on ignore
- * locks for good; the other CPUs are frozen, perhaps while holding one. */
+/** console_sync() - drain all, waiting: before power-off and in a crash. @force: take the locks away
+ * from the other CPUs, which are frozen, perhaps while holding one. */
 void console_sync(bool force);
-
-/** console_last() - copy the newest bytes of the memory ring, @max at most. Return: how many. */
-size_t console_last(char *out, size_t max);
 
 /** console_poll_input() - read the UARTs, switch focus on Ctrl-] digit (Ctrl-] n: the next one), help on
  * Ctrl-] ?, a literal Ctrl-] on Ctrl-] Ctrl-], feed rx rings.

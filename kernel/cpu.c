@@ -46,10 +46,8 @@ static void control_registers_init(void)
 	u64 cr4 = CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 	u32 xcr0[4];
 
-	cr4 |= has_xsave ? CR4_OSXSAVE : 0;
-	cr4 |= cpuid_has(7, EBX, 7) ? CR4_SMEP : 0;
-	cr4 |= cpuid_has(7, EBX, 20) ? CR4_SMAP : 0;
-	cr4 |= cpuid_has(7, ECX, 2) ? CR4_UMIP : 0;
+	cr4 |= (has_xsave ? CR4_OSXSAVE : 0) | (cpuid_has(7, EBX, 7) ? CR4_SMEP : 0);
+	cr4 |= (cpuid_has(7, EBX, 20) ? CR4_SMAP : 0) | (cpuid_has(7, ECX, 2) ? CR4_UMIP : 0);
 	write_cr0(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE);
 	write_cr4(cr4);
 	if (has_xsave) {
@@ -59,9 +57,7 @@ static void control_registers_init(void)
 	if (cpuid_has(0x80000001, EDX, 20)) {
 		wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
 	}
-	if (cpuid_has(1, EDX, 16)) {
-		wrmsr(MSR_PAT, PAT_DEFAULT);
-	}
+	wrmsr(MSR_PAT, PAT_DEFAULT);
 }
 
 static void tables_init(struct cpu *c)

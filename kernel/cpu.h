@@ -33,7 +33,7 @@ struct cpu {
 	u32 apic_id;
 	bool is_online;	      /* shared, atomic */
 	bool is_kicked;	      /* shared, atomic: another CPU wants this one to look around */
-	u64 nr_timer_irqs, nr_kicks, nr_nmis, nr_spurious;
+	u64 nr_timer_irqs;
 	void *sched;	      /* run loop's own data */
 	u64 gdt[NR_GDT];
 	struct tss tss;
@@ -54,7 +54,7 @@ void cpu_init_bsp(void);
 /** cpu_init() - the same for @c, which is the calling CPU. IST stacks are tss.ist, set before. */
 void cpu_init(struct cpu *c);
 
-/** cpuid_has() - bit @bit of register @reg (0 = EAX) of @leaf; false where there is no such leaf. */
+/** cpuid_has() - bit @bit of register @reg (0 = EAX) of @leaf; false if there is no such leaf. */
 bool cpuid_has(u32 leaf, u32 reg, u32 bit);
 
 /**
@@ -72,10 +72,10 @@ void cpu_kick(u32 index);
 /** cpus_freeze() - NMI all others into a halt: crash and power-off. */
 void cpus_freeze(void);
 
-/** cpu_nmi() - what an NMI means: freeze or count. The NMI gate, and EXIT_NMI if it was consumed. */
+/** cpu_nmi() - an NMI freezes or means nothing. The NMI gate, and EXIT_NMI if it was consumed. */
 void cpu_nmi(void);
 
-/** crash_init() - failed assertions end in a crash record too; exceptions do since cpu_init_bsp(). */
+/** crash_init() - failed assertions end in a crash record too; exceptions do already. */
 void crash_init(void);
 
 /* Memory of the hypervisor itself, set up by kmain: frames, host page table, page source. */

@@ -18,10 +18,6 @@ static const char *const reg_names[NR_TRAP_REGS] = {
 };
 
 static bool is_crashing; /* atomic: the first one writes */
-static struct {
-	const char *file, *what;
-	u32 line;
-} failed;
 
 /* @words of 64 bits with their names, or without, four a line */
 static void log_words(const char *const *names, const u64 *words, u32 nr)
@@ -45,9 +41,6 @@ void crash(const struct trap_frame *f)
 	}
 	cpus_freeze();
 	console_sync(true);
-	if (failed.what) {
-		log("crash: BUG_ON(%s) at %s:%u", failed.what, failed.file, failed.line);
-	}
 	log("crash: cpu=%u vector=%lu error=%lx rip=%lx rsp=%lx rflags=%lx cr2=%lx",
 	    this_cpu()->index, f->vector, f->error, f->rip, f->rsp, f->rflags, read_cr2());
 	log_words(reg_names, f->regs, NR_TRAP_REGS);
@@ -61,9 +54,7 @@ void crash(const struct trap_frame *f)
 /* Through #UD, so that the record shows the registers of the one who asked */
 static void on_bug(const char *file, u32 line, const char *what)
 {
-	failed.file = file;
-	failed.line = line;
-	failed.what = what;
+	log("crash: BUG_ON(%s) at %s:%u", what, file, line);
 	__asm__ volatile("ud2");
 }
 

@@ -42,9 +42,7 @@ const char *cpu_vendor(void)
 	u32 out[4];
 
 	cpuid(0, 0, out);
-	memcpy(name, &out[EBX], 4);
-	memcpy(name + 4, &out[EDX], 4);
-	memcpy(name + 8, &out[ECX], 4);
+	memcpy(name, (const u32[]){ out[EBX], out[EDX], out[ECX] }, 12);
 	if (!strcmp(name, "AuthenticAMD")) {
 		return "AMD";
 	}
@@ -53,10 +51,7 @@ const char *cpu_vendor(void)
 
 const struct vcpu_ops *backend_pick(void)
 {
-	if (cpuid_has(1, ECX, 5)) {
-		return &vmx_ops;
-	}
-	return cpuid_has(0x80000001, ECX, 2) ? &svm_ops : NULL;
+	return cpuid_has(1, ECX, 5) ? &vmx_ops : cpuid_has(0x80000001, ECX, 2) ? &svm_ops : NULL;
 }
 
 static struct feature needs[MAX_FEATURES + ARRAY_SIZE(host_features) + 1];
@@ -78,14 +73,12 @@ bool features_check(const struct vcpu_ops *ops)
 
 	for (nr = 0; nr < ARRAY_SIZE(host_features); nr++) {
 		const struct host_feature *h = &host_features[nr];
-		needs[nr] = (struct feature){ h->name, cpuid_has(h->leaf, h->reg, h->bit),
-					      h->reason };
+		bool is_present = cpuid_has(h->leaf, h->reg, h->bit);
+		needs[nr] = (struct feature){ h->name, is_present, h->reason };
 	}
 	needs[nr++] = (struct feature){ "virtualization", ops != NULL,
 					"this CPU has neither VMX nor SVM, or firmware hides it" };
-	if (ops) {
-		nr += ops->probe(needs + nr, MAX_FEATURES);
-	}
+	nr += ops ? ops->probe(needs + nr, MAX_FEATURES) : 0;
 	for (u32 i = 0; i < nr; i++) {
 		log("feature %s=%s", needs[i].name, needs[i].is_present ? "present" : "absent");
 	}

@@ -19,7 +19,8 @@
 #include "mm/pt.h"
 #include "x86/insn.h"
 
-#define MAP_TOP BIT(47) /* of the canonical lower half */
+#define MAP_TOP	 BIT(47) /* of the canonical lower half */
+#define PHYS_TOP BIT(52)
 
 struct host_memory host_memory;
 static struct lock frames_lock; /* host_memory.frames, once other CPUs enter root mode */
@@ -38,127 +39,90 @@ static hpa page_alloc(struct page_source *self, u32 nr_pages)
 	return page;
 }
 
-static void *page_ptr(struct page_source *self, hpa page)
+static void *page_ptr(maybe_unused struct page_source *self, hpa page)
 {
-	(void)self;
 	return phys_ptr(page);
 }
 
-static void reserve(struct frames *f, u64 base, u64 len)
+static void reserve(struct frames *f, u64 base, u64 end)
 {
-	enum status s = frames_reserve(f, base, len);
-	BUG_ON(s != STATUS_OK);
+	BUG_ON(frames_reserve(f, base, end - base) != STATUS_OK);
 }
 
 /* What is usable in [@from, @to) and holds neither the image nor a module */
 static void frames_of(struct frames *f, const struct boot_info *info, u64 from, u64 to)
 {
-	static struct mem_range part[BOOT_MAX_MEM];
-	u32 nr = 0;
-
-	for (u32 i = 0; i < info->nr_mem; i++) {
-		const struct mem_range *r = &info->mem[i];
-		u64 base = MAX(r->base, from), end = MIN(r->base + r->len, to);
-		if (base < end) {
-			part[nr++] = (struct mem_range){ base, end - base, r->is_usable };
-		}
-	}
-	frames_init(f, part, nr);
-	reserve(f, info->image_start.v, info->image_end.v - info->image_start.v);
+	frames_init(f, info->mem, info->nr_mem);
+	reserve(f, 0, from);
+	reserve(f, to, PHYS_TOP);
+	reserve(f, info->image_start.v, info->image_end.v);
 	for (u32 i = 0; i < info->nr_modules; i++) {
-		reserve(f, info->modules[i].start.v, info->modules[i].len);
+		const struct boot_module *m = &info->modules[i];
+		reserve(f, m->start.v, m->start.v + m->len);
 	}
 }
 
 static void map(u64 base, u64 end, u32 prot)
 {
-	if (base < end) {
-		enum status s = pt_map(&host_pt, base, HPA(base), end - base, prot);
-		BUG_ON(s != STATUS_OK);
-	}
+	BUG_ON(base < end && pt_map(&host_pt, base, HPA(base), end - base, prot) != STATUS_OK);
 }
 
-/* Read and write, but for the part of the image that has other rights */
-static void map_memory(u64 base, u64 end)
+static void unmap(u64 base, u64 end)
 {
-	map(base, MIN(end, (uintptr_t)image_start), PT_R | PT_W);
-	map(MAX(base, (uintptr_t)rodata_end), end, PT_R | PT_W);
+	BUG_ON(pt_unmap(&host_pt, base, end - base) != STATUS_OK);
 }
 
 /* Reserved ranges hold ACPI tables; above 4 GiB they may be holes of any size, and hold none. */
 static void map_all(const struct boot_info *info)
 {
+	const u64 image = (uintptr_t)image_start, data = (uintptr_t)rodata_end;
 	u64 next = MIB;
 
-	map((uintptr_t)image_start, (uintptr_t)text_end, PT_R | PT_X);
-	map((uintptr_t)text_end, (uintptr_t)rodata_end, PT_R);
-	map_memory(PAGE_SIZE, MIB);
+	map(PAGE_SIZE, MIB, PT_R | PT_W);
+	map(image, (uintptr_t)text_end, PT_R | PT_X);
+	map((uintptr_t)text_end, data, PT_R);
 	for (u32 i = 0; i < info->nr_mem; i++) {
 		const struct mem_range *r = &info->mem[i];
 		u64 base = MAX(ALIGN_DOWN(r->base, PAGE_SIZE), next);
 		u64 end = MIN(ALIGN_UP(MIN(r->base + r->len, MAP_TOP), PAGE_SIZE),
 			      r->is_usable ? MAP_TOP : 4 * GIB);
-		if (base < end) {
-			map_memory(base, end);
-			next = end;
-		}
+		map(base, MIN(end, image), PT_R | PT_W);
+		map(MAX(base, data), end, PT_R | PT_W);
+		next = MAX(next, end);
 	}
 	for (u32 i = 0; i < NR_BOOT_STACKS; i++) {
-		enum status s = pt_unmap(&host_pt, (uintptr_t)boot_stacks[i].guard, PAGE_SIZE);
-		BUG_ON(s != STATUS_OK);
+		unmap((uintptr_t)boot_stacks[i].guard, (uintptr_t)boot_stacks[i].bytes);
 	}
-}
-
-/* The highest usable page that a startup IPI can name. On UEFI, GRUB puts modules down there. */
-static hpa find_trampoline(const struct boot_info *info)
-{
-	for (u64 page = 0x9f000; page; page -= PAGE_SIZE) {
-		bool is_free = false;
-		for (u32 i = 0; i < info->nr_mem; i++) {
-			const struct mem_range *r = &info->mem[i];
-			is_free |= r->is_usable && r->base <= page &&
-				   r->base + r->len >= page + PAGE_SIZE;
-		}
-		for (u32 i = 0; i < info->nr_modules; i++) {
-			const struct boot_module *m = &info->modules[i];
-			is_free &= m->start.v >= page + PAGE_SIZE || m->start.v + m->len <= page;
-		}
-		if (is_free) {
-			return HPA(page);
-		}
-	}
-	return HPA(0);
 }
 
 /*
  * The early page tables reach 4 GiB, so ours are built from frames below; frames above join after
- * CR3 is loaded.
+ * CR3 is loaded. Below 1 MiB, all that is needed is a page that a startup IPI can name.
  */
 void host_memory_init(const struct boot_info *info)
 {
-	static struct frames high;
+	static struct frames part;
 	struct host_memory *m = &host_memory;
-	bool has_1g = cpuid_has(0x80000001, 3, 26);
+	u64 max_page = cpuid_has(0x80000001, 3, 26) ? SIZE_1G : SIZE_2M;
 
 	m->pages = (struct page_source){ .alloc = page_alloc, .ptr = page_ptr };
-	m->trampoline = find_trampoline(info);
-	frames_of(&m->frames, info, 0, 4 * GIB);
-	enum status s = pt_init(&host_pt, &pt_host, &m->pages, has_1g ? SIZE_1G : SIZE_2M);
-	BUG_ON(s != STATUS_OK);
+	frames_of(&part, info, PAGE_SIZE, MIB);
+	m->trampoline = frames_alloc(&part, PAGE_SIZE, PAGE_SIZE);
+	frames_of(&m->frames, info, MIB, 4 * GIB);
+	BUG_ON(pt_init(&host_pt, &pt_host, &m->pages, max_page) != STATUS_OK);
 	map_all(info);
 	write_cr3(host_pt.root.v);
-	frames_of(&high, info, 4 * GIB, MAP_TOP);
-	for (u32 i = 0; i < high.nr && m->frames.nr < FRAMES_MAX_RANGES; i++) {
-		m->frames.free[m->frames.nr++] = high.free[i];
+	frames_of(&part, info, 4 * GIB, MAP_TOP);
+	for (u32 i = 0; i < part.nr && m->frames.nr < FRAMES_MAX_RANGES; i++) {
+		m->frames.free[m->frames.nr++] = part.free[i];
 	}
 }
 
 void mmio_map(u64 addr, u64 len)
 {
 	u64 base = ALIGN_DOWN(addr, PAGE_SIZE), end = ALIGN_UP(addr + len, PAGE_SIZE);
-	enum status s = pt_unmap(&host_pt, base, end - base);
 
-	BUG_ON(s != STATUS_OK);
+	unmap(base, end);
 	map(base, end, PT_R | PT_W | PT_UC);
 	write_cr3(read_cr3()); /* also from paging-structure caches */
 }
@@ -182,8 +146,7 @@ void *stack_alloc(u64 len)
 	hpa guard = frames_alloc(&host_memory.frames, len + PAGE_SIZE, PAGE_SIZE);
 
 	BUG_ON(!guard.v);
-	enum status s = pt_unmap(&host_pt, guard.v, PAGE_SIZE);
-	BUG_ON(s != STATUS_OK);
+	unmap(guard.v, guard.v + PAGE_SIZE);
 	invlpg(guard.v);
 	return (u8 *)phys_ptr(guard) + PAGE_SIZE + len;
 }

@@ -28,11 +28,6 @@ u32 cpu_count(void)
 	return __atomic_load_n(&nr_cpus, __ATOMIC_ACQUIRE);
 }
 
-static bool is_online(const struct cpu *c)
-{
-	return __atomic_load_n(&c->is_online, __ATOMIC_ACQUIRE);
-}
-
 /* A started CPU, on its own stack */
 static void ap_main(void *arg)
 {
@@ -40,43 +35,39 @@ static void ap_main(void *arg)
 
 	cpu_init(c);
 	lapic_init();
-	__atomic_store_n(&c->is_online, true, __ATOMIC_RELEASE); /* pairs with is_online() */
+	__atomic_store_n(&c->is_online, true, __ATOMIC_RELEASE); /* pairs with startup() */
 	ap_entry(c);
 }
 
-static bool wait_online(const struct cpu *c, u64 tsc_hz, u64 us)
+/* A startup IPI. Return: true if the CPU came within @us. */
+static bool startup(const struct cpu *c, u64 tsc_hz, u64 us)
 {
-	for (u64 waited = 0; waited < us && !is_online(c); waited += 50) {
+	lapic_send(c->apic_id, IPI_STARTUP((u32)(host_memory.trampoline.v >> PAGE_SHIFT)));
+	for (; us && !__atomic_load_n(&c->is_online, __ATOMIC_ACQUIRE); us -= 50) {
 		clock_delay_us(tsc_hz, 50);
 	}
-	return is_online(c);
+	return us;
 }
 
-/* SDM 3A 8.4.4.1 "Typical BSP Initialization Sequence": INIT, 10 ms, SIPI, 200 us, SIPI */
+/*
+ * SDM 3A 8.4.4.1 "Typical BSP Initialization Sequence": INIT, 10 ms, SIPI, 200 us, SIPI. An
+ * emulator's CPU may have to wait for its turn; one that does not come at all must not wake later.
+ */
 static bool ap_start_one(struct cpu *c, u64 tsc_hz)
 {
-	u8 page = (u8)(host_memory.trampoline.v >> PAGE_SHIFT);
-
 	for (u32 i = 0; i < NR_BOOT_STACKS - 1 && !c->tss.ist[i]; i++) {
 		c->tss.ist[i] = (uintptr_t)stack_alloc(STACK_SIZE);
 	}
-	ap_start = (struct ap_start){
-		.cr3 = read_cr3(),
-		.stack = (uintptr_t)stack_alloc(STACK_SIZE),
-		.arg = (uintptr_t)c,
-		.entry = ap_main,
-	};
+	ap_start = (struct ap_start){ .cr3 = read_cr3(),
+				      .stack = (uintptr_t)stack_alloc(STACK_SIZE),
+				      .arg = (uintptr_t)c,
+				      .entry = ap_main };
 	lapic_send(c->apic_id, IPI_INIT);
 	clock_delay_us(tsc_hz, 10000);
-	lapic_send(c->apic_id, IPI_STARTUP(page));
-	if (wait_online(c, tsc_hz, 200)) {
+	if (startup(c, tsc_hz, 200) || startup(c, tsc_hz, 1000000)) {
 		return true;
 	}
-	lapic_send(c->apic_id, IPI_STARTUP(page));
-	if (wait_online(c, tsc_hz, 1000000)) { /* an emulator's CPU may have to wait for its turn */
-		return true;
-	}
-	lapic_send(c->apic_id, IPI_INIT); /* that it does not wake later, with another's stack */
+	lapic_send(c->apic_id, IPI_INIT);
 	c->is_online = false;
 	return false;
 }
@@ -122,9 +113,9 @@ void cpu_nmi(void)
 		__atomic_fetch_add(&nr_frozen, 1, __ATOMIC_RELEASE);
 		cpu_stop();
 	}
-	this_cpu()->nr_nmis++;
 }
 
+/* A CPU that has itself crashed is never frozen: do not wait for ever. */
 void cpus_freeze(void)
 {
 	__atomic_store_n(&is_freezing, true, __ATOMIC_RELEASE); /* pairs with cpu_nmi() */
@@ -133,11 +124,8 @@ void cpus_freeze(void)
 			lapic_send(cpus[i].apic_id, IPI_NMI);
 		}
 	}
-	/* A CPU that has itself crashed never counts: do not wait for ever */
-	for (u32 i = 0; i < 10000000; i++) {
-		if (__atomic_load_n(&nr_frozen, __ATOMIC_ACQUIRE) + 1 >= cpu_count()) {
-			break;
-		}
+	u32 rest = cpu_count() - 1;
+	for (u32 i = 0; i < 10000000 && __atomic_load_n(&nr_frozen, __ATOMIC_ACQUIRE) < rest; i++) {
 		cpu_pause();
 	}
 }

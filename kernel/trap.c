@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What interrupts and exceptions mean to the hypervisor itself: host interrupts only count (the run
+ * What interrupts and exceptions mean to the hypervisor itself: host interrupts do nothing (the run
  * loop looks around after each), an NMI may freeze, an access to an MSR may fail, all else is a
  * crash. trap.S calls it with interrupts off.
  */
@@ -23,32 +23,21 @@ static_assert(sizeof(struct gate) == 16, "SDM 3A figure 6-8");
 static struct gate idt[256];
 
 /* Stacks of their own for what can hit on any stack, even a broken one (tss.ist[n - 1]) */
-static u8 ist_of(u32 vector)
-{
-	switch (vector) {
-	case VEC_NMI: return 1;
-	case VEC_DF: return 2;
-	case VEC_MC: return 3;
-	default: return 0;
-	}
-}
+static const u8 ist_of[ARRAY_SIZE(idt)] = { [VEC_NMI] = 1, [VEC_DF] = 2, [VEC_MC] = 3 };
 
 const struct table_ptr *idt_ptr(void)
 {
-	static struct table_ptr ptr;
+	static const struct table_ptr ptr = { .limit = sizeof(idt) - 1, .base = (uintptr_t)idt };
 
-	for (u32 i = 0; ptr.base == 0 && i < ARRAY_SIZE(idt); i++) {
+	for (u32 i = 0; i < ARRAY_SIZE(idt) && !idt[i].type; i++) {
 		u64 stub = (uintptr_t)trap_stubs[i];
-		idt[i] = (struct gate){
-			.offset_low = (u16)stub,
-			.selector = 0x08,
-			.ist = ist_of(i),
-			.type = GATE_INTERRUPT,
-			.offset_mid = (u16)(stub >> 16),
-			.offset_high = (u32)(stub >> 32),
-		};
+		idt[i] = (struct gate){ .offset_low = (u16)stub,
+					.selector = 0x08,
+					.ist = ist_of[i],
+					.type = GATE_INTERRUPT,
+					.offset_mid = (u16)(stub >> 16),
+					.offset_high = (u32)(stub >> 32) };
 	}
-	ptr = (struct table_ptr){ .limit = sizeof(idt) - 1, .base = (uintptr_t)idt };
 	return &ptr;
 }
 
@@ -63,30 +52,17 @@ static bool fix_up(struct trap_frame *f)
 	return false;
 }
 
+/* The spurious vector gets no EOI (SDM 3A 11.9); a line that firmware left open does. */
 void trap_handle(struct trap_frame *f)
 {
-	struct cpu *c = this_cpu();
-
-	switch (f->vector) {
-	case VEC_NMI: cpu_nmi(); return;
-	case HOST_VEC_TIMER:
-		c->nr_timer_irqs++;
-		break;
-	case HOST_VEC_KICK:
-		c->nr_kicks++;
-		break;
-	case HOST_VEC_SPURIOUS: /* no EOI: SDM 3A 11.9 "Spurious Interrupt" */
-		c->nr_spurious++;
-		return;
-	default:
-		if (fix_up(f)) {
-			return;
-		}
-		if (f->vector < 32) {
+	if (f->vector == VEC_NMI) {
+		cpu_nmi();
+	} else if (f->vector < 32) {
+		if (!fix_up(f)) {
 			crash(f);
 		}
-		c->nr_spurious++; /* a line that firmware left open */
-		break;
+	} else if (f->vector != HOST_VEC_SPURIOUS) {
+		this_cpu()->nr_timer_irqs += f->vector == HOST_VEC_TIMER;
+		lapic_eoi();
 	}
-	lapic_eoi();
 }

@@ -15,7 +15,7 @@ static u64 range_end(const struct mem_range *r)
 
 static void add_whole_pages(struct frames *f, u64 base, u64 end)
 {
-	base = ALIGN_UP(MAX(base, MIB), PAGE_SIZE);
+	base = ALIGN_UP(base, PAGE_SIZE);
 	end = ALIGN_DOWN(end, PAGE_SIZE);
 	if (base < end && f->nr < FRAMES_MAX_RANGES) {
 		f->free[f->nr++] = (struct mem_range){ base, end - base, true };

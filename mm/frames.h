@@ -14,7 +14,7 @@ struct frames {
 	u32 nr;
 };
 
-/** frames_init() - all usable memory of @mem, from 1 MiB up, whole pages only. */
+/** frames_init() - all usable memory of @mem, whole pages only. Page 0 is never allocated. */
 void frames_init(struct frames *f, const struct mem_range *mem, u32 nr);
 
 /** frames_reserve() - [base, base+len) is taken (rounded outward to pages). */

@@ -268,7 +268,6 @@ static void test_backpressure(void **state)
 static void test_no_uart(void **state)
 {
 	(void)state;
-	char last[20];
 	console_init(0, &fake);
 	console_add(&a, "a", 0);
 	for (int i = 0; i < 10000; i++) {
@@ -279,25 +278,23 @@ static void test_no_uart(void **state)
 	assert_false(console_drain(10));
 	assert_int_equal(wire[0].len, 0);
 	assert_int_equal(console_poll_input(), 0);
-	assert_int_equal(console_last(last, 13), 13);
-	assert_memory_equal(last, "[a] the end\r\n", 13);
 }
 
 /* A UART that takes nothing any more delays, but does not hang: the oldest bytes go. */
 static void test_dead_uart(void **state)
 {
 	(void)state;
-	char last[8];
 	wire[0].budget = 0;
 	for (int i = 0; i < CONSOLE_RING / 16 + 10; i++) {
 		say(&a, "0123456789\n");
 	}
-	say(&a, "!\n");
-	console_last(last, 7);
-	assert_memory_equal(last, "[a] !\r\n", 7);
 	console_sync(true);
 	console_line("bulkhead: crash", 15);
 	assert_int_equal(wire[0].len, 0);
+	wire[0].budget = SIZE_MAX;
+	console_sync(true);
+	assert_in_range(wire[0].len, CONSOLE_RING / 2, CONSOLE_RING);
+	assert_string_equal(wire[0].text + wire[0].len - 33, "[a] 0123456789\r\nbulkhead: crash\r\n");
 }
 
 #define NR_LINES 10000

@@ -51,6 +51,9 @@ static void start(struct frames *f)
 		{ 7 * MIB, 8 * MIB + 0x123, true },
 	};
 	frames_init(f, mem, ARRAY_SIZE(mem));
+	assert_int_equal(f->free[0].base, 0);
+	assert_int_equal(f->free[0].len, 0x9f000);
+	assert_int_equal(frames_reserve(f, 0, MIB), STATUS_OK);
 	for (u32 i = 0; i < PAGES; i++) {
 		u64 a = i * PAGE_SIZE;
 		is_free[i] = (a >= MIB && a < 5 * MIB) || (a >= 7 * MIB && a < 15 * MIB);
