@@ -80,11 +80,19 @@ static bool xcr0_is_valid(u64 value, u64 mask)
 	return !avx512_set || (avx512_set == avx512 && (value & XCR0_AVX));
 }
 
+static bool is_user(struct vcpu *v)
+{
+	struct segment ss;
+	v->ops->get_seg(v, SEG_SS, &ss);
+	return ss.attr & SEG_DPL;
+}
+
+/* A CPU may exit before it looks at CPL (APM 2 15.9 "Instruction Intercepts") */
 static struct verdict exit_xsetbv(struct vcpu *v)
 {
 	struct partition *p = v->part;
 	u64 value = read_edx_eax(v);
-	if ((u32)v->regs[GPR_RCX] != 0 ||
+	if (is_user(v) || (u32)v->regs[GPR_RCX] != 0 ||
 	    !xcr0_is_valid(value, cpuid_guest_xcr0_mask(cpuid_env_of(v)))) {
 		return VERDICT_GP;
 	}
@@ -95,9 +103,7 @@ static struct verdict exit_xsetbv(struct vcpu *v)
 
 static struct verdict exit_hypercall(struct vcpu *v)
 {
-	struct segment ss;
-	v->ops->get_seg(v, SEG_SS, &ss);
-	if (ss.attr & SEG_DPL) {
+	if (is_user(v)) {
 		return VERDICT_UD; /* applications have no business here */
 	}
 	switch (v->regs[GPR_RAX]) {

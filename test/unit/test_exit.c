@@ -379,6 +379,13 @@ static void xsetbv_is_checked(void **state)
 	v->regs[GPR_RCX] = 1;
 	play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
 	expect_fault(VEC_GP);
+	v->pending.type = EVENT_NONE;
+	v->regs[GPR_RCX] = 0;
+	v->regs[GPR_RDX] = 0;
+	fake()->seg[SEG_SS].attr |= SEG_DPL;
+	play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
+	expect_fault(VEC_GP);
+	assert_int_equal(now_xcr0, 7);
 }
 
 static void hypercalls(void **state)
