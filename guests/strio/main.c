@@ -98,8 +98,12 @@ static void fault(void)
 	int vector = TRY("rep insb", : "+D"(r.rdi), "+c"(r.rcx) : "d"(SCRATCH) : "memory");
 	uint64_t cr2;
 	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
-	CHECK(vector == 14 && try_frame.error == 2 && cr2 == hole, "vector %d error %lx cr2 %lx", vector,
-	      try_frame.error, cr2);
+	CHECK(vector == 14 && try_frame.error == 2, "vector %d error %lx", vector, try_frame.error);
+	if (is_bochs_svm()) {
+		skip("CR2", "Bochs does not load it from the VMCB");
+	} else {
+		CHECK(cr2 == hole, "CR2 %lx", cr2);
+	}
 	CHECK(r.rdi == hole && r.rcx == 94, "rdi %lx rcx %lu", r.rdi, r.rcx);
 	r = (struct rep){ hole - 1, 0, 1 };
 	vector = TRY("rep outsw", : "+S"(r.rsi), "+c"(r.rcx) : "d"(NOBODY) : "memory");
