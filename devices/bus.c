@@ -55,48 +55,46 @@ enum status bus_attach(struct bus *b, const struct bus_range *r)
 	return STATUS_OK;
 }
 
-/* The range that takes the access in one piece, or NULL */
-static const struct bus_range *find_whole(const struct bus *b, u64 addr, u32 width)
+static u64 read_piece(const struct bus *b, u64 addr, u32 width)
 {
 	const struct bus_range *r = bus_find(b, addr, width);
 
-	return r && (width == 1 || !r->ops->is_byte_wide) ? r : NULL;
+	return (r ? r->ops->read(r->self, addr - r->base, width) : ~0ull) & width_mask(width);
+}
+
+static void write_piece(const struct bus *b, u64 addr, u32 width, u64 value)
+{
+	const struct bus_range *r = bus_find(b, addr, width);
+
+	if (r) {
+		r->ops->write(r->self, addr - r->base, width, value & width_mask(width));
+	}
+}
+
+/* The device of the first byte does not take the access whole */
+static bool is_split(const struct bus *b, u64 addr, u32 width)
+{
+	const struct bus_range *r = bus_find(b, addr, 1);
+
+	return r && width > 1 && (r->ops->is_byte_wide || !bus_find(b, addr, width));
 }
 
 u64 bus_read(const struct bus *b, u64 addr, u32 width)
 {
-	const struct bus_range *r = find_whole(b, addr, width);
+	u32 step = is_split(b, addr, width) ? 1 : width;
 	u64 value = 0;
 
-	if (r) {
-		return r->ops->read(r->self, addr - r->base, width) & width_mask(width);
-	}
-	if (!bus_find(b, addr, 1)) {
-		return width_mask(width);
-	}
-	for (u32 i = 0; i < width; i++) {
-		r = bus_find(b, addr + i, 1);
-		u64 byte = r ? r->ops->read(r->self, addr + i - r->base, 1) & 0xff : 0xff;
-		value |= byte << (8 * i);
+	for (u32 i = 0; i < width; i += step) {
+		value |= read_piece(b, addr + i, step) << (8 * i);
 	}
 	return value;
 }
 
 void bus_write(const struct bus *b, u64 addr, u32 width, u64 value)
 {
-	const struct bus_range *r = find_whole(b, addr, width);
+	u32 step = is_split(b, addr, width) ? 1 : width;
 
-	if (r) {
-		r->ops->write(r->self, addr - r->base, width, value & width_mask(width));
-		return;
-	}
-	if (!bus_find(b, addr, 1)) {
-		return;
-	}
-	for (u32 i = 0; i < width; i++) {
-		r = bus_find(b, addr + i, 1);
-		if (r) {
-			r->ops->write(r->self, addr + i - r->base, 1, value >> (8 * i) & 0xff);
-		}
+	for (u32 i = 0; i < width; i += step) {
+		write_piece(b, addr + i, step, value >> (8 * i));
 	}
 }

@@ -117,39 +117,33 @@ static void data_write(struct vioapic *a, u32 value)
 	}
 }
 
-/* Three 32-bit windows, 16 bytes apart; narrow accesses see and change their bytes of them */
-static u64 vioapic_read(void *self, u64 offset, u32 width)
+static u32 window_read(const struct vioapic *a, u64 window)
 {
-	struct vioapic *a = self;
-	(void)width;
+	return window == WINDOW_INDEX ? a->index : window == WINDOW_DATA ? data_read(a) : 0;
+}
+
+/* Three 32-bit windows, 16 bytes apart; narrow accesses see and change their bytes of them */
+static u64 vioapic_read(void *self, u64 offset, u32 width maybe_unused)
+{
 	u64 at = offset % 16;
-	if (at >= 4) {
-		return 0;
-	}
-	switch (offset - at) {
-	case WINDOW_INDEX: return (u32)a->index >> (8 * at);
-	case WINDOW_DATA: return data_read(a) >> (8 * at);
-	default: return 0;
-	}
+
+	return at < 4 ? window_read(self, offset - at) >> (8 * at) : 0;
 }
 
 static void vioapic_write(void *self, u64 offset, u32 width, u64 value)
 {
 	struct vioapic *a = self;
 	u64 at = offset % 16;
+
 	if (at >= 4) {
 		return;
 	}
 	u64 mask = width_mask(width) << (8 * at);
-	u64 shifted = (value << (8 * at)) & mask;
+	u32 whole = (u32)((window_read(a, offset - at) & ~mask) | (value << (8 * at) & mask));
 	switch (offset - at) {
-	case WINDOW_INDEX: a->index = (u8)((a->index & ~mask) | shifted); break;
-	case WINDOW_DATA: data_write(a, (u32)((data_read(a) & ~mask) | shifted)); break;
-	case WINDOW_EOI:
-		if (at == 0) {
-			vioapic_eoi(a, (u8)value);
-		}
-		break;
+	case WINDOW_INDEX: a->index = (u8)whole; break;
+	case WINDOW_DATA: data_write(a, whole); break;
+	case WINDOW_EOI: vioapic_eoi(a, (u8)whole); break;
 	default: break;
 	}
 }

@@ -10,6 +10,7 @@
 enum { MASTER, SLAVE };
 enum { CASCADE = 2, SPURIOUS = 7, NO_LEVEL = 8 };
 enum { ICW1 = 0x10, ICW1_SNGL = 0x02, ICW1_IC4 = 0x01, ICW4_AEOI = 0x02, ICW4_SFNM = 0x10 };
+enum { OCW2_EOI = 0x20, OCW2_SL = 0x40, OCW2_R = 0x80 };
 enum { OCW3 = 0x08, OCW3_RIS = 0x01, OCW3_RR = 0x02, OCW3_POLL = 0x04 };
 enum { OCW3_SMM = 0x20, OCW3_ESMM = 0x40 };
 
@@ -60,15 +61,11 @@ static u32 pending_level(const struct vpic *p, u32 n)
 
 static void set_input(struct vpic_chip *c, u32 level, bool is_high)
 {
-	u8 b = bit(level);
+	u8 b = bit(level), rising = b & (u8)~c->lines;
 
-	if (is_high) {
-		c->irr |= b & (u8)~c->lines;
-		c->lines |= b;
-	} else {
-		c->irr &= (u8)~b; /* the request must last until INTA, else it was spurious */
-		c->lines &= (u8)~b;
-	}
+	/* The request must last until INTA, else it was spurious */
+	c->irr = (u8)(is_high ? c->irr | rising : c->irr & ~b);
+	c->lines = (u8)(is_high ? c->lines | b : c->lines & ~b);
 }
 
 static void update_cascade(struct vpic *p)
@@ -107,56 +104,42 @@ static u32 chip_ack(struct vpic *p, u32 n)
 	return level;
 }
 
-/* In special mask mode a non-specific EOI passes over levels that are masked */
-static u32 level_in_service(const struct vpic_chip *c)
-{
-	return highest(c, c->special_mask ? c->isr & (u8)~c->imr : c->isr);
-}
-
 static void write_ocw2(struct vpic_chip *c, u8 value)
 {
-	u32 level = value & 7;
+	bool is_rotating = value & OCW2_R, is_specific = value & OCW2_SL;
+	/* In special mask mode a non-specific EOI passes over levels that are masked */
+	u8 in_service = c->special_mask ? c->isr & (u8)~c->imr : c->isr;
+	u32 level = is_specific ? value & 7 : highest(c, in_service);
 
-	switch (value >> 5) { /* R, SL, EOI */
-	case 0: c->auto_rotate = false; break;
-	case 1: end_of_interrupt(c, level_in_service(c), false); break;
-	case 3: end_of_interrupt(c, level, false); break;
-	case 4: c->auto_rotate = true; break;
-	case 5: end_of_interrupt(c, level_in_service(c), true); break;
-	case 6: c->priority = (u8)level; break;
-	case 7: end_of_interrupt(c, level, true); break;
-	default: break; /* 2: no operation */
+	if (value & OCW2_EOI) {
+		end_of_interrupt(c, level, is_rotating);
+	} else if (!is_specific) {
+		c->auto_rotate = is_rotating;
+	} else if (is_rotating) {
+		c->priority = (u8)level;
 	}
 }
 
 /* "Initialization Command Words": what ICW1 resets. Lines stay: each must rise anew to be seen. */
 static void write_icw1(struct vpic_chip *c, u8 value)
 {
-	*c = (struct vpic_chip){
-		.lines = c->lines,
-		.elcr = c->elcr,
-		.vector_base = c->vector_base,
-		.priority = 7,
-		.icw_step = 2,
-		.needs_icw4 = value & ICW1_IC4,
-		.is_single = value & ICW1_SNGL,
-	};
+	*c = (struct vpic_chip){ .lines = c->lines, .elcr = c->elcr, .vector_base = c->vector_base,
+				 .priority = 7, .icw_step = 2, .needs_icw4 = value & ICW1_IC4,
+				 .is_single = value & ICW1_SNGL };
 }
 
 static void write_odd(struct vpic_chip *c, u8 value)
 {
-	switch (c->icw_step) {
-	case 2:
-		c->vector_base = value & 0xf8;
-		c->icw_step = c->is_single ? (c->needs_icw4 ? 4 : 0) : 3;
-		break;
-	case 3: c->icw_step = c->needs_icw4 ? 4 : 0; break;
-	case 4:
-		c->icw4 = value;
-		c->icw_step = 0;
-		break;
-	default: c->imr = value; break;
+	u8 step = c->icw_step;
+
+	switch (step) {
+	case 2: c->vector_base = value & 0xf8; break;
+	case 3: break;
+	case 4: c->icw4 = value; break;
+	default: c->imr = value; return;
 	}
+	bool has_icw3 = step == 2 && !c->is_single, has_icw4 = step < 4 && c->needs_icw4;
+	c->icw_step = has_icw3 ? 3 : has_icw4 ? 4 : 0;
 }
 
 static void chip_write(struct vpic *p, u32 n, u64 offset, u8 value)

@@ -28,7 +28,7 @@ void vpic_set_line(struct vpic *p, u32 irq, bool level);
 /** vpic_is_pending() - the INT output of the master. */
 bool vpic_is_pending(const struct vpic *p);
 
-/** vpic_ack() - the INTA cycle. Return: the vector (spurious IRQ7/15 where the request went away). */
+/** vpic_ack() - the INTA cycle. Return: the vector (spurious IRQ7/15 if the request went away). */
 u8 vpic_ack(struct vpic *p);
 
 #endif

@@ -7,7 +7,7 @@
 
 #define PIT_HZ 1193182ull
 
-/* The counting element is never stepped: it follows from the pulses since start_ns. The first loads it. */
+/* The counting element is never stepped: it follows from the pulses since start_ns; one loads it. */
 struct vpit_channel {
 	u64 start_ns;	 /* when the count was written, or the gate triggered */
 	u64 held_pulses; /* since then when the gate closed: counting resumes from here */

@@ -24,7 +24,7 @@ void vrtc_init(struct vrtc *r, const struct vclock *clock, struct irq_line irq, 
 /** vrtc_set_memory() - sizes in bytes, told by the CMOS bytes 15-18, 30-31, 34-35, 5b-5d. */
 void vrtc_set_memory(struct vrtc *r, u64 below_4g, u64 above_4g);
 
-/** vrtc_poll() - what is due at @now_ns. Return: next deadline; NEVER if no interrupt is enabled. */
+/** vrtc_poll() - do what is due at @now_ns. Return: the next deadline, or NEVER. */
 u64 vrtc_poll(struct vrtc *r, u64 now_ns);
 
 #endif

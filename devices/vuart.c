@@ -61,7 +61,7 @@ static void receive(struct vuart *u, u8 byte)
 	if (u->rx_count < fifo_depth(u)) {
 		u->rx[(u->rx_head + u->rx_count++) % VUART_FIFO] = byte;
 	} else {
-		/* 8.4 "Line Status Register": a full FIFO keeps its bytes, a full RBR is overwritten */
+		/* 8.4 "Line Status Register": a full FIFO keeps its bytes, a full RBR does not */
 		u->lsr |= LSR_OE;
 		if (!(u->fcr & FCR_ENABLE)) {
 			u->rx[u->rx_head] = byte;
@@ -117,9 +117,7 @@ static void write_fcr(struct vuart *u, u8 value)
 {
 	bool is_switched = (value ^ u->fcr) & FCR_ENABLE;
 
-	if (!(value & FCR_ENABLE)) {
-		value = 0;
-	}
+	value = (value & FCR_ENABLE) ? value : 0;
 	u->fcr = value & (FCR_ENABLE | FCR_TRIGGER); /* the reset bits clear themselves */
 	if (is_switched || (value & FCR_RESET_RX)) {
 		u->rx_count = 0;
@@ -174,7 +172,7 @@ static u8 read_and_clear(u8 *reg, u8 clear)
 	return value;
 }
 
-static u64 vuart_read(void *self, u64 offset, u32 width maybe_unused)
+static u64 reg_read(void *self, u64 offset, u32 width maybe_unused)
 {
 	struct vuart *u = self;
 	bool is_dlab = u->lcr & LCR_DLAB;
@@ -194,7 +192,7 @@ static u64 vuart_read(void *self, u64 offset, u32 width maybe_unused)
 	return value;
 }
 
-static void vuart_write(void *self, u64 offset, u32 width maybe_unused, u64 value64)
+static void reg_write(void *self, u64 offset, u32 width maybe_unused, u64 value64)
 {
 	struct vuart *u = self;
 	u8 value = (u8)value64;
@@ -215,9 +213,7 @@ static void vuart_write(void *self, u64 offset, u32 width maybe_unused, u64 valu
 	update_irq(u);
 }
 
-const struct vdev_ops vuart_ops = {
-	.read = vuart_read, .write = vuart_write, .is_byte_wide = true,
-};
+const struct vdev_ops vuart_ops = { .read = reg_read, .write = reg_write, .is_byte_wide = true };
 
 void vuart_init(struct vuart *u, const struct vuart_backend *be, struct irq_line irq)
 {

@@ -8,7 +8,7 @@
 
 #include "bus.h"
 
-/* Backend: tx_room says how many bytes it takes now; tx takes one. While there is no room, THRE stays 0. */
+/* Backend: tx_room says how many bytes it takes now; tx takes one. Without room THRE stays 0. */
 struct vuart_backend {
 	size_t (*tx_room)(void *ctx);
 	void (*tx)(void *ctx, u8 byte);
@@ -34,7 +34,7 @@ void vuart_init(struct vuart *u, const struct vuart_backend *be, struct irq_line
 /** vuart_rx_room() - how many bytes the receive FIFO (or RBR) can take. */
 size_t vuart_rx_room(const struct vuart *u);
 
-/** vuart_rx() - a byte from outside; the caller checked the room (else it overruns, as hardware does). */
+/** vuart_rx() - a byte from outside; the caller checked the room (else it overruns). */
 void vuart_rx(struct vuart *u, u8 byte);
 
 /** vuart_poll() - the backend may have room again: push a held byte, raise THRE. */
