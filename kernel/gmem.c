@@ -6,6 +6,8 @@
 #include "gmem.h"
 #include "lib/lib.h"
 
+enum transfer { READ, WRITE, FILL };
+
 /* The host memory at @addr, and in *@run how many of @len bytes its extent holds; NULL: not RAM */
 static u8 *run_at(const struct gmem *m, u64 addr, u64 len, u64 *run)
 {
@@ -19,6 +21,13 @@ static u8 *run_at(const struct gmem *m, u64 addr, u64 len, u64 *run)
 	return NULL;
 }
 
+void *gmem_ptr(const struct gmem *m, gpa addr, u64 len)
+{
+	u64 run;
+	void *at = run_at(m, addr.v, len, &run);
+	return at && run == len ? at : NULL;
+}
+
 static bool is_all_ram(const struct gmem *m, u64 addr, u64 len)
 {
 	for (u64 run; len > 0; addr += run, len -= run) {
@@ -29,52 +38,36 @@ static bool is_all_ram(const struct gmem *m, u64 addr, u64 len)
 	return true;
 }
 
-void *gmem_ptr(const struct gmem *m, gpa addr, u64 len)
+/* FILL takes one byte from @buf, again and again */
+static bool transfer(const struct gmem *m, u64 addr, void *buf, u64 len, enum transfer what)
 {
-	u64 run;
-	void *at = run_at(m, addr.v, len, &run);
-	return at && run == len ? at : NULL;
-}
-
-bool gmem_is_ram(const struct gmem *m, gpa addr)
-{
-	return is_all_ram(m, addr.v, 1);
+	if (!is_all_ram(m, addr, len)) {
+		return false;
+	}
+	for (u64 run, at = 0; at < len; at += run) {
+		u8 *host = run_at(m, addr + at, len - at, &run);
+		switch (what) {
+		case READ: memcpy((u8 *)buf + at, host, run); break;
+		case WRITE: memcpy(host, (const u8 *)buf + at, run); break;
+		case FILL: memset(host, *(const u8 *)buf, run); break;
+		}
+	}
+	return true;
 }
 
 bool gmem_read(const struct gmem *m, gpa addr, void *buf, u64 len)
 {
-	if (!is_all_ram(m, addr.v, len)) {
-		return false;
-	}
-	for (u64 run, at = 0; at < len; at += run) {
-		u8 *host = run_at(m, addr.v + at, len - at, &run);
-		memcpy((u8 *)buf + at, host, run);
-	}
-	return true;
+	return transfer(m, addr.v, buf, len, READ);
 }
 
 bool gmem_write(const struct gmem *m, gpa addr, const void *buf, u64 len)
 {
-	if (!is_all_ram(m, addr.v, len)) {
-		return false;
-	}
-	for (u64 run, at = 0; at < len; at += run) {
-		u8 *host = run_at(m, addr.v + at, len - at, &run);
-		memcpy(host, (const u8 *)buf + at, run);
-	}
-	return true;
+	return transfer(m, addr.v, (void *)buf, len, WRITE);
 }
 
 bool gmem_fill(const struct gmem *m, gpa addr, u8 byte, u64 len)
 {
-	if (!is_all_ram(m, addr.v, len)) {
-		return false;
-	}
-	for (u64 run, at = 0; at < len; at += run) {
-		u8 *host = run_at(m, addr.v + at, len - at, &run);
-		memset(host, byte, run);
-	}
-	return true;
+	return transfer(m, addr.v, &byte, len, FILL);
 }
 
 u64 gmem_top_below(const struct gmem *m, u64 limit)

@@ -26,9 +26,6 @@ static inline void *phys_ptr(hpa a)
 /** gmem_ptr() - [@addr, @addr+@len) as one run of host memory, or NULL if any byte is not RAM or it spans extents. */
 void *gmem_ptr(const struct gmem *m, gpa addr, u64 len);
 
-/** gmem_is_ram() - is the byte at @addr RAM? */
-bool gmem_is_ram(const struct gmem *m, gpa addr);
-
 /** gmem_read(), gmem_write(), gmem_fill() - may span extents. Return: false (nothing done) if not all RAM. */
 bool must_check gmem_read(const struct gmem *m, gpa addr, void *buf, u64 len);
 bool must_check gmem_write(const struct gmem *m, gpa addr, const void *buf, u64 len);

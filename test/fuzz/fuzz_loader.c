@@ -38,8 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (out.mode != ENTRY_REAL && (!out.gdt.v || !gmem_ptr(&mem, out.gdt, out.gdt_limit + 1u))) {
 		abort();
 	}
-	if ((out.mode == ENTRY_LONG && !gmem_is_ram(&mem, GPA(out.cr3))) ||
-	    !gmem_is_ram(&mem, GPA(out.gpr[GPR_RBX])) || !gmem_is_ram(&mem, GPA(out.gpr[GPR_RSI]))) {
+	if ((out.mode == ENTRY_LONG && !gmem_ptr(&mem, GPA(out.cr3), 1)) ||
+	    !gmem_ptr(&mem, GPA(out.gpr[GPR_RBX]), 1) || !gmem_ptr(&mem, GPA(out.gpr[GPR_RSI]), 1)) {
 		abort();
 	}
 	return 0;
