@@ -81,6 +81,12 @@ static inline u64 width_mask(unsigned bytes)
 	return ~0ull >> (64 - 8 * bytes);
 }
 
+/** sign_extend() - the low @bytes bytes of @value, 1 to 8, as a signed number of 64 bits. */
+static inline u64 sign_extend(u64 value, unsigned bytes)
+{
+	return (u64)((s64)(value << (64 - 8 * bytes)) >> (64 - 8 * bytes));
+}
+
 /** Boot-time steps return one of these; the caller adds context. */
 enum status {
 	STATUS_OK = 0,

@@ -16,6 +16,7 @@ enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };
 struct paging {
 	u64 cr0, cr3, cr4, efer, rflags;
 	u8 cpl;
+	u8 code_size; /* 2, 4, 8: 16-, 32-, 64-bit code */
 };
 
 /** paging_read() - fill @p from @v's registers; CPL is SS.DPL. */

@@ -235,7 +235,7 @@ struct reserved {
 static const struct reserved reserved[] = {
 	{ F32, 0, 0, 0 }, { F32, 0, 1, 0 }, { F32, 1, 1, BIT(21) },
 	{ FPAE, 0, 0, 0x7ff0000000000000 }, { FPAE, 0, 1, 0x7ff0000000000000 },
-	{ FPAE, 0, 2, 0xfff00000000001e6 }, { FPAE, 1, 1, 0x7ff00000001fe000 },
+	{ FPAE, 0, 2, 0xfff00000000001c6 }, { FPAE, 1, 1, 0x7ff00000001fe000 },
 	{ F4L, 0, 0, 0 }, { F4L, 0, 1, 0 }, { F4L, 0, 2, 0 }, { F4L, 0, 3, PS },
 	{ F4L, 1, 1, 0x00000000001fe000 }, { F4L, 2, 2, 0x000000003fffe000 },
 };
@@ -353,13 +353,12 @@ struct seg_case {
 #define CODE_XR	  0xc09b
 #define CODE_X	  0xc099
 
-static void run_cases(const struct seg_case *c, u32 nr, const struct paging *p, u32 cs_attr)
+static void run_cases(const struct seg_case *c, u32 nr, const struct paging *p)
 {
 	for (u32 i = 0; i < nr; i++, c++) {
 		struct fake *f = fake_of(&vcpu);
 		struct event fault = { 0 };
 		u64 out = 0;
-		f->seg[SEG_CS] = (struct segment){ .attr = cs_attr, .limit = ~0u };
 		f->seg[c->s] = (struct segment){ .base = c->base, .limit = c->limit, .attr = c->attr };
 		bool ok = seg_linear(&vcpu, p, c->s, c->off, c->len, c->acc, &out, &fault);
 		if (ok != (c->out != BAD) || (ok && out != c->out)) {
@@ -413,14 +412,17 @@ static const struct seg_case long_cases[] = {
 static void test_segments(void **state)
 {
 	(void)state;
-	struct paging prot = { .cr0 = CR0_PE };
-	struct paging real = { .cr0 = 0 }, v86 = { .cr0 = CR0_PE, .rflags = RFLAGS_VM, .cpl = 3 };
-	struct paging lng = paging_of(F4L);
-	run_cases(protected_cases, ARRAY_SIZE(protected_cases), &prot, 0xc09b);
-	run_cases(protected_cases, ARRAY_SIZE(protected_cases), &lng, 0xc09b); /* compatibility */
-	run_cases(real_cases, ARRAY_SIZE(real_cases), &real, 0x9b);
-	run_cases(real_cases, ARRAY_SIZE(real_cases), &v86, 0xfb);
-	run_cases(long_cases, ARRAY_SIZE(long_cases), &lng, 0xa09b);
+	struct paging prot = { .cr0 = CR0_PE, .code_size = 4 };
+	struct paging real = { .cr0 = 0, .code_size = 2 };
+	struct paging v86 = { .cr0 = CR0_PE, .rflags = RFLAGS_VM, .cpl = 3, .code_size = 2 };
+	struct paging lng = paging_of(F4L), compat = lng;
+	lng.code_size = 8;
+	compat.code_size = 4;
+	run_cases(protected_cases, ARRAY_SIZE(protected_cases), &prot);
+	run_cases(protected_cases, ARRAY_SIZE(protected_cases), &compat);
+	run_cases(real_cases, ARRAY_SIZE(real_cases), &real);
+	run_cases(real_cases, ARRAY_SIZE(real_cases), &v86);
+	run_cases(long_cases, ARRAY_SIZE(long_cases), &lng);
 }
 
 static void test_paging_read(void **state)
@@ -435,6 +437,17 @@ static void test_paging_read(void **state)
 	assert_int_equal(p.cpl, 3);
 	assert_int_equal(p.cr3, 0x1234000);
 	assert_int_equal(p.rflags, RFLAGS_AC);
+	/* L counts in long mode only, and there before D */
+	const struct { u64 efer; u32 attr; u8 size; } codes[] = {
+		{ 0, 0x9b, 2 }, { 0, SEG_DB, 4 }, { 0, SEG_L, 2 }, { EFER_LMA, 0, 2 },
+		{ EFER_LMA, SEG_DB, 4 }, { EFER_LMA, SEG_L, 8 }, { EFER_LMA, SEG_L | SEG_DB, 8 },
+	};
+	for (u32 i = 0; i < ARRAY_SIZE(codes); i++) {
+		f->reg[VREG_EFER] = codes[i].efer;
+		f->seg[SEG_CS].attr = codes[i].attr;
+		paging_read(&vcpu, &p);
+		assert_int_equal(p.code_size, codes[i].size);
+	}
 }
 
 /* @rip in a code segment of @limit; page 1 absent behind 0x6fff in 4-level paging */
@@ -446,7 +459,7 @@ static u32 fetch(u64 rip, u32 limit, const struct paging *p, struct event *fault
 		buf[i] = 0xee;
 	}
 	f->reg[VREG_RIP] = rip;
-	f->seg[SEG_CS] = (struct segment){ .limit = limit, .attr = p->efer & EFER_LMA ? 0xa09b : 0xc09b };
+	f->seg[SEG_CS] = (struct segment){ .limit = limit, .attr = 0xc09b };
 	u32 n = fetch_insn(&vcpu, &mem, p, buf, fault);
 	for (u32 i = 0; i < n; i++) {
 		assert_int_equal(buf[i], (u8)(rip + i));
@@ -458,7 +471,8 @@ static void test_fetch(void **state)
 {
 	(void)state;
 	struct event fault = { 0 };
-	struct paging flat = { .cr0 = CR0_PE }, paged = paging_of(F4L);
+	struct paging flat = { .cr0 = CR0_PE, .code_size = 4 }, paged = paging_of(F4L);
+	paged.code_size = 8;
 	map(F4L, 0, 0x6000, 0x6000);
 	for (u32 i = 0x6000; i < RAM_SIZE; i++) {
 		ram[i] = (u8)i;
