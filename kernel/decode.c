@@ -6,105 +6,87 @@
  * Reads decode_tables.c.
  */
 #include "decode_tables.h"
+#include "lib/lib.h"
 
 #define MAX_LEN 15
 
+/* The bytes, and what was learned from the first of them */
 struct cursor {
 	const u8 *bytes;
 	u32 n, at;
-	bool is_short;
-};
-
-struct prefixes {
-	bool has_66, has_67, has_seg;
+	enum insn_mode mode;
+	bool is_short, has_66, has_67;
 	u8 rex; /* 0 if none */
-	enum seg seg;
+	s8 seg; /* -1 if no override */
 };
 
-#define REX_B(p) ((p)->rex << 3 & 8)
-#define REX_X(p) ((p)->rex << 2 & 8)
-#define REX_R(p) ((p)->rex << 1 & 8)
-#define REX_W(p) ((p)->rex & 8)
+#define REX_B(c) ((c)->rex << 3 & 8)
+#define REX_X(c) ((c)->rex << 2 & 8)
+#define REX_R(c) ((c)->rex << 1 & 8)
+#define REX_W(c) ((c)->rex & 8)
 
 static u64 take(struct cursor *c, u32 len)
 {
 	u64 value = 0;
-	if (c->is_short || len > c->n - c->at) {
+	if (len > c->n - c->at) {
 		c->is_short = true;
-		return 0;
+		len = c->n - c->at;
 	}
-	for (u32 i = 0; i < len; i++) {
-		value |= (u64)c->bytes[c->at++] << (8 * i);
-	}
+	memcpy(&value, c->bytes + c->at, len);
+	c->at += len;
 	return value;
 }
 
-static s64 take_signed(struct cursor *c, u32 len)
+static u64 take_signed(struct cursor *c, u32 len)
 {
-	u32 shift = 64 - 8 * len;
-	return len ? (s64)(take(c, len) << shift) >> shift : 0;
-}
-
-/* In 64-bit mode only FS and GS overrides do anything (SDM 2A 2.1.1, SDM 1 3.3.7.1) */
-static void override_seg(struct prefixes *p, enum seg s, enum insn_mode mode)
-{
-	if (mode != MODE_64 || s == SEG_FS || s == SEG_GS) {
-		p->has_seg = true;
-		p->seg = s;
-	}
+	return len ? sign_extend(take(c, len), len) : 0;
 }
 
 /* Legacy prefixes in any order, then at most one REX before the opcode. Return: the opcode */
-static u8 take_prefixes(struct cursor *c, enum insn_mode mode, struct prefixes *p, struct insn *in)
+static u8 take_prefixes(struct cursor *c, struct insn *in)
 {
 	for (;;) {
 		u8 byte = (u8)take(c, 1);
 		switch (byte) {
-		case 0x26: override_seg(p, SEG_ES, mode); break;
-		case 0x2e: override_seg(p, SEG_CS, mode); break;
-		case 0x36: override_seg(p, SEG_SS, mode); break;
-		case 0x3e: override_seg(p, SEG_DS, mode); break;
-		case 0x64: override_seg(p, SEG_FS, mode); break;
-		case 0x65: override_seg(p, SEG_GS, mode); break;
-		case 0x66: p->has_66 = true; break;
-		case 0x67: p->has_67 = true; break;
+		case 0x26: /* ES CS SS DS: nothing in 64-bit mode (SDM 2A 2.1.1, SDM 1 3.3.7.1) */
+		case 0x2e:
+		case 0x36:
+		case 0x3e: c->seg = c->mode == MODE_64 ? c->seg : (byte >> 3 & 3); break;
+		case 0x64: /* FS GS */
+		case 0x65: c->seg = byte & 7; break;
+		case 0x66: c->has_66 = true; break;
+		case 0x67: c->has_67 = true; break;
 		case 0xf0: in->has_lock = true; break;
 		case 0xf2:
 		case 0xf3: in->rep = byte; break;
 		default:
-			if (mode != MODE_64 || (byte & 0xf0) != 0x40) {
+			if (c->mode != MODE_64 || (byte & 0xf0) != 0x40) {
 				return byte;
 			}
-			p->rex = byte;
+			c->rex = byte;
 			continue;
 		}
-		p->rex = 0; /* a REX that a legacy prefix follows is ignored */
+		c->rex = 0; /* a REX that a legacy prefix follows is ignored */
 	}
 }
 
-static u8 op_size(const struct prefixes *p, enum insn_mode mode, const struct opcode *o, u8 byte,
-		  bool is_mem)
+static u8 op_size(const struct cursor *c, const struct opcode *o, u8 byte)
 {
-	u8 size = p->has_66 == (mode == MODE_16) ? 4 : 2;
-	bool is_byte_op = !(byte & 1);
+	u8 v = c->has_66 == (c->mode == MODE_16) ? 4 : 2;
+	v = REX_W(c) ? 8 : v;
 	switch (o->size) {
 	case SIZE_2: return 2;
-	case SIZE_CR: return mode == MODE_64 ? 8 : 4;
-	case SIZE_STACK: return mode == MODE_64 ? (p->has_66 && !REX_W(p) ? 2 : 8) : size;
-	case SIZE_IO: return is_byte_op ? 1 : (REX_W(p) ? 4 : size);
-	case SIZE_W:
-		if (is_byte_op) {
-			return 1;
-		}
-		break;
-	case SIZE_SMSW:
-		if (is_mem) {
-			return 2;
-		}
-		break;
-	default: break;
+	case SIZE_CR: return c->mode == MODE_64 ? 8 : 4;
+	case SIZE_W: return byte & 1 ? v : 1;
+	case SIZE_IO: return byte & 1 ? MIN(v, 4) : 1;
+	default: return v;
 	}
-	return REX_W(p) ? 8 : size;
+}
+
+static u8 address_size(const struct cursor *c)
+{
+	u8 other = c->mode == MODE_64 ? MODE_32 : (u8)(MODE_16 + MODE_32 - c->mode);
+	return c->has_67 ? other : (u8)c->mode;
 }
 
 /* SDM 2A table 2-1 */
@@ -119,89 +101,70 @@ static void take_address_16(struct cursor *c, struct insn *in, u8 mod, u8 rm)
 	in->disp = take_signed(c, is_absolute ? 2 : mod);
 }
 
-/* SDM 2A table 2-3 */
-static void take_sib(struct cursor *c, const struct prefixes *p, struct insn *in, u8 mod)
+/* SDM 2A tables 2-2 and 2-3; 2.2.1.6 "RIP-Relative Addressing" */
+static void take_address_32(struct cursor *c, struct insn *in, u8 mod, u8 rm)
 {
-	u8 sib = (u8)take(c, 1);
-	u8 index = (u8)((sib >> 3 & 7) | REX_X(p));
-	in->index = index == GPR_RSP ? -1 : (s8)index;
-	in->scale = (u8)(in->index < 0 ? 1 : 1 << (sib >> 6));
-	in->base = (s8)((sib & 7) | REX_B(p));
-	if ((sib & 7) == GPR_RBP && mod == 0) {
-		in->base = -1;
+	u8 base = rm;
+	if (rm == GPR_RSP) {
+		u8 sib = (u8)take(c, 1), index = (u8)((sib >> 3 & 7) | REX_X(c));
+		base = sib & 7;
+		in->index = index == GPR_RSP ? -1 : (s8)index;
+		in->scale = (u8)(1 << (sib >> 6));
 	}
+	bool has_base = base != GPR_RBP || mod != 0;
+	in->base = (s8)(has_base ? base | REX_B(c) : -1);
+	in->is_rip_relative = !has_base && rm == GPR_RBP && c->mode == MODE_64;
+	in->disp = take_signed(c, mod == 2 || !has_base ? 4 : mod);
 }
 
-/* SDM 2A table 2-2; 2.2.1.6 "RIP-Relative Addressing" */
-static void take_address_32(struct cursor *c, const struct prefixes *p, enum insn_mode mode,
-			    struct insn *in, u8 modrm)
+static void take_operands(struct cursor *c, struct insn *in, u8 modrm)
 {
 	u8 mod = modrm >> 6, rm = modrm & 7;
-	in->base = (s8)(rm | REX_B(p));
-	if (rm == GPR_RSP) {
-		take_sib(c, p, in, mod);
-	} else if (rm == GPR_RBP && mod == 0) {
-		in->base = -1;
-		in->is_rip_relative = mode == MODE_64;
+	in->reg = (u8)((modrm >> 3 & 7) | REX_R(c));
+	in->rm = (u8)(rm | REX_B(c));
+	if (in->is_mem && in->addr_size == 2) {
+		take_address_16(c, in, mod, rm);
+	} else if (in->is_mem) {
+		take_address_32(c, in, mod, rm);
 	}
-	bool has_disp32 = mod == 2 || (mod == 0 && in->base < 0);
-	in->disp = take_signed(c, has_disp32 ? 4 : mod);
 }
 
-static enum seg operand_seg(const struct prefixes *p, const struct insn *in)
+static enum seg operand_seg(const struct cursor *c, const struct insn *in)
 {
-	if (p->has_seg) {
-		return p->seg;
+	if (c->seg >= 0) {
+		return (enum seg)c->seg;
 	}
 	return in->base == GPR_RSP || in->base == GPR_RBP ? SEG_SS : SEG_DS;
-}
-
-static void take_rm(struct cursor *c, const struct prefixes *p, enum insn_mode mode,
-		    struct insn *in, u8 modrm)
-{
-	in->reg = (u8)((modrm >> 3 & 7) | REX_R(p));
-	in->rm = (u8)((modrm & 7) | REX_B(p));
-	if (!in->is_mem) {
-		return;
-	}
-	if (in->addr_size == 2) {
-		take_address_16(c, in, modrm >> 6, modrm & 7);
-	} else {
-		take_address_32(c, p, mode, in, modrm);
-	}
 }
 
 static u64 take_imm(struct cursor *c, const struct opcode *o, u8 size)
 {
 	switch (o->imm) {
 	case IMM_8: return take(c, 1);
-	case IMM_8S: return (u64)take_signed(c, 1) & width_mask(size);
-	case IMM_Z: return (u64)take_signed(c, MIN(size, 4)) & width_mask(size);
+	case IMM_8S: return take_signed(c, 1) & width_mask(size);
+	case IMM_Z: return take_signed(c, MIN(size, 4)) & width_mask(size);
 	default: return 0;
 	}
 }
 
-/* The row for this opcode, groups resolved; its op is OP_NONE if there is none */
-static struct opcode find_opcode(const struct opcode *map, u8 byte, u8 modrm)
-{
-	struct opcode o = map[byte];
-	if (o.group == GROUP_NONE) {
-		return o;
-	}
-	const struct opcode *member = &opcode_groups[o.group][modrm >> 3 & 7];
-	if (o.group == GROUP_7 && modrm >> 6 == 3 && member->flags & ONLY_MEM) {
-		return (struct opcode){ .op = opcode_0f01[modrm & 0x3f], .form = FORM_NONE };
-	}
-	o.op = member->op;
-	o.form = member->form;
-	o.flags |= member->flags;
-	o.size = member->size == SIZE_V ? o.size : member->size;
-	return o;
-}
-
 static bool has_modrm(const struct opcode *o)
 {
-	return o->group != GROUP_NONE || (o->form >= FORM_RM_REG && o->form <= FORM_RM);
+	return o->form >= FORM_RM_REG && !(o->flags & MOFFS);
+}
+
+/* The row for this opcode, groups resolved; its op is OP_NONE if there is none */
+static struct opcode find_opcode(const struct opcode *row, u8 modrm)
+{
+	struct opcode o = *row;
+	if (o.group != GROUP_NONE) {
+		o.op = opcode_groups[o.group][modrm >> 3 & 7];
+		o.imm = o.op == OP_NOT || o.op == OP_NEG ? IMM_NONE : o.imm;
+	}
+	if (o.group == GROUP_7 && o.op == OP_NONE) {
+		o.op = opcode_0f01[modrm];
+		o.form = FORM_NONE;
+	}
+	return o;
 }
 
 /* SDM 2A "LOCK": these, with their destination in memory */
@@ -211,102 +174,57 @@ static bool is_lockable(const struct insn *in)
 	return in->is_mem && in->form != FORM_REG_RM && ops >> in->op & 1;
 }
 
-/* SDM 2B "MOV - Move to/from Control Registers": others raise #UD */
-static bool is_cr_or_dr(const struct insn *in)
+/*
+ * What the tables cannot say. @is_rep_opcode: F2 and F3 would select another instruction, as in
+ * most of map 2; CPUID, RDMSR and the like, which have no ModRM, take any prefix
+ */
+static bool is_valid(const struct cursor *c, const struct insn *in, bool is_rep_opcode)
 {
 	const u32 control_registers = BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(8);
-	return in->op == OP_MOV_CR ? control_registers >> in->reg & 1 : in->reg < 8;
+	bool is_other = is_rep_opcode && (in->rep || (in->form == FORM_NONE && c->has_66));
+	bool is_bad_lock = in->has_lock && !is_lockable(in);
+	bool is_bad_cr = in->op == OP_MOV_CR && !(control_registers >> in->reg & 1);
+	bool is_66_63 = in->src_size == 4 && in->op_size == 2; /* manuals differ on it */
+	return !is_other && !is_bad_lock && !is_bad_cr && !is_66_63;
 }
 
-static u8 address_size(const struct prefixes *p, enum insn_mode mode)
+static bool decode(struct cursor *c, struct insn *in)
 {
-	switch (mode) {
-	case MODE_16: return p->has_67 ? 4 : 2;
-	case MODE_32: return p->has_67 ? 2 : 4;
-	default: return p->has_67 ? 4 : 8;
-	}
-}
-
-/*
- * What the tables cannot say. @is_rep_opcode: F2 and F3 would select another instruction, as in most
- * of map 2; CPUID, RDMSR and the like, which have no ModRM, take any prefix
- */
-static bool is_valid(const struct insn *in, const struct prefixes *p, const struct opcode *o,
-		     bool is_rep_opcode)
-{
-	if ((in->has_lock && !is_lockable(in)) || (o->flags & ONLY_MEM && !in->is_mem)) {
-		return false;
-	}
-	if (is_rep_opcode && (in->rep || (in->form == FORM_NONE && p->has_66))) {
-		return false;
-	}
-	switch (in->op) {
-	case OP_PAUSE: return in->rep == 0xf3 && !REX_B(p); /* else NOP, XCHG */
-	case OP_MOV_CR:
-	case OP_MOV_DR: return is_cr_or_dr(in);
-	case OP_MOVSX: return !(o->flags & ONLY_64) || in->op_size > 2; /* manuals differ on 66 63 */
-	default: return true;
-	}
-}
-
-/* MOVZX, MOVSX: b or w by bit 0 of the opcode, but MOVSXD (63) takes a dword */
-static u8 source_size(const struct insn *in, u8 byte, bool is_map2)
-{
-	if (in->op != OP_MOVZX && in->op != OP_MOVSX) {
-		return in->op_size;
-	}
-	if (!is_map2) {
-		return 4;
-	}
-	return byte & 1 ? 2 : 1;
-}
-
-static bool decode(struct cursor *c, enum insn_mode mode, struct insn *in)
-{
-	struct prefixes p = { .rex = 0 };
-	u8 modrm = 0, byte = take_prefixes(c, mode, &p, in);
+	u8 modrm = 0, byte = take_prefixes(c, in);
 	bool is_map2 = byte == 0x0f;
-	const struct opcode *map = is_map2 ? opcode_map2 : opcode_map1;
-	if (is_map2) {
-		byte = (u8)take(c, 1);
-	}
-	if (map[byte].flags & ONLY_64 && mode != MODE_64) {
-		return false;
-	}
-	if (has_modrm(&map[byte])) {
+	byte = is_map2 ? (u8)take(c, 1) : byte;
+	const struct opcode *row = is_map2 ? &opcode_map2[byte] : &opcode_map1[byte];
+	if (has_modrm(row)) {
 		modrm = (u8)take(c, 1);
 	}
-	struct opcode o = find_opcode(map, byte, modrm);
-	if (o.op == OP_NONE) {
+	struct opcode o = find_opcode(row, modrm);
+	if (o.op == OP_NONE || (o.flags & ONLY_64 && c->mode != MODE_64)) {
 		return false;
 	}
-	bool is_moffs = o.form == FORM_ACC_MOFFS || o.form == FORM_MOFFS_ACC;
 	in->op = o.op;
 	in->form = o.form;
-	in->is_mem = is_moffs || o.form == FORM_STRING ||
+	in->is_mem = o.form == FORM_STRING || o.flags & MOFFS ||
 		     (has_modrm(&o) && modrm >> 6 != 3 && !(o.flags & ONLY_REG));
-	in->has_rex = p.rex;
-	in->addr_size = address_size(&p, mode);
-	in->op_size = op_size(&p, mode, &o, byte, in->is_mem);
-	in->src_size = source_size(in, byte, is_map2);
-	if (is_moffs) {
-		in->disp = (s64)take(c, in->addr_size);
-	} else if (has_modrm(&o)) {
-		take_rm(c, &p, mode, in, modrm);
+	in->has_rex = c->rex;
+	in->addr_size = address_size(c);
+	in->op_size = op_size(c, &o, byte);
+	in->src_size = o.src_size ? o.src_size : in->op_size;
+	if (has_modrm(&o)) {
+		take_operands(c, in, modrm);
+	} else if (o.flags & MOFFS) {
+		in->disp = take(c, in->addr_size);
 	}
-	in->seg = operand_seg(&p, in);
-	if (o.form == FORM_RM_IMM || o.form == FORM_NONE) {
-		in->imm = take_imm(c, &o, in->op_size);
-	}
+	in->seg = operand_seg(c, in);
+	in->imm = take_imm(c, &o, in->op_size);
 	in->len = (u8)c->at;
-	return is_valid(in, &p, &o, is_map2 && has_modrm(&map[byte]));
+	return is_valid(c, in, is_map2 && has_modrm(row));
 }
 
 enum decode_status insn_decode(const u8 *bytes, u32 n, enum insn_mode mode, struct insn *out)
 {
-	struct cursor c = { .bytes = bytes, .n = MIN(n, MAX_LEN) };
+	struct cursor c = { .bytes = bytes, .n = MIN(n, MAX_LEN), .mode = mode, .seg = -1 };
 	*out = (struct insn){ .base = -1, .index = -1, .scale = 1 };
-	bool ok = decode(&c, mode, out);
+	bool ok = decode(&c, out);
 	if (c.is_short) {
 		return n < MAX_LEN ? DECODE_MORE : DECODE_UNKNOWN;
 	}

@@ -14,16 +14,15 @@ enum insn_op {
 	OP_NONE,
 	OP_MOV, OP_MOVZX, OP_MOVSX, OP_ADD, OP_OR, OP_ADC, OP_SBB, OP_AND, OP_SUB, OP_XOR, OP_CMP,
 	OP_TEST, OP_XCHG, OP_INC, OP_DEC, OP_NOT, OP_NEG, OP_CMPXCHG, OP_XADD,
-	OP_BT, OP_BTS, OP_BTR, OP_BTC, OP_PUSH, OP_POP,
+	OP_BT, OP_BTS, OP_BTR, OP_BTC,
 	OP_MOVS, OP_STOS, OP_LODS, OP_CMPS, OP_SCAS, OP_INS, OP_OUTS, OP_IN, OP_OUT,
-	OP_MOV_CR, OP_MOV_DR, OP_CLTS, OP_LMSW, OP_SMSW, /* MOV_CR, MOV_DR: reg = CR number, rm = GPR */
-	OP_CPUID, OP_HLT, OP_RDMSR, OP_WRMSR, OP_RDTSC, OP_RDTSCP, OP_RDPMC, OP_INVD, OP_WBINVD,
-	OP_INVLPG, OP_XSETBV, OP_VMCALL, OP_VMMCALL, OP_PAUSE, OP_MONITOR, OP_MWAIT, OP_INT3, OP_INTN,
-	OP_OTHER_PRIV, /* an instruction that only needs its length (VMX, SVM, SGDT ..) */
+	OP_MOV_CR, OP_CLTS, OP_LMSW, /* MOV_CR: reg = CR number, rm = GPR */
+	OP_CPUID, OP_HLT, OP_RDMSR, OP_WRMSR, OP_INVD, OP_WBINVD, OP_XSETBV, OP_VMCALL, OP_VMMCALL,
+	NR_OPS
 };
 
-/* Where operands are. "direction" as in bit 1 of the opcode: is_to_reg means reg is the destination. */
-enum insn_form { FORM_NONE, FORM_RM_REG, FORM_REG_RM, FORM_RM_IMM, FORM_RM, FORM_ACC_MOFFS, FORM_MOFFS_ACC, FORM_STRING };
+/* Where operands are, the destination first; RM: with an immediate, if the instruction has one */
+enum insn_form { FORM_NONE, FORM_STRING, FORM_RM_REG, FORM_REG_RM, FORM_RM };
 
 struct insn {
 	u8 len;
@@ -39,7 +38,7 @@ struct insn {
 	s8 base, index;	   /* GPR or -1 */
 	u8 scale;	   /* 1, 2, 4, 8 */
 	bool is_rip_relative;
-	s64 disp;
+	u64 disp;	   /* sign-extended */
 	u64 imm;	   /* sign-extended to op_size where the manual says so */
 };
 

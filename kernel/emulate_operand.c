@@ -7,16 +7,6 @@
 #include "emulate_parts.h"
 #include "x86/regs.h"
 
-static enum insn_mode mode_of(struct vcpu *v, const struct paging *p)
-{
-	struct segment cs;
-	v->ops->get_seg(v, SEG_CS, &cs);
-	if (p->efer & EFER_LMA && cs.attr & SEG_L) {
-		return MODE_64;
-	}
-	return cs.attr & SEG_DB ? MODE_32 : MODE_16;
-}
-
 enum decode_status work_fetch(struct work *w)
 {
 	struct vcpu *v = w->e->v;
@@ -28,7 +18,7 @@ enum decode_status work_fetch(struct work *w)
 			w->cr2 = f.lin;
 			return DECODE_MORE;
 		}
-		status = insn_decode(f.bytes, f.len, mode_of(v, &w->paging), &w->insn);
+		status = insn_decode(f.bytes, f.len, w->paging.code_size, &w->insn);
 	}
 	return status;
 }
@@ -39,6 +29,7 @@ struct verdict work_refusal(const struct work *w)
 					     verdict_event(&w->fault, w->cr2);
 }
 
+/* SDM 2A table 3-1: without REX, byte registers 4 to 7 are AH to BH */
 static bool is_high_byte(const struct work *w, u8 n, u32 width)
 {
 	return width == 1 && !w->insn.has_rex && n >= 4 && n < 8;
@@ -46,10 +37,8 @@ static bool is_high_byte(const struct work *w, u8 n, u32 width)
 
 u64 work_gpr(const struct work *w, u8 n, u32 width)
 {
-	if (is_high_byte(w, n, width)) {
-		return vcpu_gpr(w->e->v, n - 4u) >> 8 & 0xff;
-	}
-	return vcpu_gpr(w->e->v, n) & width_mask(width);
+	bool is_high = is_high_byte(w, n, width);
+	return vcpu_gpr(w->e->v, is_high ? n - 4u : n) >> (is_high ? 8 : 0) & width_mask(width);
 }
 
 void work_set_gpr(const struct work *w, u8 n, u32 width, u64 value)
@@ -69,8 +58,7 @@ static u64 bit_string_offset(const struct work *w)
 	if (in->op < OP_BT || in->op > OP_BTC || in->form != FORM_RM_REG) {
 		return 0;
 	}
-	u32 shift = 64 - 8u * in->op_size;
-	s64 bit = (s64)(work_gpr(w, in->reg, in->op_size) << shift) >> shift;
+	s64 bit = (s64)sign_extend(work_gpr(w, in->reg, in->op_size), in->op_size);
 	return (u64)(bit >> 3) & ~(in->op_size - 1ull);
 }
 
@@ -78,16 +66,10 @@ u64 operand_address(const struct work *w)
 {
 	const struct insn *in = &w->insn;
 	struct vcpu *v = w->e->v;
-	u64 addr = (u64)in->disp + bit_string_offset(w);
-	if (in->base >= 0) {
-		addr += vcpu_gpr(v, (u8)in->base);
-	}
-	if (in->index >= 0) {
-		addr += vcpu_gpr(v, (u8)in->index) * in->scale;
-	}
-	if (in->is_rip_relative) {
-		addr += v->ops->get(v, VREG_RIP) + in->len;
-	}
+	u64 addr = in->disp + bit_string_offset(w);
+	addr += in->base >= 0 ? vcpu_gpr(v, (u8)in->base) : 0;
+	addr += in->index >= 0 ? vcpu_gpr(v, (u8)in->index) * in->scale : 0;
+	addr += in->is_rip_relative ? v->ops->get(v, VREG_RIP) + in->len : 0;
 	return addr & width_mask(in->addr_size);
 }
 
@@ -95,50 +77,39 @@ bool operand_resolve(struct work *w, enum seg s, u64 off, u32 width, enum access
 		     struct operand *out)
 {
 	const struct emu *e = w->e;
-	u64 lin;
-	if (!seg_linear(e->v, &w->paging, s, off, width, acc, &lin, &w->fault)) {
+	if (!seg_linear(e->v, &w->paging, s, off, width, acc, &w->cr2, &w->fault)) {
 		return false;
 	}
-	*out = (struct operand){ .width = width };
-	out->width0 = (u32)MIN(width, PAGE_SIZE - lin % PAGE_SIZE);
-	w->cr2 = lin;
-	if (!walk_linear(e->mem, &w->paging, lin, acc, &out->addr, &w->fault)) {
+	out->width = width;
+	out->width0 = (u32)MIN(width, PAGE_SIZE - w->cr2 % PAGE_SIZE);
+	if (!walk_linear(e->mem, &w->paging, w->cr2, acc, &out->addr, &w->fault)) {
 		return false;
 	}
-	if (out->width0 == width) {
-		return true;
-	}
-	w->cr2 = lin + out->width0;
-	return walk_linear(e->mem, &w->paging, w->cr2, acc, &out->addr1, &w->fault);
+	out->addr1 = out->addr;
+	w->cr2 += out->width0;
+	return out->width0 == width ||
+	       walk_linear(e->mem, &w->paging, w->cr2, acc, &out->addr1, &w->fault);
 }
 
 bool operand_is_on(const struct operand *o, gpa addr)
 {
-	return o->addr.v >> PAGE_SHIFT == addr.v >> PAGE_SHIFT ||
-	       (o->width0 < o->width && o->addr1.v >> PAGE_SHIFT == addr.v >> PAGE_SHIFT);
+	return o->width > 0 && (o->addr.v >> PAGE_SHIFT == addr.v >> PAGE_SHIFT ||
+				o->addr1.v >> PAGE_SHIFT == addr.v >> PAGE_SHIFT);
 }
 
 bool operand_is_ram(const struct work *w, const struct operand *o)
 {
-	return gmem_ptr(w->e->mem, o->addr, o->width0) &&
-	       (o->width0 == o->width || gmem_ptr(w->e->mem, o->addr1, o->width - o->width0));
+	const struct gmem *m = w->e->mem;
+	return o->width == 0 || (gmem_ptr(m, o->addr, 1) && gmem_ptr(m, o->addr1, 1));
 }
 
-static u64 read_run(const struct work *w, gpa addr, u32 width)
+/* How far one access goes: all of it, or a byte if it crosses pages */
+static u32 stride(const struct operand *o)
 {
-	u64 value = 0;
-	return gmem_read(w->e->mem, addr, &value, width) ? value :
-							    bus_read(w->e->mmio, addr.v, width);
+	return o->width0 == o->width ? o->width : 1;
 }
 
-static void write_run(const struct work *w, gpa addr, u32 width, u64 value)
-{
-	if (!gmem_write(w->e->mem, addr, &value, width)) {
-		bus_write(w->e->mmio, addr.v, width, value);
-	}
-}
-
-static gpa byte_at(const struct operand *o, u32 i)
+static gpa address_at(const struct operand *o, u32 i)
 {
 	return i < o->width0 ? GPA(o->addr.v + i) : GPA(o->addr1.v + i - o->width0);
 }
@@ -146,22 +117,24 @@ static gpa byte_at(const struct operand *o, u32 i)
 u64 operand_read(const struct work *w, const struct operand *o)
 {
 	u64 value = 0;
-	if (o->width0 == o->width) {
-		return read_run(w, o->addr, o->width);
-	}
-	for (u32 i = 0; i < o->width; i++) {
-		value |= read_run(w, byte_at(o, i), 1) << (8 * i);
+	for (u32 i = 0; i < o->width; i += stride(o)) {
+		gpa at = address_at(o, i);
+		u64 part = 0;
+		if (!gmem_read(w->e->mem, at, &part, stride(o))) {
+			part = bus_read(w->e->mmio, at.v, stride(o));
+		}
+		value |= part << (8 * i);
 	}
 	return value;
 }
 
 void operand_write(const struct work *w, const struct operand *o, u64 value)
 {
-	if (o->width0 == o->width) {
-		write_run(w, o->addr, o->width, value);
-		return;
-	}
-	for (u32 i = 0; i < o->width; i++) {
-		write_run(w, byte_at(o, i), 1, value >> (8 * i) & 0xff);
+	for (u32 i = 0; i < o->width; i += stride(o)) {
+		gpa at = address_at(o, i);
+		u64 part = value >> (8 * i) & width_mask(stride(o));
+		if (!gmem_write(w->e->mem, at, &part, stride(o))) {
+			bus_write(w->e->mmio, at.v, stride(o), part);
+		}
 	}
 }

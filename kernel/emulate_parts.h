@@ -8,10 +8,17 @@
 
 #include "emulate.h"
 
+/* A resolved memory operand: @width bytes, @width0 of them on the first page. 0: there is none. */
+struct operand {
+	gpa addr, addr1; /* @addr1: of the rest, or @addr again */
+	u32 width, width0;
+};
+
 /**
  * struct work - the instruction at RIP while it is carried out
  * @fault: why a step refused; EVENT_NONE means that code or page tables are not in RAM
  * @cr2:   for a #PF
+ * @src, @dst: of a string instruction, seg:rSI and ES:rDI
  */
 struct work {
 	const struct emu *e;
@@ -19,12 +26,7 @@ struct work {
 	struct insn insn;
 	struct event fault;
 	u64 cr2;
-};
-
-/* A resolved memory operand: @width bytes, @width0 of them on the first page */
-struct operand {
-	gpa addr, addr1;
-	u32 width, width0;
+	struct operand src, dst;
 };
 
 /** work_fetch() - read and decode the instruction at RIP. DECODE_MORE: not readable, @w->fault. */
@@ -53,6 +55,9 @@ bool operand_is_ram(const struct work *w, const struct operand *o);
 /** operand_read(), operand_write() - one access, or bytes if it crosses pages. Cannot fail. */
 u64 operand_read(const struct work *w, const struct operand *o);
 void operand_write(const struct work *w, const struct operand *o, u64 value);
+
+/** work_alu() - @dst op @src in the instruction's operand size, with the guest's flags. */
+u64 work_alu(const struct work *w, enum insn_op op, u64 dst, u64 src);
 
 /** alu() - @dst op @src in @width bytes; sets the arithmetic bits of *@rflags (undefined: 0). */
 u64 alu(enum insn_op op, u64 dst, u64 src, u32 width, u64 *rflags);

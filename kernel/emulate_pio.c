@@ -7,53 +7,32 @@
  */
 #include "emulate_parts.h"
 
-/* Completes @w->insn from memory; a mismatch: the guest changed its code under the exit */
-static bool decode_pio(struct work *w, const struct exit_pio *x, struct verdict *refusal)
-{
-	enum insn_op want = x->is_string ? (x->is_in ? OP_INS : OP_OUTS) :
-					   (x->is_in ? OP_IN : OP_OUT);
-	switch (work_fetch(w)) {
-	case DECODE_OK:
-		if (w->insn.op == want && w->insn.op_size == x->width) {
-			return true;
-		}
-		break;
-	case DECODE_MORE: *refusal = work_refusal(w); return false;
-	case DECODE_UNKNOWN: break;
-	}
-	*refusal = verdict_kill("port access without its instruction");
-	return false;
-}
-
-static struct verdict pio_string(struct work *w, const struct exit *x)
-{
-	const struct exit_pio *pio = &x->pio;
-	struct verdict refusal;
-	if (x->insn_len && pio->addr_size) {
-		paging_read(w->e->v, &w->paging);
-		w->insn = (struct insn){ .op = pio->is_in ? OP_INS : OP_OUTS,
-					 .len = x->insn_len,
-					 .op_size = pio->width,
-					 .addr_size = pio->addr_size,
-					 .rep = pio->is_rep ? 0xf3 : 0,
-					 .seg = pio->seg };
-	} else if (!decode_pio(w, pio, &refusal)) {
-		return refusal;
-	}
-	return string_run(w, &(struct string_io){ .port = pio->port });
-}
-
 struct verdict emulate_pio(const struct emu *e, const struct exit *x)
 {
 	const struct exit_pio *pio = &x->pio;
-	struct work w = { .e = e, .insn.len = x->insn_len };
-	struct verdict refusal;
+	static const u8 ops[2][2] = { { OP_OUT, OP_IN }, { OP_OUTS, OP_INS } };
+	const struct insn said = { .op = ops[pio->is_string][pio->is_in],
+				   .len = x->insn_len,
+				   .op_size = pio->width,
+				   .addr_size = pio->addr_size,
+				   .rep = pio->is_rep ? 0xf3 : 0,
+				   .seg = pio->seg };
+	struct work w = { .e = e, .insn = said };
 	u64 *rax = &e->v->regs[GPR_RAX];
-	if (pio->is_string) {
-		return pio_string(&w, x);
+	if (!x->insn_len || (pio->is_string && !pio->addr_size)) {
+		enum decode_status status = work_fetch(&w);
+		if (status == DECODE_MORE) {
+			return work_refusal(&w);
+		}
+		/* a mismatch: the guest changed its code under the exit */
+		if (status != DECODE_OK || w.insn.op != said.op || w.insn.op_size != said.op_size) {
+			return verdict_kill("port access without its instruction");
+		}
+	} else if (pio->is_string) {
+		paging_read(e->v, &w.paging);
 	}
-	if (!x->insn_len && !decode_pio(&w, pio, &refusal)) {
-		return refusal;
+	if (pio->is_string) {
+		return string_run(&w, &(struct string_io){ .port = pio->port });
 	}
 	if (pio->is_in) {
 		*rax = reg_merge(*rax, bus_read(e->ports, pio->port, pio->width), pio->width);
