@@ -20,7 +20,7 @@ class Test:
     absent: list = field(default_factory=lambda: [r"^\[.*\] FAIL", "FATAL"])
     cpus: int = 1
     mem: int = None
-    timeout: int = 60
+    timeout: int = 180  # a busy machine makes nested runs take a minute
 
     def __post_init__(self):
         self.beds = tuple(bed for bed in self.beds if bed not in self.skip)
