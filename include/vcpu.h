@@ -79,6 +79,7 @@ struct event {
 };
 
 enum exit_kind {
+	EXIT_UNEXPECTED,   /* a reason nobody asked for: KILL; first, so that a forgotten row is that */
 	EXIT_INTERRUPT,	   /* a host interrupt is pending; the kernel opens an interrupt window */
 	EXIT_TIMER,	   /* vcpu->deadline_tsc has come (preemption timer) */
 	EXIT_WINDOW,	   /* the guest can now take an interrupt; window() is off again */
@@ -105,7 +106,6 @@ enum exit_kind {
 	EXIT_MACHINE_CHECK,
 	EXIT_ENTRY_FAILED, /* the CPU refused the guest state: reason and info say why */
 	EXIT_MISCONFIG,	   /* second-level table entry is illegal: our bug */
-	EXIT_UNEXPECTED,   /* a reason nobody asked for: KILL */
 	NR_EXIT_KINDS
 };
 

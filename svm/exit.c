@@ -15,25 +15,34 @@ static const struct row {
 	u8 kind;  /* enum exit_kind */
 	u8 flags; /* 0: nobody asks for it */
 } row[VMEXIT_IDLE_HLT + 1] = {
+#define UNASKED { EXIT_UNEXPECTED, 0 }
+	[VMEXIT_CR0_READ ... VMEXIT_CR8_READ - 1] = UNASKED,
 	[VMEXIT_CR8_READ] = { EXIT_CR, ON | INSN },
+	[VMEXIT_CR8_READ + 1 ... VMEXIT_CR4_WRITE - 1] = UNASKED,
 	[VMEXIT_CR4_WRITE] = { EXIT_CR, ON | INSN },
+	[VMEXIT_CR4_WRITE + 1 ... VMEXIT_CR8_WRITE - 1] = UNASKED,
 	[VMEXIT_CR8_WRITE] = { EXIT_CR, ON | INSN },
+	[VMEXIT_CR8_WRITE + 1 ... VMEXIT_DR15_WRITE] = UNASKED,
 	/* Exceptions: in a step over IRET all but NMI; #DB and #AC always, since a guest can make
 	 * the CPU raise them for ever in one instruction (CVE-2015-8104, CVE-2015-5307). */
 	[VMEXIT_EXCP0] = { EXIT_EXCEPTION, LATER },
 	[VMEXIT_EXCP0 + VEC_DB] = { EXIT_EXCEPTION, ON },
+	[VMEXIT_EXCP0 + VEC_NMI] = UNASKED,
 	[VMEXIT_EXCP0 + VEC_BP ... VMEXIT_EXCP0 + VEC_MF] = { EXIT_EXCEPTION, LATER },
 	[VMEXIT_EXCP0 + VEC_AC] = { EXIT_EXCEPTION, ON },
 	[VMEXIT_EXCP0 + VEC_MC] = { EXIT_MACHINE_CHECK, ON },
 	[VMEXIT_EXCP0 + VEC_XM ... VMEXIT_EXCP31] = { EXIT_EXCEPTION, LATER },
 	[VMEXIT_INTR] = { EXIT_INTERRUPT, ON },
-	[VMEXIT_NMI] = { EXIT_NMI, ON },
+	[VMEXIT_NMI] = { EXIT_NMI, ON },	[VMEXIT_SMI] = UNASKED,
 	[VMEXIT_INIT] = { EXIT_INIT, ON },
 	[VMEXIT_VINTR] = { EXIT_WINDOW, LATER }, /* while a window is wanted */
+	[VMEXIT_CR0_SEL_WRITE ... VMEXIT_RDTSC] = UNASKED, /* with IDTR to TR reads and writes */
 	[VMEXIT_RDPMC] = { EXIT_RDPMC, ON | INSN },
+	[VMEXIT_PUSHF ... VMEXIT_POPF] = UNASKED, [VMEXIT_RSM] = UNASKED, [VMEXIT_SWINT] = UNASKED,
 	[VMEXIT_CPUID] = { EXIT_CPUID, ON | INSN },
 	[VMEXIT_IRET] = { EXIT_NMI_WINDOW, LATER }, /* while NMIs are blocked */
 	[VMEXIT_INVD] = { EXIT_CACHE, ON | INSN },
+	[VMEXIT_PAUSE] = UNASKED, [VMEXIT_INVLPG] = UNASKED, [VMEXIT_FERR_FREEZE] = UNASKED,
 	[VMEXIT_HLT] = { EXIT_HLT, ON | INSN },
 	[VMEXIT_INVLPGA] = { EXIT_UNDEFINED, ON | INSN },
 	[VMEXIT_IOIO] = { EXIT_PIO, ON },
@@ -43,19 +52,24 @@ static const struct row {
 	[VMEXIT_VMRUN] = { EXIT_UNDEFINED, ON | INSN },
 	[VMEXIT_VMMCALL] = { EXIT_HYPERCALL, ON | INSN },
 	[VMEXIT_VMLOAD ... VMEXIT_SKINIT] = { EXIT_UNDEFINED, ON | INSN },
+	[VMEXIT_RDTSCP ... VMEXIT_ICEBP] = UNASKED,
 	[VMEXIT_WBINVD] = { EXIT_CACHE, ON | INSN },
 	[VMEXIT_MONITOR ... VMEXIT_MWAIT_CONDITIONAL] = { EXIT_UNDEFINED, ON | INSN },
 	[VMEXIT_XSETBV] = { EXIT_XSETBV, ON | INSN },
 	[VMEXIT_RDPRU] = { EXIT_UNDEFINED, ON | INSN },
+	[VMEXIT_EFER_WRITE_TRAP ... VMEXIT_CR15_WRITE_TRAP] = UNASKED,
+	[VMEXIT_INVLPGB ... VMEXIT_IDLE_HLT] = UNASKED,
+#undef UNASKED
 };
 
 /*
- * Codes behind the table are of features that are off, and the unknown; but two. Only the low half
- * counts: QEMU up to 7.2 writes VMEXIT_INVALID as a 32-bit -1.
+ * Codes behind the table are nested paging's, VMEXIT_INVALID (of which only the low half counts: QEMU
+ * up to 7.2 writes a 32-bit -1), those of features that are off (AVIC, VMGEXIT, BUSY, IDLE_REQUIRED,
+ * INVALID_PMC), and the unknown.
  */
 static struct row row_of(u32 code)
 {
-	if (code < ARRAY_SIZE(row) && row[code].flags) {
+	if (code < ARRAY_SIZE(row)) {
 		return row[code];
 	}
 	return (struct row){ .kind = code == VMEXIT_NPF	    ? EXIT_MMIO :

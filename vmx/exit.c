@@ -12,47 +12,54 @@
 /* It exits whatever the controls are, or is not offered: to the guest there is no such thing. */
 #define NOT_OFFERED(text) { text, EXIT_UNDEFINED, 0 }
 
-/*
- * SDM 3D appendix C "VMX Basic Exit Reasons". Absent are those whose control is never set, and
- * modes that we never enter.
- */
+/* Its control is never set, or we never enter that mode. */
+#define NEVER_ASKED(text) { text, EXIT_UNEXPECTED, QUAL | VECT }
+
+/* SDM 3D appendix C "VMX Basic Exit Reasons", whole */
 static const struct vmx_reason reasons[] = {
 	[0] = { "exception or NMI", EXIT_EXCEPTION, QUAL | NEEDS_INTR | VECT },
 	[1] = { "external interrupt", EXIT_INTERRUPT, 0 },
-	[2] = { "triple fault", EXIT_TRIPLE_FAULT, 0 },
-	[3] = { "INIT", EXIT_INIT, 0 },			[4] = { "SIPI", EXIT_SIPI, QUAL },
+	[2] = { "triple fault", EXIT_TRIPLE_FAULT, 0 },	[3] = { "INIT", EXIT_INIT, 0 },
+	[4] = { "SIPI", EXIT_SIPI, QUAL },		[5 ... 6] = NEVER_ASKED("SMI"),
 	[7] = { "interrupt window", EXIT_WINDOW, 0 },	[8] = { "NMI window", EXIT_NMI_WINDOW, 0 },
 	[9] = { "task switch", EXIT_TASK_SWITCH, QUAL | VECT },
 	[10] = { "CPUID", EXIT_CPUID, LEN },		[11] = NOT_OFFERED("GETSEC"),
 	[12] = { "HLT", EXIT_HLT, LEN },		[13] = { "INVD", EXIT_CACHE, LEN },
-	[15] = { "RDPMC", EXIT_RDPMC, LEN },		[18] = { "VMCALL", EXIT_HYPERCALL, LEN },
+	[14] = NEVER_ASKED("INVLPG"),			[15] = { "RDPMC", EXIT_RDPMC, LEN },
+	[16 ... 17] = NEVER_ASKED("RDTSC, RSM"),	[18] = { "VMCALL", EXIT_HYPERCALL, LEN },
 	[19 ... 27] = NOT_OFFERED("VMCLEAR to VMXON"),
 	[28] = { "control register access", EXIT_CR, LEN | QUAL },
+	[29] = NEVER_ASKED("MOV DR"),
 	[30] = { "I/O instruction", EXIT_PIO, LEN | QUAL | NEEDS_INSN_INFO },
 	[31] = { "RDMSR", EXIT_RDMSR, LEN },		[32] = { "WRMSR", EXIT_WRMSR, LEN },
 	[33] = { "entry failure: guest state", EXIT_ENTRY_FAILED, QUAL },
 	[34] = { "entry failure: MSR loading", EXIT_ENTRY_FAILED, QUAL },
-	[36] = NOT_OFFERED("MWAIT"),			[39] = NOT_OFFERED("MONITOR"),
+	[35] = NEVER_ASKED("35"),			[36] = NOT_OFFERED("MWAIT"),
+	[37 ... 38] = NEVER_ASKED("monitor trap flag"), [39] = NOT_OFFERED("MONITOR"),
+	[40] = NEVER_ASKED("PAUSE"),
 	[41] = { "machine check during entry", EXIT_MACHINE_CHECK, 0 },
+	[42 ... 47] = NEVER_ASKED("virtual APIC, descriptor tables"),
 	[48] = { "EPT violation", EXIT_MMIO, QUAL | NEEDS_PHYS | VECT },
 	[49] = { "EPT misconfiguration", EXIT_MISCONFIG, NEEDS_PHYS | VECT },
-	[50] = NOT_OFFERED("INVEPT"),
+	[50] = NOT_OFFERED("INVEPT"),			[51] = NEVER_ASKED("RDTSCP"),
 	[52] = { "preemption timer", EXIT_TIMER, 0 },	[53] = NOT_OFFERED("INVVPID"),
 	[54] = { "WBINVD", EXIT_CACHE, LEN },		[55] = { "XSETBV", EXIT_XSETBV, LEN },
-	[57] = NOT_OFFERED("RDRAND"),			[59 ... 60] = NOT_OFFERED("VMFUNC, ENCLS"),
-	[61] = NOT_OFFERED("RDSEED"),
-	[63 ... 65] = NOT_OFFERED("XSAVES, XRSTORS, PCONFIG"),
-	[67 ... 70] = NOT_OFFERED("UMWAIT, TPAUSE, LOADIWKEY, ENCLV"),
+	[56] = NEVER_ASKED("APIC write"),		[57] = NOT_OFFERED("RDRAND"),
+	[58] = NEVER_ASKED("INVPCID"),			[59 ... 60] = NOT_OFFERED("VMFUNC, ENCLS"),
+	[61] = NOT_OFFERED("RDSEED"),			[62] = NEVER_ASKED("PML full"),
+	[63 ... 65] = NOT_OFFERED("XSAVES, XRSTORS, PCONFIG"), [66] = NEVER_ASKED("SPP"),
+	[67 ... 70] = NOT_OFFERED("UMWAIT, TPAUSE, LOADIWKEY, ENCLV"), [71] = NEVER_ASKED("71"),
 	[72 ... 73] = NOT_OFFERED("ENQCMD, ENQCMDS"),
+	[74 ... 75] = NEVER_ASKED("bus lock, instruction timeout"),
 	[76 ... 79] = NOT_OFFERED("SEAMCALL, TDCALL, RDMSRLIST, WRMSRLIST"),
 };
 
 const struct vmx_reason *vmx_reason(u32 reason)
 {
-	static const struct vmx_reason unasked = { "not asked for", EXIT_UNEXPECTED, QUAL | VECT };
+	static const struct vmx_reason unknown = NEVER_ASKED("unknown");
 	u64 basic = field_get(REASON_BASIC, reason);
 
-	return basic < ARRAY_SIZE(reasons) && reasons[basic].name ? &reasons[basic] : &unasked;
+	return basic < ARRAY_SIZE(reasons) ? &reasons[basic] : &unknown;
 }
 
 /* Types 1 and 7 are not used in what a CPU reports (SDM 3C 25.9.2, 25.9.3). */
