@@ -145,31 +145,19 @@ static struct verdict lmsw(struct vcpu *v, u16 source, u8 insn_len)
 	return write_cr0(v, (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) | low, insn_len);
 }
 
-/* Without decode assists the instruction itself says which register it was (APM 2 15.7.2) */
-static struct verdict decode_cr(struct vcpu *v, struct exit_cr *x, u8 *insn_len)
+/* Without decode assists the instruction itself says which register it was (APM 2 15.7.2): MOV only, since
+ * the code of a CR8 read, or of a CR4 or CR8 write, can come from nothing else. */
+static struct verdict decode_mov(struct vcpu *v, struct exit_cr *x, u8 *insn_len)
 {
 	struct insn insn;
 	struct event fault;
-	u32 len = emulate_length(v, &v->part->mem, OP_NONE, &insn, &fault);
-	if (len == 0) {
+	*insn_len = (u8)emulate_length(v, &v->part->mem, OP_MOV_CR, &insn, &fault);
+	if (*insn_len == 0) {
 		return fault.type == EVENT_NONE ? verdict_kill("cannot decode CR access") :
 						  verdict_event(&fault, v->ops->get(v, VREG_RIP));
 	}
-	*insn_len = (u8)len;
-	x->num = insn.reg;
-	x->gpr = insn.rm;
-	switch (insn.op) {
-	case OP_MOV_CR: x->op = insn.form == FORM_REG_RM ? CR_MOV_TO : CR_MOV_FROM; break;
-	case OP_CLTS: x->op = CR_CLTS; break;
-	case OP_LMSW:
-		if (insn.is_mem) {
-			return verdict_kill("LMSW from memory");
-		}
-		x->op = CR_LMSW;
-		x->lmsw = (u16)vcpu_gpr(v, insn.rm);
-		break;
-	default: return verdict_kill("CR exit without a CR instruction");
-	}
+	*x = (struct exit_cr){ .op = insn.form == FORM_REG_RM ? CR_MOV_TO : CR_MOV_FROM,
+			       .num = insn.reg, .gpr = insn.rm };
 	return verdict(V_ADVANCE);
 }
 
@@ -178,7 +166,7 @@ struct verdict exit_cr(struct vcpu *v, const struct exit *e)
 	struct exit_cr x = e->cr;
 	u8 insn_len = e->insn_len;
 	if (x.op == CR_DECODE) {
-		struct verdict d = decode_cr(v, &x, &insn_len);
+		struct verdict d = decode_mov(v, &x, &insn_len);
 		if (d.kind != V_ADVANCE) {
 			return d;
 		}
