@@ -286,6 +286,7 @@ static void test_linux_faults(void **state)
 	assert_string_equal(load(), bz);
 	make_bzimage();
 	put(0x1f1, 0, 1); /* 0 sectors mean 4 */
+	put(0x1f4, 0xea0, 4);
 	assert_null(load());
 	check_bytes(0x2f0000, image + 5 * 512, 0x100);
 }
