@@ -35,10 +35,13 @@ def main(elf):
              if f.endswith((".c", ".h", ".S"))]
     lengths = sorted(((len(open(f, encoding="utf-8").readlines()), f) for f in files), reverse=True)
     funcs = sorted((x for f in files if f.endswith(".c") for x in functions(f)), reverse=True)
-    code = int(run("cloc", "--quiet", "--csv", *files).strip().splitlines()[-1].split(",")[-1])
+    rows = [r.split(",") for r in run("cloc", "--quiet", "--csv", *files).strip().splitlines()]
+    lines = {r[1]: int(r[-1]) for r in rows if r[0].isdigit()}
+    code = lines["C"] + lines["Assembly"]
     text, data, bss = (int(x) for x in run("size", elf).splitlines()[1].split()[:3])
     within = sum(1 for n, _ in funcs if n <= 50) * 100 / len(funcs)
-    print("lines of code: %d (cap %d)" % (code, MAX_LINES))
+    print("lines of C and assembly: %d (cap %d), headers: %d"
+          % (code, MAX_LINES, lines["C/C++ Header"]))
     print("text+data: %d bytes (cap %d), bss %d" % (text + data, MAX_BYTES, bss))
     print("functions: %d, median %d lines, %.1f %% within 50 (goal 95)"
           % (len(funcs), funcs[len(funcs) // 2][0], within))
