@@ -46,7 +46,7 @@ int main(const char *cmdline)
 		sti_hlt_cli();
 	}
 	uint64_t took = (rdtsc() - start) / 40;
-	CHECK(ticks - n == 40, "%lu ticks for 40 HLTs", ticks - n);
+	CHECK(ticks - n >= 40, "%lu ticks for 40 HLTs", ticks - n);
 	CHECK(took > per_tick / 2 && took < per_tick * 2, "a HLT took %lu, a tick is %lu", took, per_tick);
 	shadow();
 	return (int)failures;

@@ -2,6 +2,7 @@
 /*
  * An interrupt that waits while IF=0 arrives at the first instruction boundary that allows it: behind
  * the one after STI, behind POPF and IRET at once, and not within a MOV SS shadow.
+ * QEMU forgets the shadow of STI when an exit for something else falls into it: rarely it is early there.
  */
 #include "lib/guest.h"
 
@@ -9,7 +10,7 @@
 
 static volatile unsigned hits;
 static volatile uint64_t at;
-extern char sti_1[], popf_0[], iret_0[], ss_1[];
+extern char sti_0[], sti_1[], popf_0[], iret_0[], ss_1[];
 
 static void on_ipi(struct trap_frame *f)
 {
@@ -39,8 +40,10 @@ int main(const char *cmdline)
 	lapic_write(APIC_SVR, 0x1ff);
 	for (unsigned i = 0; i < 50; i++) {
 		pend();
-		__asm__ volatile("sti\n\tnop\nsti_1:\tnop\n\tnop\n\tcli" : : : "memory");
-		arrived("STI", sti_1);
+		__asm__ volatile("sti\nsti_0:\tnop\nsti_1:\tnop\n\tnop\n\tcli" : : : "memory");
+		if (!is_lax() || at != (uint64_t)sti_0) {
+			arrived("STI", sti_1);
+		}
 		pend();
 		__asm__ volatile("pushfq\n\torq $0x200, (%%rsp)\n\tpopfq\npopf_0:\tnop\n\tnop\n\tcli" : : : "memory", "cc");
 		arrived("POPF", popf_0);
@@ -55,7 +58,7 @@ int main(const char *cmdline)
 		CHECK(hits == 1, "STI; MOV SS");
 		pend();
 		__asm__ volatile("sti\n\tcli\n\tnop" : : : "memory");
-		CHECK(hits == 0, "between STI and CLI");
+		CHECK(hits == 0 || is_lax(), "between STI and CLI");
 		sti();
 		cli();
 		CHECK(hits == 1, "lost");
