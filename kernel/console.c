@@ -189,18 +189,29 @@ void console_source_tx(struct console_source *s, u8 byte, u64 now_ns)
 			emit(s, s->line, s->len, true);
 		}
 		s->line[s->len++] = (char)byte;
-		s->last_tx_ns = now_ns;
+		s->quiet_since_ns = now_ns;
+		s->is_late = false;
 	}
 }
 
+/*
+ * A guest that did not get the CPU was not quiet: a pause counts if it is seen twice, and the guest had time
+ * in between to go on.
+ */
 u64 console_source_flush(struct console_source *s, u64 now_ns)
 {
 	if (s->raw_port || !s->len) {
 		return NEVER;
 	}
-	bool is_early = now_ns - s->last_tx_ns < FLUSH_NS;
-	if (is_early || (now_ns != NEVER && !console_source_room(s))) {
-		return (is_early ? s->last_tx_ns : now_ns) + FLUSH_NS;
+	if (now_ns != NEVER) {
+		if (now_ns - s->quiet_since_ns < FLUSH_NS) {
+			return s->quiet_since_ns + FLUSH_NS;
+		}
+		if (!s->is_late || !console_source_room(s)) {
+			s->is_late = true;
+			s->quiet_since_ns = now_ns;
+			return now_ns + FLUSH_NS;
+		}
 	}
 	emit(s, s->line, s->len, false);
 	return NEVER;

@@ -35,7 +35,8 @@ struct console_source {
 	char line[CONSOLE_LINE_MAX];
 	u32 len;
 	bool is_partial; /* part of this line is already out: what follows continues it */
-	u64 last_tx_ns;
+	u64 quiet_since_ns;
+	bool is_late; /* was quiet for the time of a pause once */
 	char rx_bytes[64];
 	struct console_fifo rx, raw;
 };
@@ -52,8 +53,8 @@ size_t console_source_room(struct console_source *s);
 /** console_source_tx() - one byte. NUL and CR are dropped (not on a raw port), LF ends the line. */
 void console_source_tx(struct console_source *s, u8 byte, u64 now_ns);
 
-/** console_source_flush() - a line that has waited since @now_ns - 50 ms goes out unfinished; at once
- * if @now_ns is NEVER (the partition stopped). Return: next time to ask, or NEVER. */
+/** console_source_flush() - a line that waits for twice 50 ms goes out unfinished; at once if @now_ns
+ * is NEVER (the partition stopped). Return: next time to ask, or NEVER. */
 u64 console_source_flush(struct console_source *s, u64 now_ns);
 
 /** console_line() - a line of the hypervisor's own (log sink). Never lost: waits for the UART when the

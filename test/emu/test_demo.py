@@ -9,7 +9,7 @@ import subprocess
 from machine import BUILD, OK, job
 
 WAYS = [  # name, bed, arguments, limit in seconds, about how long it takes
-    ("demo", "bochs-vmx", ["--ips", "30000000"], 500, 150),
+    ("demo", "bochs-vmx", ["--ips", "30000000"], 900, 150),
     ("demo", "nested", [], 300, 60),
     ("demo", "qemu-svm", [], 120, 25),
     ("demo-uefi", "qemu-svm", ["--boot", "uefi"], 120, 30),

@@ -132,8 +132,9 @@ static void test_prompt(void **state)
 	assert_int_equal(console_source_flush(&a, 0), NEVER);
 	say(&a, "login: ");
 	assert_int_equal(console_source_flush(&a, 1000 + 49 * ms), 1000 + 50 * ms);
+	assert_int_equal(console_source_flush(&a, 1000 + 50 * ms), 1000 + 100 * ms);
 	expect("");
-	assert_int_equal(console_source_flush(&a, 1000 + 50 * ms), NEVER);
+	assert_int_equal(console_source_flush(&a, 1000 + 100 * ms), NEVER);
 	expect("[a] login: ");
 	say(&a, "root\n");
 	expect("root\r\n");
