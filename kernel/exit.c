@@ -73,11 +73,10 @@ static struct verdict exit_wrmsr(struct vcpu *v)
 static bool xcr0_is_valid(u64 value, u64 mask)
 {
 	const u64 avx512 = XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM;
-	u64 avx512_set = value & avx512;
 	if ((value & ~mask) || !(value & XCR0_X87) || (value & (XCR0_AVX | XCR0_SSE)) == XCR0_AVX) {
 		return false;
 	}
-	return !avx512_set || (avx512_set == avx512 && (value & XCR0_AVX));
+	return !(value & avx512) || ((value & avx512) == avx512 && (value & XCR0_AVX));
 }
 
 static bool is_user(struct vcpu *v)

@@ -40,11 +40,8 @@ static u16 console_port(const char *cmdline)
 	int len = arg_find(cmdline, "console", &value);
 
 	format(word, sizeof(word), "%.*s", MAX(len, 0), len > 0 ? value : "");
-	if (!strcmp(word, "none")) {
-		return 0;
-	}
-	if (!strcmp(word, "com2")) {
-		return UART_COM2;
+	if (!strcmp(word, "none") || !strcmp(word, "com2")) {
+		return word[0] == 'n' ? 0 : UART_COM2;
 	}
 	return str_to_u64(word, &port) ? (u16)port : UART_COM1;
 }
@@ -93,11 +90,6 @@ static const struct clock_calibration *clock_start(const struct acpi_info *acpi)
 	return &clock;
 }
 
-static void host_cpuid(u32 leaf, u32 subleaf, u32 out[4])
-{
-	cpuid(leaf, subleaf, out);
-}
-
 static u64 host_xgetbv0(void)
 {
 	return machine.host_xcr0 ? xgetbv(0) : 0;
@@ -118,7 +110,7 @@ static void machine_init(const struct boot_info *info, const struct vcpu_ops *op
 	machine.host = (struct host){ .tsc = rdtsc,
 				      .xgetbv0 = host_xgetbv0,
 				      .xsetbv0 = host_xsetbv0,
-				      .cpuid = host_cpuid,
+				      .cpuid = cpuid,
 				      .has_x2apic = lapic_is_x2apic(),
 				      .wall_seconds = clock_wall_time(),
 				      .wall_tsc = rdtsc() };

@@ -155,14 +155,11 @@ static enum status attach_all(struct partition *p)
 	return s;
 }
 
-static u64 wall_seconds_now(const struct host *h)
-{
-	return h->wall_seconds + tsc_to_ns(&h->time, h->tsc() - h->wall_tsc) / NSEC_PER_SEC;
-}
-
 enum status pc_init(struct partition *p)
 {
 	struct pc *pc = &p->pc;
+	const struct host *h = p->host;
+	u64 wall = h->wall_seconds + tsc_to_ns(&h->time, h->tsc() - h->wall_tsc) / NSEC_PER_SEC;
 	pc->clock = (struct vclock){ .now_ns = clock_now, .ctx = p };
 	pc->uart_backend =
 		(struct vuart_backend){ .tx_room = uart_tx_room, .tx = uart_tx, .ctx = p };
@@ -175,11 +172,11 @@ enum status pc_init(struct partition *p)
 	vuart_init(&pc->uart, &pc->uart_backend, isa_irq(pc, UART_IRQ));
 	vpic_init(&pc->pic);
 	vpit_init(&pc->pit, &pc->clock, isa_irq(pc, 0));
-	vrtc_init(&pc->rtc, &pc->clock, isa_irq(pc, RTC_IRQ), wall_seconds_now(p->host));
+	vrtc_init(&pc->rtc, &pc->clock, isa_irq(pc, RTC_IRQ), wall);
 	vacpi_init(&pc->acpi, &pc->clock);
 	pc->acpi.notify = acpi_notify;
 	pc->acpi.ctx = p;
-	vlapic_init(&pc->lapic, &pc->lapic_env, 0, true, p->host->has_x2apic);
+	vlapic_init(&pc->lapic, &pc->lapic_env, 0, true, h->has_x2apic);
 	vlapic_set_virtual_wire(&pc->lapic);
 	vioapic_init(&pc->ioapic, 1, ioapic_deliver, pc);
 	return attach_all(p);
