@@ -20,6 +20,14 @@ HOSTFLAGS := $(COMMON) -Os -DHOST_TEST -fno-strict-aliasing -fsanitize=address,u
 .PHONY: all clean help
 all: $(B)/bulkhead.elf
 
+help:
+	@echo "make           $(B)/bulkhead.elf, the image"
+	@echo "make run       the demo: Debian's kernel beside a bare-metal guest"
+	@echo "make test      everything; TESTS='emu -k NAME --bed BED' picks some (docs/testing.md)"
+	@echo "make coverage  line coverage of the host tests"
+	@echo "make bench     what exits cost, on every bed"
+	@echo "make arrows size clang guests unit fuzz clean"
+
 include tools/deps.mk
 
 src = $(wildcard $(1)/*.c) $(wildcard $(1)/*.S)

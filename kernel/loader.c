@@ -2,7 +2,7 @@
 /*
  * One door to the boot protocols, the memory map that all of them tell their guest, and what they
  * share: a ledger of used memory, so that nothing a loader places overlaps anything else.
- * Knows no file format. Called at boot, once per partition, and again when a partition restarts.
+ * Knows no file format. Called at boot, once per partition.
  */
 #include "load.h"
 #include "log.h"

@@ -45,7 +45,7 @@
 [0001]                   Duty Cycle Width : 00
 [0001]                RTC Day Alarm Index : 00
 [0001]              RTC Month Alarm Index : 00
-[0001]                  RTC Century Index : 00
+[0001]                  RTC Century Index : 32
 [0002]         Boot Flags (decoded below) : 0000
             Legacy Devices Supported (V2) : 1
          8042 Present on ports 60/64 (V2) : 1
