@@ -91,7 +91,7 @@ void svm_get_seg(struct vcpu *v, enum seg s, struct segment *out)
 	if (s == SEG_SS) { /* the CPL is not kept in SS.DPL here: APM 2 15.5.1, "CPL" */
 		attr = (u32)field_set(SEG_DPL, attr, b->cpl);
 	}
-	attr |= attr & SEG_P ? 0 : (u32)SEG_UNUSABLE;
+	attr |= attr & SEG_P || s >= SEG_GDTR ? 0 : (u32)SEG_UNUSABLE;
 	*out = (struct segment){ in->base, in->limit, attr, in->sel };
 }
 

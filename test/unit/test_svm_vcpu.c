@@ -202,6 +202,8 @@ static void test_segments(void **state)
 	b->clean = 0x3ff;
 	svm_set_seg(&v, SEG_GDTR, &gdt);
 	assert_true(b->gdtr.base == 0xfffff000 && b->gdtr.limit == 0x7f && b->clean == 0x37f);
+	svm_get_seg(&v, SEG_GDTR, &s);
+	assert_true(s.base == 0xfffff000 && s.limit == 0x7f && s.attr == 0); /* has no P bit */
 }
 
 static void test_window(void **state)
