@@ -86,7 +86,7 @@ static bool is_user(struct vcpu *v)
 	return ss.attr & SEG_DPL;
 }
 
-/* A CPU may exit before it looks at CPL (APM 2 15.9 "Instruction Intercepts") */
+/* Bochs as an SVM host exits before it looks at CPL, so it is looked at here */
 static struct verdict exit_xsetbv(struct vcpu *v)
 {
 	struct partition *p = v->part;
