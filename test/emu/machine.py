@@ -27,7 +27,7 @@ class Machine:
         if not os.path.exists(self.path(name)):
             return ""
         with open(self.path(name), encoding="latin-1", newline="") as f:
-            return GRUB_CURSOR.sub("", f.read().replace("\r\n", "\n"))
+            return GRUB_CURSOR.sub("", f.read().replace("\r", ""))
 
     def args(self, dts, *args, timeout):
         return ["tools/bulkhead", "run", os.path.join(EMU, dts), "--on", self.bed, "--log", self.dir,
