@@ -12,8 +12,8 @@ LACKING = [  # name, bed, CPU model, exactly what is missing
     ("no-basics", "qemu-svm", "max,pat=off,nx=off,npt=off", ["pat", "nx", "npt"]),
     ("32-bit", "qemu-svm", "n270", ["long-mode"]),
     ("no-ept", "bochs-vmx", "core2_penryn_t9600",
-     ["preemption-timer", "ept", "unrestricted-guest", "exit-switching", "entry-switching",
-      "ept-4-level-wb", "ept-2m"]),
+     ["preemption-timer", "ept", "unrestricted-guest", "vpid", "rdtscp", "exit-switching",
+      "entry-switching", "ept-4-level-wb-2m", "invept"]),
     ("no-unrestricted-guest", "bochs-vmx", "corei5_lynnfield_750", ["unrestricted-guest"]),
 ]
 
