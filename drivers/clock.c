@@ -93,35 +93,49 @@ static const struct reference references[] = {
 };
 #define NR_REFERENCES ARRAY_SIZE(references)
 
-/*
- * Wait until @ticks have passed since @from. Return: how many have, 0 if the clock stands still.
- * Time is not known yet, so reads are the bound. A read takes about 1 us on a machine, but some
- * instructions of virtual time on an emulator that counts those; 500 in between make that similar.
- */
-static u32 wait_ticks(const struct reference *r, const struct acpi_info *acpi, u32 from, u64 ticks)
+struct sample {
+	u32 clock;
+	u64 tsc, width; /* the reading took so long: @tsc is the middle */
+};
+
+/* Clock and TSC at once: the narrowest of a few readings, so that an SMI or a busy host has no part */
+static struct sample take(const struct reference *r, const struct acpi_info *acpi)
 {
-	for (u32 reads = 0; reads < 1000000; reads++) {
-		for (u32 i = 0; i < 500; i++) {
-			__asm__ volatile("");
-		}
-		u32 elapsed = (r->read(acpi) - from) & r->mask;
-		if (elapsed >= ticks) {
-			return elapsed;
+	struct sample best = { .width = NEVER };
+
+	for (u32 i = 0; i < 8; i++) {
+		u64 before = rdtsc_ordered();
+		u32 clock = r->read(acpi);
+		u64 width = rdtsc_ordered() - before;
+		if (width < best.width) {
+			best = (struct sample){ clock, before + width / 2, width };
 		}
 	}
-	return 0;
+	return best;
 }
 
-/* From tick to tick, for 10 ms: the first is not a whole one. Return: the TSC's rate, or 0. */
+/*
+ * 10 ms, or up to 40 until both readings are sharp to 0.1 % of it. Time is not known yet, so readings
+ * are the bound; the empty loop makes them pass some time on emulators that count instructions.
+ * Return: the TSC's rate, 0 if the clock is not there or stands still.
+ */
 static u64 measure(const struct reference *r, const struct acpi_info *acpi)
 {
 	u64 hz = r->start(acpi);
-	u32 first = hz ? r->read(acpi) : 0;
-	u32 partial = hz ? wait_ticks(r, acpi, first, 1) : 0;
-	u64 tsc = rdtsc_ordered();
-	u32 elapsed = partial ? wait_ticks(r, acpi, first + partial, hz / 100) : 0;
+	struct sample from = hz ? take(r, acpi) : (struct sample){ 0 };
 
-	return elapsed ? (rdtsc_ordered() - tsc) * hz / elapsed : 0;
+	for (u32 tries = 0; hz && tries < 200000; tries++) {
+		for (u32 i = 0; i < 500; i++) {
+			__asm__ volatile("");
+		}
+		struct sample to = take(r, acpi);
+		u64 elapsed = (to.clock - from.clock) & r->mask, ticks = to.tsc - from.tsc;
+		bool is_sharp = from.width + to.width < ticks / 1000;
+		if (elapsed >= hz / 25 || (elapsed >= hz / 100 && is_sharp)) {
+			return ticks * hz / elapsed;
+		}
+	}
+	return 0;
 }
 
 static bool is_confirmed(const u64 hz[NR_REFERENCES], size_t i)

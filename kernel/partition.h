@@ -66,7 +66,6 @@ struct partition {
 	struct cpuid_env cpuid;
 	u64 birth_tsc;
 	u64 scrub_ticks; /* TSC ticks that clearing its memory took */
-	u32 nr_log_lines; /* guest-caused log lines so far, for rate limiting */
 };
 
 /* What partition_build() needs beside the configuration */

@@ -192,7 +192,12 @@ static u64 uart_poll(struct partition *p, u64 now_ns)
 		}
 		vuart_rx(&pc->uart, (u8)c);
 	}
-	u64 flush = console_source_flush(&pc->console, now_ns);
+	/* A prompt is what an idle guest leaves behind; a busy one may only be slow, or preempted */
+	bool is_idle = p->vcpu.is_halted && !pc->uart.has_tx_held;
+	u64 flush = is_idle ? 0 : pc->console.quiet_since_ns + NSEC_PER_SEC;
+	if (now_ns >= flush || !pc->console.len) {
+		flush = console_source_flush(&pc->console, now_ns);
+	}
 	if (!pc->uart.has_tx_held) {
 		return flush;
 	}

@@ -557,6 +557,24 @@ static void uart_output_reaches_the_console_and_pit_ticks(void **state)
 	assert_true(pc_poll(part, partition_now_ns(part)) > 0);
 }
 
+static void a_prompt_comes_out_when_the_guest_idles_a_slow_line_does_not(void **state)
+{
+	(void)state;
+	part->vcpu.regs[GPR_RAX] = '#';
+	play((struct exit){ .kind = EXIT_PIO, .insn_len = 1, .pio = { .port = 0x3f8, .width = 1 } });
+	for (u32 i = 0; i < 9; i++) {
+		now_tsc += 100 * NSEC_PER_MSEC;
+		pc_poll(part, partition_now_ns(part));
+	}
+	assert_int_equal(part->pc.console.len, 1); /* busy: still waits for the rest of its line */
+	part->vcpu.is_halted = true;
+	for (u32 i = 0; i < 3; i++) {
+		now_tsc += 60 * NSEC_PER_MSEC;
+		pc_poll(part, partition_now_ns(part));
+	}
+	assert_int_equal(part->pc.console.len, 0);
+}
+
 static void what_nobody_expects_kills_with_a_postmortem(void **state)
 {
 	(void)state;
@@ -629,6 +647,7 @@ int main(void)
 		TEST(pae_pdptes_are_loaded_and_checked),
 		TEST(lapic_mmio_goes_through_the_decoder),
 		TEST(uart_output_reaches_the_console_and_pit_ticks),
+		TEST(a_prompt_comes_out_when_the_guest_idles_a_slow_line_does_not),
 		TEST(what_nobody_expects_kills_with_a_postmortem),
 		TEST(single_step_traps_after_an_emulated_instruction),
 		cmocka_unit_test(time_base_is_exact_and_saturates),
