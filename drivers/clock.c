@@ -245,10 +245,5 @@ void machine_poweroff(const struct acpi_info *acpi)
 		pm1_sleep(acpi->pm1b_cnt_port, acpi->s5_typ_b);
 		clock_delay_us(known_hz, 100000); /* until the plug is pulled */
 	}
-	outw(0x604, 0x2000);
-	outw(0xb004, 0x2000);
-	for (const char *s = "Shutdown"; *s; s++) {
-		outb(0x8900, (u8)*s);
-	}
 	cpu_stop();
 }

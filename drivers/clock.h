@@ -28,8 +28,7 @@ void clock_delay_us(u64 tsc_hz, u64 us);
 u64 clock_wall_time(void);
 
 /**
- * machine_poweroff() - ACPI S5; where that is absent or ignored: port 0x604 and 0xb004 (QEMU,
- * Bochs), Bochs' 0x8900 "Shutdown"; at last halts. Never returns.
+ * machine_poweroff() - ACPI S5; where that is absent or ignored it halts. Never returns.
  */
 void machine_poweroff(const struct acpi_info *acpi) noreturn_fn;
 

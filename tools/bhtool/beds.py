@@ -221,7 +221,8 @@ def run_on(run):
         raise Fault("%s is not installed: make run (or make test) does that" % args[0])
     out = None if run.opts.interactive else open(os.path.join(run.dir, "emulator.log"), "wb")
     stdin = None if run.opts.interactive else subprocess.DEVNULL
-    process = subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out or sys.stderr)
+    env = dict(os.environ, LC_ALL="C")  # Bochs 2.7 with bochs-wx overflows a buffer under UTF-8
+    process = subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out or sys.stderr, env=env)
     try:
         status = wait(run, process)
     finally:
