@@ -64,7 +64,7 @@ def bad(args, text):
 
 
 def spin(machine):
-    machine.run("spin.dts", timeout=5)
+    machine.run("spin.dts", "--boot", "kernel", timeout=10)
     machine.need_status(TIMEOUT)
     machine.need_log(r"^bulkhead: start partitions=1 ")
 
@@ -83,4 +83,4 @@ def jobs():
     yield job("faults-run", "qemu-svm",
               bad(["run", os.path.join(EMU, "faults.dts")], "config: .*unknown property"))
     yield job("no-such-bed", "qemu-svm", bad(["run", "DIR/x.dts", "--on", "mars"], "invalid choice"))
-    yield job("timeout", "qemu-svm", spin, 6)
+    yield job("timeout", "qemu-svm", spin, 11)
