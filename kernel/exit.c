@@ -42,11 +42,8 @@ static struct verdict exit_cpuid(struct vcpu *v)
 static struct msr_env msr_env_of(struct vcpu *v)
 {
 	struct partition *p = v->part;
-	return (struct msr_env){ .v = v,
-				 .state = &p->msrs,
-				 .apic = &p->pc.lapic,
-				 .cpuid = cpuid_env_of(v),
-				 .host_tsc = p->host->tsc() };
+	return (struct msr_env){ .v = v, .state = &p->msrs, .apic = &p->pc.lapic,
+				 .cpuid = cpuid_env_of(v), .host_tsc = p->host->tsc() };
 }
 
 static struct verdict exit_rdmsr(struct vcpu *v)

@@ -141,8 +141,8 @@ static struct verdict mov_from(struct vcpu *v, const struct exit_cr *x, u8 insn_
 static struct verdict lmsw(struct vcpu *v, u16 source, u8 insn_len)
 {
 	u64 cr0 = v->ops->get(v, VREG_CR0);
-	u64 low = source & (CR0_PE | CR0_MP | CR0_EM | CR0_TS);
-	return write_cr0(v, (cr0 & ~(CR0_MP | CR0_EM | CR0_TS)) | low, insn_len);
+	const u64 low = CR0_MP | CR0_EM | CR0_TS;
+	return write_cr0(v, (cr0 & ~low) | (source & (low | CR0_PE)), insn_len);
 }
 
 /* Without decode assists the instruction itself says which register it was (APM 2 15.7.2): MOV only, since

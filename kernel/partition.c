@@ -178,11 +178,9 @@ static const char *build_vcpu(struct partition *p, const struct partition_resour
 static void init_policy(struct partition *p)
 {
 	msr_state_init(&p->msrs);
-	p->cpuid = (struct cpuid_env){ .host = p->host->cpuid,
-				       .nr_vcpus = p->cfg->nr_cpus,
-				       .tsc_hz = p->host->time.tsc_hz,
-				       .has_x2apic = p->host->has_x2apic,
-				       .has_tsc_deadline = true };
+	p->cpuid = (struct cpuid_env){ .host = p->host->cpuid, .nr_vcpus = p->cfg->nr_cpus,
+				       .tsc_hz = p->host->time.tsc_hz, .has_tsc_deadline = true,
+				       .has_x2apic = p->host->has_x2apic };
 }
 
 static const char *load_files(struct partition *p, const struct partition_resources *res,
@@ -192,11 +190,8 @@ static const char *load_files(struct partition *p, const struct partition_resour
 	in.cfg = p->cfg;
 	in.rsdp = guest_acpi_build(&p->mem, p->cfg->nr_cpus);
 	const char *why = load_guest(&in, &p->mem, entry);
-	if (!why) {
-		vrtc_set_memory(&p->pc.rtc, gmem_top_below(&p->mem, HIGH_RAM_BASE),
-				p->cfg->memory_mib * MIB > LOW_RAM_TOP ?
-					p->cfg->memory_mib * MIB - LOW_RAM_TOP : 0);
-	}
+	u64 len = p->cfg->memory_mib * MIB;
+	vrtc_set_memory(&p->pc.rtc, MIN(len, LOW_RAM_TOP), len - MIN(len, LOW_RAM_TOP));
 	return why;
 }
 
