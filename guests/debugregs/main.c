@@ -57,7 +57,12 @@ int main(const char *cmdline)
 	uint64_t seed = arg(cmdline, "seed", 1), rounds = arg(cmdline, "rounds", 50);
 	uint32_t r[4];
 	CHECK(GETDR(6) == 0xffff0ff0 && GETDR(7) == 0x400, "at birth DR6 %lx DR7 %lx", GETDR(6), GETDR(7));
-	breakpoints();
+	if (is_lax()) {
+		/* VMRUN and #VMEXIT load DR7 past QEMU's own list of breakpoints, which then frees one twice */
+		skip("breakpoints", "QEMU 7.2 itself crashes, in 3 of 20 runs");
+	} else {
+		breakpoints();
+	}
 	pic_init();
 	sti(); /* Bochs as an SVM host is deaf while its guest's IF is 0 */
 	for (uint64_t i = 0; i < rounds; i++) {

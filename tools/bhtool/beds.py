@@ -225,6 +225,8 @@ def run_on(run):
     process = subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out or sys.stderr, env=env)
     try:
         status = wait(run, process)
+        if (process.poll() or 0) < 0:
+            print("bulkhead: %s itself died of signal %d" % (args[0], -process.returncode), file=sys.stderr)
     finally:
         if process.poll() is None:
             process.kill()
