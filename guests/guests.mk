@@ -23,5 +23,10 @@ $(B)/guests/%.elf: $(GUEST_LIB) $$(patsubst $$(percent),$(B)/guests/obj/$$(perce
 		-Wl,--no-warn-rwx-segments -o $@.64 $(filter %.o,$^)
 	$(Q)objcopy -O elf32-i386 $@.64 $@
 percent := %
+# a flat image: EB FE, jump to itself
+GUESTS += $(B)/guests/spin.bin
+$(B)/guests/spin.bin:
+	@mkdir -p $(@D)
+	$(Q)printf '\353\376' >$@
 .PHONY: guests
 guests: $(GUESTS)
