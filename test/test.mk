@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make test: every proof there is. TESTS="emu -k lines --bed bochs-vmx" picks some (docs/testing.md).
 .PHONY: test test-binaries test-systems clang arrows size coverage bench
+# Debian's own Python is the one that has python3-pexpect
 test: deps-test
-	@/usr/bin/python3 test/run.py $(TESTS) # Debian's own: it has python3-pexpect
+	@/usr/bin/python3 test/run.py $(TESTS)
 
 # what the runner needs before it starts, so that no two of its jobs run make at the same time
 test-binaries: $(UNIT) $(FUZZ)
