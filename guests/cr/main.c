@@ -13,6 +13,7 @@
 	})
 #define SET(cr, v) TRY("mov %0, %%" cr, : : "r"((uint64_t)(v)) : "memory")
 #define BIT(n)	   (1ull << (n))
+#define DIRECT_READ "QEMU 10 ignores intercepts of MOV from CR4 and CR8"
 
 static void takes(uint64_t got, uint64_t want, const char *what)
 {
@@ -75,7 +76,12 @@ static void cr4(void)
 	CHECK(SET("cr4", old ^ BIT(4)) == -1, "PSE");
 	takes(GET("cr4"), old ^ BIT(4), "CR4");
 	CHECK(SET("cr4", old ^ BIT(2) ^ BIT(3) ^ BIT(6)) == -1, "TSD DE MCE");
-	takes(GET("cr4"), old ^ BIT(2) ^ BIT(3) ^ BIT(6), "CR4");
+	uint64_t got = GET("cr4");
+	if (is_lax() && got == (old ^ BIT(2) ^ BIT(3))) {
+		skip("CR4.MCE", DIRECT_READ);
+	} else {
+		takes(got, old ^ BIT(2) ^ BIT(3) ^ BIT(6), "CR4");
+	}
 	SET("cr4", old);
 	if (is_hosted()) {
 		CHECK(SET("cr4", old & ~BIT(5)) == 13, "PAE off in long mode");
@@ -129,7 +135,11 @@ static void cr8(void)
 	takes(GET("cr8"), 5, "CR8");
 	takes(lapic_read(APIC_TPR), 0x50, "TPR");
 	lapic_write(APIC_TPR, 0x6f);
-	takes(GET("cr8"), 6, "CR8 by TPR");
+	if (is_lax() && GET("cr8") == 5) {
+		skip("CR8 by TPR", DIRECT_READ);
+	} else {
+		takes(GET("cr8"), 6, "CR8 by TPR");
+	}
 	lapic_write(APIC_ICR, 0x40051); /* to itself */
 	for (unsigned i = 0; i < 100; i++) {
 		sti();
