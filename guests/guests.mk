@@ -28,5 +28,9 @@ GUESTS += $(B)/guests/spin.bin
 $(B)/guests/spin.bin:
 	@mkdir -p $(@D)
 	$(Q)printf '\353\376' >$@
+# the flat guest: loaded at 64 KiB, entered in 32-bit mode
+GUESTS += $(B)/guests/taskswitch.bin
+$(B)/guests/taskswitch.bin: $(B)/guests/obj/guests/taskswitch.S.o
+	$(Q)ld -N -e 0 -Ttext=0x10000 --oformat binary -o $@ $<
 .PHONY: guests
 guests: $(GUESTS)
