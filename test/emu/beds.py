@@ -53,9 +53,7 @@ TESTS = [
     Test("ioapic", "ioapic.dts", log=good("ioapic")),
     Test("tsc", "tsc.dts", log=good("tsc")),
     Test("fpu", "fpu.dts", skip={"nested": NO_XSETBV}, log=good("fpu-a", "fpu-b", "fpu-c")),
-    Test("debugregs", "debugregs.dts", log=good("debugregs-a", "debugregs-b"),
-         skip={"nested": "KVM 6.1 in between has DR0-3 in the CPU only by chance: a nested entry takes "
-                         "over DR7 alone (1 of 3 runs lost a breakpoint)"}),
+    Test("debugregs", "debugregs.dts", log=good("debugregs-a", "debugregs-b")),
     Test("slices", "slices.dts", log=good("slices-a", "slices-b")),
     Test("memory", "memory.dts", log=good("modules", "none", "big")),
     Test("resets", "resets.dts", expect=FAILED,  # a reset is no clean end
