@@ -6,7 +6,9 @@ import subprocess
 import sys
 
 ROOMS = ["boot", "lib", "mm", "drivers", "vmx", "svm", "devices", "config", "kernel", "include"]
-MAX_LINES, MAX_BYTES, MAX_FILE, MAX_FUNCTION = 9000, 200 * 1024, 600, 80
+# All of Bulkhead is to stay smaller than Jailhouse with both vendors, which is 11,400 lines
+
+MAX_LINES, MAX_BYTES, MAX_FILE, MAX_FUNCTION = 11400, 256 * 1024, 600, 80
 
 
 def run(*args):
