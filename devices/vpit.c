@@ -2,9 +2,8 @@
 /*
  * 8254 as in the Intel data sheet (order 231164), and the port that gates its channel 2 (ICH9
  * 13.7.1 "NMI_SC"). All is computed from the partition's clock when somebody looks; nothing ticks.
- * A new count takes over at once, in modes 2 and 3 too (not at the end of the period). Of OUT of
- * channel 0 only rising edges reach the line, which falls just before. Called through the bus, and
- * by the kernel's poll.
+ * Of OUT of channel 0 only rising edges reach the line, which falls just before: no interrupt is
+ * lost to a guest that looks late. Called through the bus, and by the kernel's poll.
  */
 #include "vpit.h"
 
@@ -15,6 +14,11 @@ enum { P61_GATE2 = 0x01, P61_WRITABLE = 0x0f, P61_REFRESH = 0x10, P61_OUT2 = 0x2
 
 #define REFRESH_NS 15085 /* 18 pulses: channel 1's period on a PC */
 
+static u64 ticks_ns(u64 ticks)
+{
+	return ticks_to_ns(ticks, PIT_HZ);
+}
+
 static u32 access_of(const struct vpit_channel *c)
 {
 	return c->control >> 4 & 3;
@@ -24,6 +28,17 @@ static u32 access_of(const struct vpit_channel *c)
 static bool is_triggered(const struct vpit_channel *c)
 {
 	return c->mode == 1 || c->mode == 5;
+}
+
+static bool is_periodic(const struct vpit_channel *c)
+{
+	return c->mode == 2 || c->mode == 3;
+}
+
+/* Mode 3: an odd count is high for one pulse longer */
+static u32 high_half(u32 reload)
+{
+	return (reload + 1) / 2;
 }
 
 /* Counts are binary or, by bit 0 of the control word, four decimal digits */
@@ -70,7 +85,7 @@ static bool channel_out(const struct vpit_channel *c, u64 now_ns)
 	case 0:
 	case 1: return x >= c->reload;
 	case 2: return !c->gate || x % c->reload != c->reload - 1;
-	case 3: return !c->gate || x % c->reload < (c->reload + 1) / 2;
+	case 3: return !c->gate || x % c->reload < high_half(c->reload);
 	default: return x != c->reload; /* strobe: low for one pulse */
 	}
 }
@@ -88,18 +103,41 @@ static u16 channel_count(const struct vpit_channel *c, u64 now_ns)
 		left = c->reload - (u32)(x % c->reload);
 	} else if (c->mode == 3) {
 		/* By twos, through each half anew; an odd count loses its odd one */
-		left = (c->reload & ~1u) - 2 * (u32)(x % c->reload % ((c->reload + 1) / 2));
+		left = (c->reload & ~1u) - 2 * (u32)(x % c->reload % high_half(c->reload));
 	} else {
 		left = c->reload + m - (u32)(x % m); /* goes on below zero */
 	}
 	return (c->control & 1) ? to_bcd(left % m) : (u16)left;
 }
 
-static void channel_start(struct vpit_channel *c, u64 now_ns)
+/* The written count goes into the counting element, which the first pulse after @start_ns loads */
+static void channel_start(struct vpit_channel *c, u64 start_ns)
 {
-	c->start_ns = now_ns;
+	c->start_ns = start_ns;
 	c->held_pulses = 1; /* a closed gate stops counting, not loading */
+	c->reload = c->next_reload ? c->next_reload : c->reload;
+	c->next_reload = 0;
 	c->is_loaded = c->reload != 0;
+}
+
+/* "Mode 2", "Mode 3": a new count waits for the end of the period, or of the half period */
+static void plan_switch(struct vpit_channel *c, u64 now_ns)
+{
+	u64 x = counted(c, now_ns), phase = x % c->reload;
+
+	c->is_switch_low = c->mode == 3 && phase < high_half(c->reload);
+	u64 end = x - phase + (c->is_switch_low ? high_half(c->reload) : c->reload);
+	c->switch_ns = c->start_ns + ticks_ns(1 + end);
+}
+
+/* If that end has come, the new count began then: in mode 3 with the half that was next */
+static void channel_sync(struct vpit_channel *c, u64 now_ns)
+{
+	if (c->next_reload && now_ns >= c->switch_ns) {
+		u32 skipped = c->is_switch_low ? high_half(c->next_reload) : 0;
+
+		channel_start(c, c->switch_ns - ticks_ns(1 + skipped));
+	}
 }
 
 static void channel_write(struct vpit_channel *c, u8 value, u64 now_ns)
@@ -115,9 +153,11 @@ static void channel_write(struct vpit_channel *c, u8 value, u64 now_ns)
 	}
 	u32 count = access_of(c) == RW_LOW ? value : (u32)value << 8 | c->write_latch;
 	count = (c->control & 1) ? from_bcd(count) : count;
-	c->reload = count ? count : modulus(c);
-	c->is_loaded = false;
-	if (!is_triggered(c)) {
+	c->next_reload = count ? count : modulus(c);
+	c->switch_ns = NEVER; /* unless planned: the gate must rise first */
+	if (is_periodic(c) && c->is_loaded && c->gate) {
+		plan_switch(c, now_ns);
+	} else if (!is_triggered(c) && !(is_periodic(c) && c->is_loaded)) {
 		channel_start(c, now_ns);
 	}
 }
@@ -137,7 +177,7 @@ static void channel_latch(struct vpit_channel *c, u8 command, u64 now_ns)
 		c->is_read_high = false;
 	}
 	if (!(command & BACK_NO_STATUS) && !c->has_latched_status) {
-		bool is_null = !c->is_loaded || !pulses(c, now_ns);
+		bool is_null = !c->is_loaded || c->next_reload || !pulses(c, now_ns);
 
 		c->has_latched_status = true;
 		c->latched_status = (u8)((channel_out(c, now_ns) ? STATUS_OUT : 0) |
@@ -169,8 +209,9 @@ static void channel_gate(struct vpit_channel *c, bool gate, u64 now_ns)
 	}
 	if (!gate) {
 		c->held_pulses = pulses(c, now_ns);
+		c->switch_ns = NEVER;
 	} else if (c->mode == 0 || c->mode == 4) {
-		c->start_ns = now_ns - ticks_to_ns(c->held_pulses, PIT_HZ);
+		c->start_ns = now_ns - ticks_ns(c->held_pulses);
 	} else {
 		channel_start(c, now_ns);
 	}
@@ -185,20 +226,36 @@ static u64 next_edge(const struct vpit_channel *c, u64 now_ns)
 	if (!c->is_loaded || is_triggered(c)) {
 		return NEVER;
 	}
-	if (c->mode == 2 || c->mode == 3) {
+	if (c->next_reload) {
+		return c->switch_ns + ticks_ns(c->is_switch_low ? c->next_reload / 2 : 0);
+	}
+	if (is_periodic(c)) {
 		edge = (x / c->reload + 1) * c->reload;
 	}
-	return x < edge ? c->start_ns + ticks_to_ns(1 + edge, PIT_HZ) : NEVER;
+	return x < edge ? c->start_ns + ticks_ns(1 + edge) : NEVER;
 }
 
 u64 vpit_poll(struct vpit *p, u64 now_ns)
 {
-	if (now_ns >= p->next_edge_ns) {
+	if (now_ns >= p->deadline_ns) {
 		irq_line_set(&p->irq, false);
 		irq_line_set(&p->irq, true);
-		p->next_edge_ns = next_edge(&p->ch[0], now_ns);
+		channel_sync(&p->ch[0], now_ns);
+		p->deadline_ns = next_edge(&p->ch[0], now_ns);
 	}
-	return p->next_edge_ns;
+	return p->deadline_ns;
+}
+
+/* What is due before an access has happened. Return: now */
+static u64 catch_up(struct vpit *p)
+{
+	u64 now_ns = vclock_now(p->clock);
+
+	vpit_poll(p, now_ns);
+	for (u32 i = 0; i < 3; i++) {
+		channel_sync(&p->ch[i], now_ns);
+	}
+	return now_ns;
 }
 
 static void write_control(struct vpit *p, u8 value, u64 now_ns)
@@ -221,31 +278,30 @@ static void write_control(struct vpit *p, u8 value, u64 now_ns)
 static u64 vpit_read(void *self, u64 offset, u32 width maybe_unused)
 {
 	struct vpit *p = self;
-	u8 n = offset & 3;
+	u64 now_ns = catch_up(p);
 
-	return n == CONTROL_PORT ? 0xff : channel_read(&p->ch[n], vclock_now(p->clock));
+	return (offset & 3) == CONTROL_PORT ? 0xff : channel_read(&p->ch[offset & 3], now_ns);
 }
 
 /* After a write the line follows channel 0's OUT, but for the low phases of modes 2 to 4 */
 static void vpit_write(void *self, u64 offset, u32 width maybe_unused, u64 value)
 {
 	struct vpit *p = self;
-	u64 now_ns = vclock_now(p->clock);
+	u64 now_ns = catch_up(p);
 
-	vpit_poll(p, now_ns); /* what was due before the write has happened */
 	if ((offset & 3) == CONTROL_PORT) {
 		write_control(p, (u8)value, now_ns);
 	} else {
 		channel_write(&p->ch[offset & 3], (u8)value, now_ns);
 	}
 	irq_line_set(&p->irq, p->ch[0].mode != 0 || channel_out(&p->ch[0], now_ns));
-	p->next_edge_ns = next_edge(&p->ch[0], now_ns);
+	p->deadline_ns = next_edge(&p->ch[0], now_ns);
 }
 
 static u64 port61_read(void *self, u64 offset maybe_unused, u32 width maybe_unused)
 {
 	struct vpit *p = self;
-	u64 now_ns = vclock_now(p->clock);
+	u64 now_ns = catch_up(p);
 
 	return p->port61 | (now_ns / REFRESH_NS % 2 ? P61_REFRESH : 0) |
 	       (channel_out(&p->ch[2], now_ns) ? P61_OUT2 : 0);
@@ -254,9 +310,10 @@ static u64 port61_read(void *self, u64 offset maybe_unused, u32 width maybe_unus
 static void port61_write(void *self, u64 offset maybe_unused, u32 width maybe_unused, u64 value)
 {
 	struct vpit *p = self;
+	u64 now_ns = catch_up(p);
 
 	p->port61 = (u8)value & P61_WRITABLE;
-	channel_gate(&p->ch[2], value & P61_GATE2, vclock_now(p->clock));
+	channel_gate(&p->ch[2], value & P61_GATE2, now_ns);
 }
 
 const struct vdev_ops vpit_ops = { .read = vpit_read, .write = vpit_write, .is_byte_wide = true };
@@ -267,7 +324,7 @@ const struct vdev_ops vpit_port61_ops = {
 /* Unprogrammed channels stand still: no guest pays for ticks that it did not ask for */
 void vpit_init(struct vpit *p, const struct vclock *clock, struct irq_line irq)
 {
-	*p = (struct vpit){ .clock = clock, .irq = irq, .next_edge_ns = NEVER };
+	*p = (struct vpit){ .clock = clock, .irq = irq, .deadline_ns = NEVER };
 	for (u32 i = 0; i < 3; i++) {
 		p->ch[i].control = RW_BOTH << 4;
 		p->ch[i].gate = i != 2;

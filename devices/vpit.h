@@ -11,9 +11,12 @@
 struct vpit_channel {
 	u64 start_ns;	 /* when the count was written, or the gate triggered */
 	u64 held_pulses; /* since then when the gate closed: counting resumes from here */
+	u64 switch_ns;	 /* modes 2 and 3: when next_reload takes over */
 	u32 reload;	 /* 1 to 65536; 0 = none written yet */
+	u32 next_reload; /* written, not yet in the counting element; 0 = none */
 	u8 control;	 /* bits 5:0 of the control word */
 	u8 mode;	 /* 0 to 5: 6 and 7 are 2 and 3 */
+	bool is_switch_low; /* mode 3: next_reload begins with its low half */
 	bool is_loaded, gate, is_write_high, is_read_high, has_latched_status;
 	u8 write_latch, latched_status;
 	u8 latched_bytes; /* of latched_count not yet read; 0 = not latched */
@@ -24,7 +27,7 @@ struct vpit {
 	struct vpit_channel ch[3];
 	const struct vclock *clock;
 	struct irq_line irq; /* channel 0 */
-	u64 next_edge_ns;    /* NEVER = none */
+	u64 deadline_ns;     /* channel 0's next edge; NEVER = none */
 	u8 port61;
 };
 extern const struct vdev_ops vpit_ops;	    /* ports 0x40-0x43, self = struct vpit */

@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 static void check_poll(struct script *s, struct vpit *p)
 {
-	bool was_due = p->next_edge_ns <= s->now_ns;
+	bool was_due = p->deadline_ns <= s->now_ns;
 	u64 next = vpit_poll(p, s->now_ns);
 
 	CHECK(next > s->now_ns);
@@ -21,11 +21,13 @@ static void check(struct script *s, struct vpit *p)
 	for (u32 i = 0; i < 3; i++) {
 		struct vpit_channel *c = &p->ch[i];
 
-		CHECK(c->reload <= 65536);
+		CHECK(c->reload <= 65536 && c->next_reload <= 65536);
 		CHECK(!c->is_loaded || c->reload);
 		CHECK(c->mode <= 5 && c->latched_bytes <= 2);
 		CHECK(i == 2 || c->gate);
 	}
+	/* deadline_ns is kept true by every access: polling before it does nothing */
+	CHECK(p->deadline_ns <= s->now_ns || vpit_poll(p, s->now_ns) == p->deadline_ns);
 	CHECK(p->ch[2].gate == (p->port61 & 1));
 	CHECK(!(bus_read(&s->bus, 0x61, 1) & 0xc0));
 }

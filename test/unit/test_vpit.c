@@ -75,9 +75,9 @@ static void oracle_write(struct oracle *o, u32 n)
 {
 	o->cr = n ? n : o->m;
 	o->has_cr = o->is_null = true;
-	/* Ours: what the old count does ends here, not with its period or the next trigger */
-	o->is_counting = o->is_strobe = false;
-	o->out = o->mode != 0;
+	if (o->mode == 0) {
+		o->out = false;
+	}
 }
 
 static void oracle_gate(struct oracle *o, bool gate)
@@ -394,17 +394,28 @@ static void one_shot_edges(void **state maybe_unused)
 	assert_int_equal(vpit_poll(&p, bench.now_ns + NSEC_PER_SEC), NEVER);
 }
 
-static void edges_after_a_new_count(void **state maybe_unused)
+/* A new count takes over at the end of the period (mode 2) or of its half (mode 3) */
+static void edges_around_a_new_count(void **state maybe_unused)
 {
-	for (u8 mode = 2; mode <= 3; mode++) {
+	static const struct {
+		u8 control;
+		u64 write_at, edge[3];
+	} row[] = {
+		{ 0x34, 500, { 1001, 1001 + 600, 1001 + 1200 } },
+		{ 0x36, 300, { 501 + 300, 501 + 900, 501 + 1500 } },
+		{ 0x36, 700, { 1001, 1001 + 600, 1001 + 1200 } },
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(row); i++) {
 		setup(NULL);
-		out(0x43, (u8)(0x30 | mode << 1));
+		out(0x43, row[i].control);
 		out16(0x40, 1000);
-		at_pulse(700);
+		at_pulse(row[i].write_at);
 		out16(0x40, 600);
 		u64 next = vpit_poll(&p, bench.now_ns);
-		for (u64 k = 1; k <= 3; k++) {
-			assert_int_equal(next, bench.now_ns + ticks_to_ns(1 + k * 600, PIT_HZ));
+		for (u32 k = 0; k < 3; k++) {
+			u64 expect = base_ns + ticks_to_ns(row[i].edge[k], PIT_HZ);
+			assert_in_range(next, expect - 2, expect + 2);
 			next = vpit_poll(&p, next);
 		}
 	}
@@ -413,6 +424,26 @@ static void edges_after_a_new_count(void **state maybe_unused)
 	out(0x43, 0x30); /* a write catches up first: the edge that was due came */
 	assert_int_equal(bench.rises, rises + 1);
 	assert_false(bench.level);
+}
+
+/* Before every poll: what an access or a poll left in deadline_ns is what the poll says */
+static void deadline_is_published(void **state maybe_unused)
+{
+	assert_int_equal(p.deadline_ns, NEVER);
+	out(0x43, 0x34);
+	assert_int_equal(p.deadline_ns, NEVER);
+	out16(0x40, 1000);
+	assert_int_equal(p.deadline_ns, base_ns + ticks_to_ns(1001, PIT_HZ));
+	at_pulse(1500);
+	in(0x40); /* a read does what was due, too */
+	assert_int_equal(bench.rises, 2);
+	assert_int_equal(p.deadline_ns, base_ns + ticks_to_ns(2001, PIT_HZ));
+	at_pulse(2100);
+	in(0x61);
+	assert_int_equal(p.deadline_ns, base_ns + ticks_to_ns(3001, PIT_HZ));
+	assert_int_equal(vpit_poll(&p, bench.now_ns), p.deadline_ns);
+	out(0x43, 0x30);
+	assert_int_equal(p.deadline_ns, NEVER);
 }
 
 static void port_61(void **state maybe_unused)
@@ -452,7 +483,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(modes_agree_with_the_oracle), T(full_count), T(counts_below_zero), T(latches),
 		T(access_modes), T(reads_back_many), T(periodic_edges), T(one_shot_edges),
-		T(edges_after_a_new_count), T(port_61), T(calibration),
+		T(edges_around_a_new_count), T(deadline_is_published), T(port_61), T(calibration),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
