@@ -13,8 +13,11 @@ struct vrtc {
 	u8 index;
 	const struct vclock *clock;
 	struct irq_line irq;
-	s64 base_seconds; /* wall time (1970) at the partition's birth */
-	u64 synced_ns;	  /* when flags were last brought up to date */
+	s64 base_seconds; /* wall time (1970) when the divider chain was 0 */
+	u64 phase_ns;	  /* divider chain = partition clock + this; grows at each reset by below 1 s */
+	u64 synced_ns;	  /* the chain when flags were last brought up to date */
+	u64 deadline_ns;  /* no vrtc_poll() needed before; NEVER = none */
+	u8 weekday_shift; /* a guest may call any day a Sunday */
 };
 extern const struct vdev_ops vrtc_ops; /* self = struct vrtc */
 

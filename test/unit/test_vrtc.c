@@ -157,11 +157,72 @@ static void set_bit_stops_the_clock(void **state maybe_unused)
 	expect_date(0x20, 0x00, 0x01, 0x01, 7);
 }
 
-static void weekday_is_the_dates(void **state maybe_unused)
+/* A counter of its own, from 1 to 7, whatever the date */
+static void weekday_counts_by_itself(void **state maybe_unused)
 {
 	set(WDAY, 1);
-	expect_date(0x20, 0x24, 0x02, 0x28, 4);
+	expect_date(0x20, 0x24, 0x02, 0x28, 1);
 	expect_time(0x23, 0x59, 0x50);
+	set(DAY, 0x27); /* a new date does not touch it */
+	expect_date(0x20, 0x24, 0x02, 0x27, 1);
+	bench.now_ns = 10 * SEC_NS;
+	expect_date(0x20, 0x24, 0x02, 0x28, 2);
+	bench.now_ns += 6 * 86400 * SEC_NS;
+	assert_int_equal(get(WDAY), 1);
+}
+
+/* "Divider Control": 11x holds the chain and with it time and periodic edges; then half a second */
+static void divider_reset(void **state maybe_unused)
+{
+	for (u8 dv = 0x60; dv <= 0x70; dv += 0x10) {
+		setup(NULL);
+		bench.now_ns = SEC_NS * 9 / 10;
+		set(B, 0x52);
+		set(A, dv | 6);
+		assert_int_equal(r.deadline_ns, NEVER);
+		get(C);
+		bench.now_ns = 10 * SEC_NS + 123456789;
+		assert_int_equal(get(A), dv | 6);
+		expect_time(0x23, 0x59, 0x50);
+		assert_int_equal(get(C), 0);
+		set(SEC, 0x20);
+		set(A, 0x26);
+		u64 start = bench.now_ns;
+		assert_in_range(r.deadline_ns, start + 1, start + SEC_NS / 1024 + 1);
+		bench.now_ns = start + SEC_NS / 2 - 2228001;
+		assert_int_equal(get(A) & 0x80, 0);
+		bench.now_ns += 1;
+		assert_int_equal(get(A) & 0x80, 0x80);
+		bench.now_ns = start + SEC_NS / 2 - 1;
+		expect_time(0x23, 0x59, 0x20);
+		assert_int_equal(get(C) & 0x10, 0);
+		bench.now_ns = start + SEC_NS / 2;
+		expect_time(0x23, 0x59, 0x21);
+		assert_int_equal(get(C) & 0x90, 0x90);
+		set(B, 0x12);
+		assert_int_equal(r.deadline_ns, start + SEC_NS * 3 / 2);
+	}
+}
+
+/* What an access leaves in deadline_ns is what the next poll says, and before it a poll does nothing */
+static void deadline_is_published(void **state maybe_unused)
+{
+	assert_int_equal(r.deadline_ns, NEVER);
+	set(B, 0x42);
+	assert_int_equal(r.deadline_ns, (SEC_NS + 1023) / 1024);
+	assert_int_equal(vrtc_poll(&r, r.deadline_ns - 1), r.deadline_ns);
+	bench.now_ns = r.deadline_ns;
+	get(SEC); /* any access does what was due */
+	assert_true(bench.level);
+	assert_int_equal(r.deadline_ns, NEVER);
+	get(C);
+	assert_int_equal(r.deadline_ns, (2 * SEC_NS + 1023) / 1024);
+	set(A, 0x20);
+	assert_int_equal(r.deadline_ns, NEVER);
+	set(B, 0x22);
+	assert_int_equal(r.deadline_ns, SEC_NS);
+	set(B, 0xa2); /* SET stops updates, and so alarms */
+	assert_int_equal(r.deadline_ns, NEVER);
 }
 
 static void running_clock_takes_writes(void **state maybe_unused)
@@ -368,7 +429,8 @@ int main(void)
 #define T(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
 		T(power_on), T(index_and_ram), T(dates_like_gmtime), T(leap_days), T(formats),
-		T(set_bit_stops_the_clock), T(weekday_is_the_dates), T(running_clock_takes_writes),
+		T(set_bit_stops_the_clock), T(weekday_counts_by_itself),
+		T(divider_reset), T(deadline_is_published), T(running_clock_takes_writes),
 		T(update_in_progress), T(periodic_rates), T(update_ended),
 		T(flags_without_enables), T(alarms), T(alarm_in_12_hours), T(deadline_is_the_nearest),
 		T(memory_bytes),
