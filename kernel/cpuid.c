@@ -7,6 +7,7 @@
  */
 #include "kernel/cpuid.h"
 #include "abi/hypercall.h"
+#include "kernel/kvmclock.h"
 #include "lib/lib.h"
 #include "x86/regs.h"
 
@@ -52,7 +53,7 @@ static u32 limit(const struct cpuid_env *env, u32 leaf)
 	u32 r[4];
 	switch (leaf >> 28) {
 	case 0: env->host(0, 0, r); return MIN(r[EAX], (u32)MAX_BASIC);
-	case 4: return LEAF_TIMING;
+	case 4: return leaf < KVM_CPUID_BASE ? LEAF_TIMING : KVM_CPUID_FEATURES;
 	case 8: env->host(0x80000000, 0, r); return MIN(r[EAX], MAX_EXTENDED);
 	default: return 0;
 	}
@@ -202,6 +203,15 @@ static void fix(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 	case LEAF_TIMING: /* TSC and APIC bus in kHz: VMware's convention, which KVM took over */
 		out[EAX] = (u32)(env->tsc_hz / 1000);
 		out[EBX] = LAPIC_KHZ;
+		break;
+	case KVM_CPUID_BASE:
+		out[EAX] = KVM_CPUID_FEATURES;
+		out[EBX] = KVM_CPUID_EBX;
+		out[ECX] = KVM_CPUID_ECX;
+		out[EDX] = KVM_CPUID_EDX;
+		break;
+	case KVM_CPUID_FEATURES:
+		out[EAX] = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_CLOCK_STABLE;
 		break;
 	case 0x80000001: fix_ext_features(env, out); break;
 	case 0x80000008: fix_sizes(env, out); break;

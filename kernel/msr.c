@@ -70,6 +70,7 @@ static bool tsc_move(const struct msr_env *env, u64 delta)
 	struct vcpu *v = env->v;
 	v->ops->set(v, VREG_TSC_OFFSET, v->ops->get(v, VREG_TSC_OFFSET) + delta);
 	env->state->tsc_adjust += delta;
+	kvmclock_publish(v, &env->state->clock);
 	return true;
 }
 
@@ -148,7 +149,7 @@ static bool efer_write(const struct msr_env *env, u64 value)
 enum owner { ANY, INTEL, AMD, IF_TSC_ADJUST, IF_DEADLINE };
 
 /* CONSTANT refuses writes, IGNORE drops them; the others have a case each in read and write */
-enum kind { CONSTANT, IGNORE, TSC, TSC_ADJUST, APIC, MISC, MCG, MTRR, PAT, EFER };
+enum kind { CONSTANT, IGNORE, TSC, TSC_ADJUST, APIC, MISC, MCG, MTRR, PAT, EFER, KVMCLOCK };
 
 static const struct row {
 	u32 first, last;
@@ -182,6 +183,7 @@ static const struct row {
 	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, ANY, MTRR, DEF_TYPE },
 	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, IF_DEADLINE, APIC, 0 },
 	{ MSR_X2APIC_FIRST, MSR_X2APIC_LAST, ANY, APIC, 0 },
+	{ MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, ANY, KVMCLOCK, 0 },
 	{ MSR_EFER, MSR_EFER, ANY, EFER, 0 },
 	{ 0xc0010000, 0xc0010007, AMD, IGNORE, 0 }, /* PERFEVTSEL, PERFCTR 0 to 3 */
 	{ MSR_AMD_SYSCFG, MSR_AMD_SYSCFG, AMD, IGNORE, 0 },
@@ -235,6 +237,7 @@ bool msr_read(const struct msr_env *env, u32 msr, u64 *value)
 	case MTRR: *value = env->state->mtrr[cell] & mtrr_bits(env, cell); break;
 	case PAT: *value = v->ops->get(v, VREG_PAT); break;
 	case EFER: *value = v->ops->get(v, VREG_EFER); break;
+	case KVMCLOCK: *value = env->state->clock.msr[cell]; break;
 	}
 	return true;
 }
@@ -257,6 +260,7 @@ bool msr_write(const struct msr_env *env, u32 msr, u64 value)
 	case MTRR: return mtrr_write(env, r->value + msr - r->first, value);
 	case PAT: return pat_write(env->v, value);
 	case EFER: return efer_write(env, value);
+	case KVMCLOCK: return kvmclock_write(env->v, &s->clock, msr, value);
 	}
 	return false;
 }

@@ -8,12 +8,14 @@
 
 #include "cpuid.h"
 #include "devices/vlapic.h"
+#include "kvmclock.h"
 #include "vcpu.h"
 
 /* MSR contents that live nowhere else; one per vCPU */
 struct msr_state {
 	u64 tsc_adjust, misc_enable, mcg_status;
 	u64 mtrr[28]; /* 16 variable, 11 fixed, default type */
+	struct kvmclock clock;
 };
 
 struct msr_env {

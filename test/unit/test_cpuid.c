@@ -134,7 +134,7 @@ static void test_vendor_and_limits(void **state)
 	ask(0x80000000, 0);
 	assert_int_equal(r[A], 0x80000008);
 	static const u32 none[] = { 2, 3, 5, 9, 0xa, 0xc, 0xe, 0x10, 0x12, 0x14, 0x15, 0x16, 0x20,
-				    0x40000001, 0x40000011, 0x80000009, 0xc0000000, 0xffffffff };
+				    0x40000001, 0x40000011, 0x400000ff, 0x40000102, 0x80000009, 0xc0000000, 0xffffffff };
 	for (u32 i = 0; i < ARRAY_SIZE(none); i++) {
 		ask(none[i], 0);
 		assert_zero();
@@ -349,6 +349,12 @@ static void test_hypervisor_leaves(void **state)
 	assert_int_equal(r[A], 2600000);
 	assert_int_equal(r[B], 1000000);
 	assert_int_equal(r[C] | r[D], 0);
+	ask(0x40000100, 0);
+	assert_int_equal(r[A], 0x40000101);
+	assert_memory_equal(&r[B], "KVMKVMKVM\0\0\0", 12);
+	ask(0x40000101, 0); /* no I/O delay, clock by the new MSRs, stable; not one bit more */
+	assert_int_equal(r[A], 1 << 1 | 1 << 3 | 1 << 24);
+	assert_int_equal(r[B] | r[C] | r[D], 0);
 }
 
 static void test_intel_extended(void **state)

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * KVM's clock, found and read as a stock kernel does: by CPUID, two MSRs, and a page of its own memory. It
+ * starts at birth, never goes back, agrees with PM timer and RTC, and does not jump when the TSC does.
+ */
+#include "lib/guest.h"
+
+#define PM_TIMER    0x608
+#define WALL_CLOCK  0x4b564d00
+#define SYSTEM_TIME 0x4b564d01
+
+static struct {
+	volatile uint32_t version, pad0;
+	volatile uint64_t tsc_timestamp, system_time;
+	volatile uint32_t mul;
+	volatile int8_t shift;
+	volatile uint8_t flags, pad[2];
+} __attribute__((aligned(64))) pv;
+
+static struct {
+	volatile uint32_t version, sec, nsec;
+} wall;
+
+/* Bases are tried in steps of 0x100. Return: the features, 0 if there is no such hypervisor */
+static uint32_t find(void)
+{
+	for (uint32_t base = 0x40000000; base < 0x40010000; base += 0x100) {
+		uint32_t r[4];
+		cpuid(base, 0, r);
+		if (r[1] == 0x4b4d564b && r[2] == 0x564b4d56 && r[3] == 0x4d) {
+			CHECK(base == 0x40000100 && r[0] == base + 1, "base %x, last leaf %x", base, r[0]);
+			cpuid(base + 1, 0, r);
+			return r[0];
+		}
+	}
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	uint32_t version;
+	uint64_t ns;
+	do {
+		version = pv.version;
+		uint64_t ticks = rdtsc() - pv.tsc_timestamp;
+		ticks = pv.shift < 0 ? ticks >> -pv.shift : ticks << pv.shift;
+		ns = pv.system_time + (uint64_t)(((unsigned __int128)ticks * pv.mul) >> 32);
+	} while (version & 1 || version != pv.version);
+	return ns;
+}
+
+static int try_wrmsr(uint32_t msr, uint64_t v)
+{
+	return TRY("wrmsr", : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
+}
+
+static void refusals(void)
+{
+	static const uint64_t bad[] = { 0xfee00000, 1ull << 40, 3 << 20 | 2, (3 << 20) - 16, 4 << 20 };
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		CHECK(try_wrmsr(SYSTEM_TIME, bad[i] | 1) == 13, "system time at %lx", bad[i]);
+	}
+	CHECK(try_wrmsr(WALL_CLOCK, 1) == 13, "wall clock at 1");
+	CHECK(rdmsr(SYSTEM_TIME) == 0 && rdmsr(WALL_CLOCK) == 0, "a refused value was kept");
+}
+
+/* 100 ms by the PM timer; other work may delay it: the best of five */
+static void rate(void)
+{
+	uint64_t permille = is_nested() ? 50 : 10, ns = 0;
+	for (unsigned i = 0; i < 5; i++) {
+		uint64_t start = now_ns();
+		uint32_t from = inl(PM_TIMER);
+		while (((inl(PM_TIMER) - from) & 0xffffff) < 357954) {
+		}
+		ns = now_ns() - start;
+		if (ns < 100000 * (1000 + permille)) {
+			break;
+		}
+	}
+	CHECK(ns > 100000 * (1000 - permille) && ns < 100000 * (1000 + permille), "%lu ns in 100 ms", ns);
+	uint32_t r[4];
+	cpuid(0x40000010, 0, r);
+	uint64_t scaled = (1000000ull << 32) / pv.mul;
+	uint64_t khz = pv.shift < 0 ? scaled << -pv.shift : scaled >> pv.shift;
+	CHECK(khz + 1 >= r[0] && khz <= r[0] + 1, "%lu kHz, CPUID says %u", khz, r[0]);
+}
+
+static void monotonic(void)
+{
+	unsigned back = 0;
+	uint64_t last = now_ns();
+	for (unsigned i = 0; i < 20000; i++) {
+		uint64_t now = i % 10 ? now_ns() : (inb(0x1e0), now_ns());
+		back += now < last;
+		last = now;
+	}
+	CHECK(back == 0, "%u steps back", back);
+	CHECK(pv.version == 2, "published again: version %u", pv.version);
+}
+
+static void moved(void)
+{
+	static const uint64_t tsc[] = { 1ull << 50, 0, 5 };
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t before = now_ns();
+		wrmsr(0x10, tsc[i]);
+		uint64_t after = now_ns();
+		CHECK(after >= before && after - before < 1000000000, "%lu to %lu", before, after);
+		CHECK(pv.flags == 0, "still called stable");
+	}
+}
+
+static unsigned bcd(uint8_t reg)
+{
+	outb(0x70, reg);
+	uint8_t v = inb(0x71);
+	return (v >> 4) * 10 + (v & 15);
+}
+
+/* Seconds of the hour are enough to see that both mean the same moment */
+static void wall_clock(void)
+{
+	wrmsr(WALL_CLOCK, (uintptr_t)&wall);
+	uint64_t now = (wall.sec * 1000000000ull + wall.nsec + now_ns()) / 1000000000;
+	unsigned rtc = bcd(2) * 60 + bcd(0);
+	unsigned ahead = (unsigned)(now + 3600 + 10 - rtc) % 3600;
+	CHECK(!(wall.version & 1) && wall.nsec < 1000000000, "version %u, %u ns", wall.version, wall.nsec);
+	CHECK(ahead <= 20, "wall clock %lu s, RTC %u s into the hour", now, rtc);
+}
+
+int main(const char *cmdline)
+{
+	(void)cmdline;
+	uint32_t features = find();
+	if (!is_hosted()) {
+		return (int)failures;
+	}
+	CHECK(features == (1 << 1 | 1 << 3 | 1 << 24), "features %x", features);
+	refusals();
+	wrmsr(SYSTEM_TIME, (uintptr_t)&pv | 1);
+	CHECK(pv.version == 2 && pv.flags == 1, "version %u, flags %x", pv.version, pv.flags);
+	CHECK(now_ns() < 60000000000ull, "%lu ns at birth", now_ns());
+	monotonic();
+	rate();
+	wall_clock();
+	moved();
+	wrmsr(SYSTEM_TIME, 0);
+	wrmsr(0x10, 0);
+	CHECK(pv.version == 8, "touched after it was switched off: version %u", pv.version);
+	return (int)failures;
+}
