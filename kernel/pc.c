@@ -173,7 +173,7 @@ enum status pc_init(struct partition *p)
 	vpic_init(&pc->pic);
 	vpit_init(&pc->pit, &pc->clock, isa_irq(pc, 0));
 	vrtc_init(&pc->rtc, &pc->clock, isa_irq(pc, RTC_IRQ), wall);
-	vacpi_init(&pc->acpi, &pc->clock);
+	vacpi_init(&pc->acpi, &pc->clock, isa_irq(pc, VACPI_SCI_IRQ));
 	pc->acpi.notify = acpi_notify;
 	pc->acpi.ctx = p;
 	vlapic_init(&pc->lapic, &pc->lapic_env, 0, true, h->has_x2apic);
@@ -211,6 +211,7 @@ u64 pc_poll(struct partition *p, u64 now_ns)
 	u64 next = vlapic_poll(&pc->lapic, now_ns);
 	next = MIN(next, vpit_poll(&pc->pit, now_ns));
 	next = MIN(next, vrtc_poll(&pc->rtc, now_ns));
+	next = MIN(next, vacpi_poll(&pc->acpi, now_ns));
 	next = MIN(next, uart_poll(p, now_ns));
 	pc->deadline_ns = next;
 	return next;

@@ -36,7 +36,7 @@ static int setup(void **state maybe_unused)
 	ports.nr = 0;
 	a.notify = notify;
 	a.ctx = &nr_events;
-	vacpi_init(&a, &clk);
+	vacpi_init(&a, &clk, bench_line(&bench));
 	attach(VACPI_PM1_EVT, VACPI_BLOCK_LEN, &vacpi_pm_ops);
 	attach(0xcf9, 1, &vacpi_cf9_ops);
 	attach(0x60, 1, &vacpi_kbc_data_ops);
@@ -115,6 +115,48 @@ static void status_and_enable(void **state maybe_unused)
 	assert_int_equal(nr_events, 0);
 }
 
+/* 4.8.3.3: set at each change of bit 23, cleared by writing 1, an SCI while TMR_EN is 1 */
+static void timer_status(void **state maybe_unused)
+{
+	u64 half = ticks_to_ns(1 << 23, PM_TIMER_HZ);
+
+	assert_int_equal(vacpi_poll(&a, 0), NEVER);
+	bench.now_ns = half - 1;
+	assert_int_equal(in(VACPI_PM1_EVT, 2), 0);
+	bench.now_ns = half;
+	assert_int_equal(in(VACPI_PM1_EVT, 2), 1);
+	assert_int_equal(in(VACPI_PM_TMR, 4), 1 << 23);
+	assert_false(bench.level);
+	out(VACPI_PM1_EVT + 2, 2, 1);
+	assert_true(bench.level);
+	assert_int_equal(a.deadline_ns, NEVER); /* set already: nothing to wait for */
+	out(VACPI_PM1_EVT + 1, 1, 0xff); /* the other byte */
+	out(VACPI_PM1_EVT, 2, 0xfffe);	 /* the other bits */
+	out(VACPI_PM1_CNT, 2, 3);
+	assert_true(bench.level);
+	out(VACPI_PM1_EVT, 1, 1);
+	assert_false(bench.level);
+	assert_int_equal(in(VACPI_PM1_EVT, 4), 0x00010000);
+	u64 next = a.deadline_ns;
+	assert_int_equal(next, ticks_to_ns(2 << 23, PM_TIMER_HZ));
+	assert_int_equal(vacpi_poll(&a, next - 1), next);
+	assert_false(bench.level);
+	assert_int_equal(vacpi_poll(&a, next), NEVER);
+	assert_true(bench.level);
+	bench.now_ns = next;
+	out(VACPI_PM1_EVT, 4, 0x00010001); /* both registers at once */
+	assert_false(bench.level);
+	assert_int_equal(a.deadline_ns, ticks_to_ns(3 << 23, PM_TIMER_HZ));
+	bench.now_ns = a.deadline_ns;
+	out(VACPI_PM1_EVT + 2, 2, 0); /* status comes, but no interrupt */
+	assert_int_equal(in(VACPI_PM1_EVT, 4), 1);
+	assert_false(bench.level);
+	assert_int_equal(a.deadline_ns, NEVER);
+	bench.now_ns += 100 * NSEC_PER_SEC;
+	out(VACPI_PM1_EVT, 2, 1); /* what was due before the write is cleared with it */
+	assert_int_equal(in(VACPI_PM1_EVT, 2), 0);
+}
+
 static void reset_control(void **state maybe_unused)
 {
 	out(0xcf9, 1, 0x02);
@@ -133,7 +175,9 @@ static void port_92(void **state maybe_unused)
 {
 	assert_int_equal(in(0x92, 1), 0x02);
 	out(0x92, 1, 0x00);
-	assert_int_equal(in(0x92, 1), 0x02); /* A20 is always on */
+	assert_int_equal(in(0x92, 1), 0x00); /* A20 reads back, ... */
+	out(0x92, 1, 0xfe);
+	assert_int_equal(in(0x92, 1), 0x02); /* ... what is reserved does not */
 	assert_int_equal(nr_events, 0);
 	out(0x92, 1, 0x03);
 	expect_event(VACPI_RESET, "port 0x92");
@@ -159,7 +203,8 @@ static void keyboard_controller(void **state maybe_unused)
 	assert_int_equal(in(0x64, 1), 0x14);
 	assert_int_equal(command(0xaa), 0x55);
 	assert_int_equal(command(0xab), 0x00);
-	assert_int_equal(command(0xd0), 0x03);
+	assert_int_equal(command(0xd0), 0xcf);
+	assert_int_equal(command(0xc0), 0x80);
 	out(0x64, 1, 0x20); /* a command does not drop the byte that waits */
 	out(0x64, 1, 0xae);
 	assert_int_equal(in(0x60, 1), 0x24);
@@ -176,6 +221,23 @@ static void keyboard_controller(void **state maybe_unused)
 		assert_int_equal(command(0x20), row[i].ctr);
 	}
 	assert_int_equal(command(0x99), -1);
+	assert_int_equal(nr_events, 0);
+}
+
+/* A20 by the output port, and by the commands that some controllers have for it */
+static void output_port(void **state maybe_unused)
+{
+	command(0xd1);
+	out(0x60, 1, 0xcd);
+	assert_int_equal(command(0xd0), 0xcd);
+	assert_int_equal(command(0xdf), -1);
+	assert_int_equal(command(0xd0), 0xcf);
+	assert_int_equal(command(0xdd), -1);
+	assert_int_equal(command(0xd0), 0xcd);
+	command(0xd1);
+	out(0x60, 1, 0xdf);
+	assert_int_equal(command(0xd0), 0xdf);
+	assert_int_equal(in(0x92, 1), 0x02); /* its own bit */
 	assert_int_equal(nr_events, 0);
 }
 
@@ -203,9 +265,17 @@ static void nothing_is_plugged_in(void **state maybe_unused)
 	assert_int_equal(in(0x60, 1), 0xfe);
 	assert_int_equal(in(0x64, 1) & 0x41, 0);
 	assert_int_not_equal(command(0xa9), 0); /* mouse test fails: Linux looks no further */
-	command(0xd3); /* unknown here: what follows is no echo from a mouse */
+	assert_int_equal(command(0xd3), -1);
 	out(0x60, 1, 0x5a);
-	assert_int_equal(in(0x64, 1) & 0x61, 0x41);
+	assert_int_equal(in(0x64, 1) & 0x61, 0x01); /* not marked as the mouse's */
+	assert_int_equal(in(0x60, 1), 0x5a);
+	assert_int_equal(command(0xd2), -1);
+	out(0x60, 1, 0xa5);
+	assert_int_equal(in(0x64, 1) & 0x61, 0x01);
+	assert_int_equal(in(0x60, 1), 0xa5);
+	assert_int_equal(command(0xd4), -1);
+	out(0x60, 1, 0xf4);
+	assert_int_equal(in(0x64, 1) & 0x41, 0x41);
 	assert_int_equal(in(0x60, 1), 0xfe);
 	command(0x60); /* a second command drops the first one's parameter */
 	command(0xa7);
@@ -218,8 +288,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
-		T(pm_timer), T(control), T(status_and_enable), T(reset_control),
-		T(port_92), T(keyboard_controller), T(keyboard_resets), T(nothing_is_plugged_in),
+		T(pm_timer), T(control), T(status_and_enable), T(timer_status), T(reset_control),
+		T(port_92), T(keyboard_controller), T(output_port), T(keyboard_resets),
+		 T(nothing_is_plugged_in),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
