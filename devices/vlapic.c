@@ -6,27 +6,56 @@
  */
 #include "devices/vlapic_impl.h"
 
-/* @first: REG_ISR, REG_TMR or REG_IRR, of 256 bits each */
+static u32 vec_get(const struct vlapic *a, u32 first, u8 vector)
+{
+	return a->reg[first + vector / 32] >> vector % 32 & 1;
+}
+
+/* @first: REG_ISR, REG_TMR or REG_IRR, of 256 bits each, and of eight bits that say which words are used */
 static void vec_set(struct vlapic *a, u32 first, u8 vector, bool is_set)
 {
 	u32 *word = &a->reg[first + vector / 32], bit = 1u << vector % 32;
+	u8 *used = &a->used_words[(first - REG_ISR) / 8], used_bit = (u8)(1u << vector / 32);
 
 	*word = is_set ? *word | bit : *word & ~bit;
+	*used = *word ? *used | used_bit : *used & ~used_bit;
 }
 
+/* Other CPUs ask too, so a word may have become empty since its bit in used_words was read */
 static int vec_highest(const struct vlapic *a, u32 first)
 {
-	for (int i = 7; i >= 0; i--) {
-		u32 word = a->reg[first + (u32)i];
+	u32 used = __atomic_load_n(&a->used_words[(first - REG_ISR) / 8], __ATOMIC_RELAXED);
+	u32 top = used ? 31 - (u32)__builtin_clz(used) : 0;
+	u32 word = __atomic_load_n(&a->reg[first + top], __ATOMIC_RELAXED);
 
-		if (word) {
-			return i * 32 + 31 - __builtin_clz(word);
-		}
-	}
-	return -1;
+	return word ? (int)(top * 32) + 31 - __builtin_clz(word) : -1;
 }
 
-/* SDM 3A 11.4.7.1 "Local APIC State After Power-Up or Reset" */
+/* Bits 7:4 of the highest vector, the class of its priority */
+static u32 vec_class(const struct vlapic *a, u32 first)
+{
+	int vector = vec_highest(a, first);
+
+	return vector < 0 ? 0 : (u32)vector & 0xf0;
+}
+
+/* SDM 3A 11.4.7.1 "Local APIC State After Power-Up or Reset". The levels of pins come from outside. */
+void vlapic_reset(struct vlapic *a)
+{
+	*a = (struct vlapic){
+		.env = a->env,
+		.apic_base = a->apic_base,
+		.id = a->id,
+		.reg = { [REG_VERSION] = VLAPIC_VERSION, [REG_DFR] = 0xffffffff, [REG_SVR] = 0xff,
+			 [REG_LVT ... REG_LVT + NR_LVTS - 1] = LVT_MASKED },
+		.has_x2apic = a->has_x2apic,
+		.nmi_pending = a->nmi_pending, /* a latched NMI is the CPU's */
+		.lint = a->lint,
+		.timer_expiry_ns = NEVER,
+		.deadline_ns = NEVER,
+	};
+}
+
 void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is_bsp,
 		 bool has_x2apic)
 {
@@ -34,11 +63,16 @@ void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is
 		.env = env,
 		.apic_base = VLAPIC_BASE | APIC_BASE_EN | (is_bsp ? APIC_BASE_BSP : 0),
 		.id = id,
-		.reg = { [REG_VERSION] = VLAPIC_VERSION, [REG_DFR] = 0xffffffff, [REG_SVR] = 0xff,
-			 [REG_LVT ... REG_LVT + NR_LVTS - 1] = LVT_MASKED },
 		.has_x2apic = has_x2apic,
-		.timer_expiry_ns = NEVER,
 	};
+	vlapic_reset(a);
+}
+
+/* SDM 3A 11.4.7.3 "Local APIC State After an INIT Reset", 11.12.5.1 "x2APIC States" */
+void vlapic_reset_by_init(struct vlapic *a)
+{
+	vlapic_reset(a);
+	a->nmi_pending = false;
 }
 
 void vlapic_set_virtual_wire(struct vlapic *a)
@@ -51,10 +85,24 @@ void vlapic_set_virtual_wire(struct vlapic *a)
 /* SDM 3A 11.8.3.1 "Task and Processor Priorities" */
 u8 vlapic_ppr(const struct vlapic *a)
 {
-	int in_service = vec_highest(a, REG_ISR);
-	u32 class = in_service < 0 ? 0 : (u32)in_service & 0xf0, tpr = a->reg[REG_TPR];
+	u32 in_service = vec_class(a, REG_ISR), tpr = a->reg[REG_TPR];
 
-	return (u8)((tpr & 0xf0) >= class ? tpr : class);
+	return (u8)((tpr & 0xf0) >= in_service ? tpr : in_service);
+}
+
+/* The greatest of the three, by class; only TPR has low bits (SDM 3A 11.6.2.4) */
+u8 vlapic_arbitration_priority(const struct vlapic *a)
+{
+	u32 requested = vec_class(a, REG_IRR), in_service = vec_class(a, REG_ISR);
+	u32 tpr = a->reg[REG_TPR], class = tpr & 0xf0;
+
+	return (u8)(class >= requested && class > in_service ? tpr : MAX(requested, in_service));
+}
+
+bool vlapic_is_focus(const struct vlapic *a, u8 vector)
+{
+	return !(a->reg[REG_SVR] & SVR_NO_FOCUS) &&
+	       (vec_get(a, REG_IRR, vector) | vec_get(a, REG_ISR, vector));
 }
 
 u64 vlapic_cr8(const struct vlapic *a)
@@ -74,10 +122,14 @@ int vlapic_pending(const struct vlapic *a)
 	return vlapic_is_enabled(a) && (vector & ~0xf) > (vlapic_ppr(a) & 0xf0) ? vector : -1;
 }
 
-void vlapic_ack(struct vlapic *a, u8 vector)
+u8 vlapic_ack(struct vlapic *a, u8 vector)
 {
+	if (vlapic_pending(a) != vector) {
+		return (u8)a->reg[REG_SVR]; /* does not touch ISR: no EOI will come */
+	}
 	vec_set(a, REG_IRR, vector, false);
 	vec_set(a, REG_ISR, vector, true);
+	return vector;
 }
 
 static void set_pending(struct vlapic *a, u8 vector, bool is_level)
@@ -86,16 +138,19 @@ static void set_pending(struct vlapic *a, u8 vector, bool is_level)
 	vec_set(a, REG_IRR, vector, true);
 }
 
-/* SDM 3A 11.5.3 "Error Handling". An illegal vector in LVT error is one more error, not a loop. */
+/*
+ * SDM 3A 11.5.3 "Error Handling": one interrupt, then none until ESR is written. An illegal vector in
+ * LVT error is one more error, not a loop.
+ */
 void vlapic_error(struct vlapic *a, u32 bit)
 {
 	u32 lvt = a->reg[REG_LVT + LVT_ERROR];
-	bool is_silent = (a->esr_pending & bit) || (lvt & LVT_MASKED);
 
 	a->esr_pending |= bit;
-	if (is_silent) {
+	if (a->is_error_told || (lvt & LVT_MASKED)) {
 		return;
 	}
+	a->is_error_told = true;
 	if ((u8)lvt < 16) {
 		a->esr_pending |= ESR_RECV_ILLEGAL;
 	} else {
@@ -124,12 +179,64 @@ void vlapic_eoi(struct vlapic *a)
 		return;
 	}
 	vec_set(a, REG_ISR, (u8)vector, false);
-	if (a->reg[REG_TMR + vector / 32] >> vector % 32 & 1) {
+	if (vec_get(a, REG_TMR, (u8)vector)) {
+		u32 *lint0 = &a->reg[REG_LVT + LVT_LINT0];
+
+		*lint0 &= (u8)*lint0 == vector ? ~(u32)LVT_REMOTE : ~0u;
 		a->env->eoi_broadcast(a->env->ctx, (u8)vector);
+		vlapic_lint_changed(a);
 	}
 }
 
-/* Globally disabled, LINT0 is the INTR pin of a CPU without APIC (SDM 3A 11.4.3) */
+/* Only what is fixed can be level-triggered, and LINT1 not at all (SDM 3A 11.5.1, "Trigger Mode") */
+static bool is_level(u32 pin, u32 lvt)
+{
+	return pin == 0 && (lvt & (LVT_LEVEL | LVT_MODE)) == LVT_LEVEL;
+}
+
+static void lint_deliver(struct vlapic *a, u32 pin)
+{
+	u32 *lvt = &a->reg[REG_LVT + LVT_LINT0 + pin];
+
+	if (field_get(LVT_MODE, *lvt) == MODE_NMI) {
+		a->nmi_pending = true;
+	} else if (field_get(LVT_MODE, *lvt) == MODE_FIXED) {
+		*lvt |= is_level(pin, *lvt) ? LVT_REMOTE : 0;
+		vlapic_accept(a, (u8)*lvt, is_level(pin, *lvt));
+	}
+}
+
+/* LINT0 or its LVT entry has changed, or an EOI has come: a level interrupts once for each EOI */
+void vlapic_lint_changed(struct vlapic *a)
+{
+	u32 *lvt = &a->reg[REG_LVT + LVT_LINT0];
+
+	if (!is_level(0, *lvt)) {
+		*lvt &= ~(u32)LVT_REMOTE;
+	} else if ((a->lint & 1) && !(*lvt & (LVT_MASKED | LVT_REMOTE))) {
+		lint_deliver(a, 0);
+	}
+}
+
+/* Globally disabled, the pins are INTR and NMI of a CPU without APIC (SDM 3A 11.4.3) */
+void vlapic_set_lint(struct vlapic *a, u32 pin, bool level)
+{
+	u32 lvt = a->reg[REG_LVT + LVT_LINT0 + pin];
+	u8 bit = (u8)(1u << pin), was = a->lint;
+
+	a->lint = level ? was | bit : was & ~bit;
+	if (!(a->lint & ~was)) {
+		return;
+	}
+	if (!vlapic_is_enabled(a)) {
+		a->nmi_pending |= pin == 1;
+	} else if (is_level(pin, lvt)) {
+		vlapic_lint_changed(a);
+	} else if (!(lvt & LVT_MASKED)) {
+		lint_deliver(a, pin);
+	}
+}
+
 bool vlapic_takes_extint(const struct vlapic *a)
 {
 	u32 lint0 = a->reg[REG_LVT + LVT_LINT0];

@@ -17,6 +17,7 @@ struct vlapic_ipi {
 	u32 dest;
 	u8 vector, mode, shorthand; /* mode: ICR bits 10:8 */
 	bool is_logical, is_x2apic;
+	bool is_deassert; /* INIT level de-assert: has no effect on P6 and later */
 };
 
 struct vlapic_env {
@@ -35,13 +36,20 @@ struct vlapic {
 	u32 reg[64];	     /* MMIO offset / 16: SDM 3A table 11-6 */
 	u64 timer_expiry_ns; /* NEVER = not running */
 	u64 tsc_deadline;    /* 0 = not armed */
+	u64 deadline_ns;     /* no vlapic_poll() is needed before */
+	u8 used_words[3];    /* of ISR, TMR, IRR: bit n = word n is not zero */
+	u8 lint;	     /* levels of the pins LINT0, LINT1 */
+	bool is_error_told;  /* no second error interrupt before ESR is written */
 	bool has_x2apic;
-	bool nmi_pending; /* an IPI delivered an NMI; the kernel takes it and clears this */
+	bool nmi_pending; /* IPI, LINT pin or message; the kernel takes it and clears this */
 };
 extern const struct vdev_ops vlapic_mmio_ops; /* 4 KiB, self = struct vlapic */
 
 void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is_bsp,
 		 bool has_x2apic);
+
+/** vlapic_reset_by_init() - as after reset, but ID, APIC_BASE and so the mode stay. */
+void vlapic_reset_by_init(struct vlapic *a);
 
 /**
  * vlapic_set_virtual_wire() - as PC firmware leaves it: enabled, 8259 through LINT0, NMI on LINT1
@@ -50,23 +58,53 @@ void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is
  */
 void vlapic_set_virtual_wire(struct vlapic *a);
 
-/** vlapic_poll() - expire the timer if due at @now_ns. Return: next deadline in ns, or NEVER. */
+/**
+ * vlapic_poll() - expire the timer if due at @now_ns
+ *
+ * Context: at deadline_ns, and after each change of the guest's TSC. Return: new deadline_ns, or NEVER.
+ */
 u64 vlapic_poll(struct vlapic *a, u64 now_ns);
 
-/** vlapic_pending() - highest vector above PPR in IRR, or -1. */
+/** vlapic_has_request() - can vlapic_pending() be other than -1? One load. */
+static inline bool vlapic_has_request(const struct vlapic *a)
+{
+	return a->used_words[2];
+}
+
+/** vlapic_pending() - highest vector in IRR if it is above PPR, or -1. */
 int vlapic_pending(const struct vlapic *a);
 
-/** vlapic_ack() - vector from vlapic_pending() goes into service. */
-void vlapic_ack(struct vlapic *a, u8 vector);
+/**
+ * vlapic_ack() - the acknowledge cycle for @vector of vlapic_pending(): it goes into service
+ *
+ * Return: what to deliver: @vector, or the spurious vector if it was masked in between (SDM 3A 11.9).
+ */
+u8 vlapic_ack(struct vlapic *a, u8 vector);
 
 /** vlapic_accept() - a fixed interrupt arrives (IPI, I/O APIC, MSI). */
 void vlapic_accept(struct vlapic *a, u8 vector, bool is_level);
+
+/**
+ * vlapic_set_lint() - LINT0 or LINT1 is asserted or not; its LVT entry says what that means
+ *
+ * ExtINT is not a message but a question: vlapic_takes_extint(). SMI and INIT have no effect.
+ */
+void vlapic_set_lint(struct vlapic *a, u32 pin, bool level);
 
 /** vlapic_takes_extint() - does LINT0 pass the 8259's INT (virtual wire), or is the APIC off? */
 bool vlapic_takes_extint(const struct vlapic *a);
 
 /** vlapic_matches() - is this APIC a target? @is_x2apic: @dest has 32 bits, not 8. */
 bool vlapic_matches(const struct vlapic *a, u32 dest, bool is_logical, bool is_x2apic);
+
+/**
+ * vlapic_arbitration_priority() - of several targets of a lowest-priority message, the lowest takes it
+ * vlapic_is_focus() - has this one @vector requested or in service? Then it takes it before all others.
+ *
+ * Context: any CPU, also while the owner writes. SDM 3A 11.6.2.4 "Lowest Priority Delivery Mode".
+ */
+u8 vlapic_arbitration_priority(const struct vlapic *a);
+bool vlapic_is_focus(const struct vlapic *a, u8 vector);
 
 /**
  * vlapic_rdmsr(), vlapic_wrmsr() - MSRs 0x1b, 0x6e0, 0x800-0x8ff. Return: false = #GP.

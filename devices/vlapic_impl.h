@@ -18,7 +18,8 @@ enum {
 #define APIC_BASE_EXTD BIT(10)
 #define APIC_BASE_EN   BIT(11)
 
-#define SVR_ENABLE BIT(8)
+#define SVR_ENABLE	 BIT(8)
+#define SVR_NO_FOCUS BIT(9)
 
 #define ESR_SEND_ILLEGAL BIT(5)
 #define ESR_RECV_ILLEGAL BIT(6)
@@ -27,16 +28,22 @@ enum {
 /* ICR low and LVT entries: the same fields in the same places */
 #define ICR_MODE      BITS(10, 8)
 #define ICR_LOGICAL   BIT(11)
+#define ICR_ASSERT    BIT(14)
+#define ICR_LEVEL     BIT(15)
 #define ICR_SHORTHAND BITS(19, 18)
 #define ICR_TO_SELF   BIT(18)
 #define LVT_MODE      BITS(10, 8)
+#define LVT_REMOTE    BIT(14) /* remote IRR */
+#define LVT_LEVEL     BIT(15)
 #define LVT_MASKED    BIT(16)
 #define LVT_PERIODIC  BIT(17)
 #define LVT_DEADLINE  BIT(18)
 
+enum { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
+
 enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR, NR_LVTS };
 
-enum { MODE_LOWEST = 1, MODE_NMI = 4, MODE_EXTINT = 7 };
+enum { MODE_FIXED, MODE_LOWEST, MODE_SMI, MODE_NMI = 4, MODE_INIT, MODE_STARTUP, MODE_EXTINT };
 
 static inline bool vlapic_is_enabled(const struct vlapic *a)
 {
@@ -54,9 +61,11 @@ static inline u32 vlapic_logical_id(const struct vlapic *a)
 	return vlapic_is_x2apic(a) ? (a->id >> 4) << 16 | 1u << (a->id & 15) : a->reg[REG_LDR];
 }
 
+void vlapic_reset(struct vlapic *a);
 u8 vlapic_ppr(const struct vlapic *a);
 void vlapic_eoi(struct vlapic *a);
 void vlapic_error(struct vlapic *a, u32 bit);
+void vlapic_lint_changed(struct vlapic *a);
 
 /** vlapic_catch_up() - let happen what is due, see vlapic_poll(). Return: now. */
 u64 vlapic_catch_up(struct vlapic *a);

@@ -22,7 +22,7 @@ static const struct reg {
 	[REG_EOI] = { WR, WR, 0, 0 },
 	[REG_LDR] = { RW, RD, 0xff000000, 0 },
 	[REG_DFR] = { RW, NO, 0xf0000000, 0 },
-	[REG_SVR] = { RW, RW, 0x1ff, 0 },
+	[REG_SVR] = { RW, RW, 0x3ff, 0 },
 	[REG_ISR ... REG_IRR + 7] = { RD, RD, 0, 0 },
 	[REG_ESR] = { RW, RW, 0, 0 },
 	[REG_ICR] = { RW, RW, 0xccfff, 0x1000 },
@@ -48,8 +48,14 @@ static u32 reg_read(struct vlapic *a, u32 n)
 	}
 }
 
+/*
+ * SDM 3A table 11-3 "Valid Combinations ...": what goes to the sender too can be fixed only. Whatever
+ * the trigger mode says, IPIs are edges (its note 2); "level" just tells an INIT from its de-assertion.
+ */
 static void send_ipi(struct vlapic *a, u32 icr)
 {
+	const u32 to_others = BIT(MODE_FIXED) | BIT(MODE_LOWEST) | BIT(MODE_SMI) | BIT(MODE_NMI) |
+			      BIT(MODE_INIT) | BIT(MODE_STARTUP);
 	const struct vlapic_ipi ipi = {
 		.dest = vlapic_is_x2apic(a) ? a->reg[REG_ICR_HIGH] : a->reg[REG_ICR_HIGH] >> 24,
 		.vector = (u8)icr,
@@ -57,8 +63,13 @@ static void send_ipi(struct vlapic *a, u32 icr)
 		.shorthand = (u8)field_get(ICR_SHORTHAND, icr),
 		.is_logical = icr & ICR_LOGICAL,
 		.is_x2apic = vlapic_is_x2apic(a),
+		.is_deassert = (icr & (ICR_MODE | ICR_LEVEL | ICR_ASSERT)) == (MODE_INIT << 8 | ICR_LEVEL),
 	};
+	bool has_sender = ipi.shorthand == SHORTHAND_SELF || ipi.shorthand == SHORTHAND_ALL;
 
+	if (!((has_sender ? BIT(MODE_FIXED) : to_others) & BIT(ipi.mode))) {
+		return;
+	}
 	if (ipi.mode <= MODE_LOWEST && ipi.vector < 16) {
 		vlapic_error(a, ESR_SEND_ILLEGAL);
 	} else {
@@ -74,33 +85,58 @@ static void mask_if_disabled(struct vlapic *a)
 	}
 }
 
-/* Bits that are not writable stay; what the write starts sees the register changed */
+/* Bits that are not writable stay. Return: bits that changed. */
+static u32 reg_set(struct vlapic *a, u32 n, u32 value)
+{
+	u32 changed = (a->reg[n] ^ value) & regs[n].writable;
+
+	a->reg[n] ^= changed;
+	return changed;
+}
+
+/* Registers that the timer depends on: SVR because it masks */
+static void timer_write(struct vlapic *a, u32 n, u32 value)
+{
+	u32 count = vlapic_timer_count(a), changed = reg_set(a, n, value);
+	bool is_deadline = a->reg[REG_LVT + LVT_TIMER] & LVT_DEADLINE;
+
+	mask_if_disabled(a);
+	if (n == REG_LVT + LVT_TIMER && (changed & LVT_DEADLINE)) { /* a change of the mode disarms */
+		a->tsc_deadline = a->reg[REG_COUNT_INIT] = 0;
+		vlapic_timer_start(a, 0);
+	} else if (n == REG_COUNT_INIT) {
+		a->reg[n] = is_deadline ? 0 : a->reg[n];
+		vlapic_timer_start(a, a->reg[n]);
+	} else if (n == REG_DIVIDE) { /* goes on from where it is */
+		vlapic_timer_start(a, count);
+	}
+	vlapic_catch_up(a);
+}
+
+/* What the write starts sees the register changed */
 static void reg_write(struct vlapic *a, u32 n, u32 value)
 {
-	u32 count = vlapic_timer_count(a), *reg = &a->reg[n], old = *reg;
-
-	*reg = (value & regs[n].writable) | (old & ~regs[n].writable);
-	mask_if_disabled(a);
 	switch (n) {
 	case REG_EOI: vlapic_eoi(a); break;
 	case REG_ESR:
-		*reg = a->esr_pending;
+		a->reg[n] = a->esr_pending;
 		a->esr_pending = 0;
+		a->is_error_told = false;
 		break;
-	case REG_ICR: send_ipi(a, *reg); break;
-	case REG_SELF_IPI: send_ipi(a, ICR_TO_SELF | *reg); break;
+	case REG_TPR: reg_set(a, n, value); break;
+	case REG_SELF_IPI: send_ipi(a, ICR_TO_SELF | value); break;
+	case REG_ICR:
+		reg_set(a, n, value);
+		send_ipi(a, a->reg[n]);
+		break;
+	case REG_SVR:
 	case REG_LVT + LVT_TIMER:
-		if ((old ^ *reg) & LVT_DEADLINE) { /* a change of the mode disarms */
-			a->tsc_deadline = a->reg[REG_COUNT_INIT] = 0;
-			vlapic_timer_start(a, 0);
-		}
-		break;
 	case REG_COUNT_INIT:
-		*reg = a->reg[REG_LVT + LVT_TIMER] & LVT_DEADLINE ? 0 : *reg;
-		vlapic_timer_start(a, *reg);
-		break;
-	case REG_DIVIDE: vlapic_timer_start(a, count); break; /* goes on from where it is */
-	default: break;
+	case REG_DIVIDE: timer_write(a, n, value); break;
+	default:
+		reg_set(a, n, value);
+		mask_if_disabled(a);
+		vlapic_lint_changed(a);
 	}
 }
 
@@ -157,10 +193,7 @@ static bool write_apic_base(struct vlapic *a, u64 value)
 		return false;
 	}
 	if (!is && was) {
-		bool nmi_pending = a->nmi_pending; /* a latched NMI is the CPU's */
-
-		vlapic_init(a, a->env, a->id, false, a->has_x2apic);
-		a->nmi_pending = nmi_pending;
+		vlapic_reset(a);
 	}
 	a->apic_base = value;
 	return true;
