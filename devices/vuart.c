@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * 16550A as in the PC16550D data sheet (National Semiconductor, June 1995), section 8 "Registers".
- * Characters take no time: the transmitter is empty as soon as the backend took the bytes, and the
- * receiver's character timeout (four character times) has always passed already.
- * Called through the bus, and by the partition's console.
+ * Sending takes no time: the transmitter is empty as soon as the backend took the bytes. Character
+ * times count for the receiver's timeout only, lazily: nothing ticks.
+ * Called through the bus, by the partition's console, and by the kernel's poll.
  */
 #include "vuart.h"
 
@@ -17,7 +17,10 @@ enum { MCR_DTR = 0x01, MCR_RTS = 0x02, MCR_OUTS = 0x0c, MCR_OUT2 = 0x08, MCR_LOO
 enum { LSR_DR = 0x01, LSR_OE = 0x02, LSR_ERRORS = 0x1e, LSR_THRE = 0x20, LSR_TEMT = 0x40 };
 enum { MSR_DELTAS = 0x0f, MSR_TERI = 0x04, MSR_RI = 0x40 };
 
-#define LCR_DLAB  0x80
+enum { LCR_WORD = 0x03, LCR_STOP = 0x04, LCR_PARITY = 0x08, LCR_DLAB = 0x80 };
+
+#define UART_HZ	    1843200ull
+#define TX_RETRY_NS (200 * NSEC_PER_USEC)
 #define MSR_LINES 0xb0 /* what we wire up: DCD, DSR and CTS on */
 
 static u32 fifo_depth(const struct vuart *u)
@@ -25,17 +28,39 @@ static u32 fifo_depth(const struct vuart *u)
 	return (u->fcr & FCR_ENABLE) ? VUART_FIFO : 1;
 }
 
-/* 8.6 "Interrupt Identification Register": the highest source that is enabled */
-static u8 interrupt_id(const struct vuart *u)
+/* 8.10 "FIFO Interrupt Mode Operation": a character with start, parity and stop bits, four times */
+static u64 timeout_ns(const struct vuart *u)
+{
+	u32 word = u->lcr & LCR_WORD, divisor = MAX(u->dll | u->dlm << 8, 1);
+	u32 stop_halves = !(u->lcr & LCR_STOP) ? 2 : word ? 4 : 3;
+	u32 halves = 2 * (6 + word + !!(u->lcr & LCR_PARITY)) + stop_halves;
+
+	return 4 * 16 * divisor * halves * NSEC_PER_SEC / 2 / UART_HZ;
+}
+
+static bool is_timed_out(const struct vuart *u)
+{
+	return u->rx_count && vclock_now(u->clock) >= u->rx_timeout_ns;
+}
+
+static bool is_triggered(const struct vuart *u)
 {
 	static const u8 trigger[] = { 1, 4, 8, 14 };
 
+	return u->rx_count >= trigger[u->fcr >> 6]; /* without FIFOs FCR is 0: 1 */
+}
+
+/* 8.6 "Interrupt Identification Register": the highest source that is enabled */
+static u8 interrupt_id(const struct vuart *u)
+{
 	if ((u->ier & IER_RLS) && (u->lsr & LSR_ERRORS)) {
 		return IIR_RLS;
 	}
-	if ((u->ier & IER_RDA) && u->rx_count) {
-		/* Without FIFOs FCR is 0: trigger level 1 */
-		return u->rx_count < trigger[u->fcr >> 6] ? IIR_CTI : IIR_RDA;
+	if ((u->ier & IER_RDA) && is_triggered(u)) {
+		return IIR_RDA;
+	}
+	if ((u->ier & IER_RDA) && is_timed_out(u)) {
+		return IIR_CTI;
 	}
 	if ((u->ier & IER_THRE) && u->thr_empty_pending) {
 		return IIR_THRE;
@@ -54,10 +79,22 @@ static void update_irq(struct vuart *u)
 {
 	u->iir = interrupt_id(u);
 	irq_line_set(&u->irq, u->iir != IIR_NONE && (u->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2);
+	u->deadline_ns = u->tx_count ? vclock_now(u->clock) + TX_RETRY_NS : NEVER;
+	if ((u->ier & IER_RDA) && u->rx_count && !is_triggered(u) && !is_timed_out(u)) {
+		u->deadline_ns = MIN(u->deadline_ns, u->rx_timeout_ns);
+	}
+}
+
+static void restart_timeout(struct vuart *u)
+{
+	u->rx_timeout_ns = vclock_now(u->clock) + timeout_ns(u);
 }
 
 static void receive(struct vuart *u, u8 byte)
 {
+	if (!is_timed_out(u)) { /* else the timeout stands until RBR is read */
+		restart_timeout(u);
+	}
 	if (u->rx_count < fifo_depth(u)) {
 		u->rx[(u->rx_head + u->rx_count++) % VUART_FIFO] = byte;
 	} else {
@@ -81,6 +118,7 @@ static u8 read_rbr(struct vuart *u)
 	if (!u->rx_count) {
 		u->lsr &= (u8)~LSR_DR;
 	}
+	restart_timeout(u);
 	return byte;
 }
 
@@ -105,7 +143,7 @@ static void write_thr(struct vuart *u, u8 byte)
 	u->thr_empty_pending = false;
 	update_irq(u); /* the line falls while THR is full: edge-triggered inputs need it */
 	if (u->mcr & MCR_LOOP) {
-		receive(u, byte);
+		receive(u, byte & (0xff >> (3 - (u->lcr & LCR_WORD)))); /* 5 to 8 bits */
 	} else if (u->tx_count < fifo_depth(u)) {
 		u->tx[(u->tx_head + u->tx_count++) % VUART_FIFO] = byte;
 	}
@@ -178,6 +216,7 @@ static u64 reg_read(void *self, u64 offset, u32 width maybe_unused)
 	bool is_dlab = u->lcr & LCR_DLAB;
 	u8 value = u->scr;
 
+	vuart_poll(u, vclock_now(u->clock)); /* what was due before the read has happened */
 	switch (offset) {
 	case RBR_THR: value = is_dlab ? u->dll : read_rbr(u); break;
 	case IER: value = is_dlab ? u->dlm : u->ier; break;
@@ -215,10 +254,12 @@ static void reg_write(void *self, u64 offset, u32 width maybe_unused, u64 value6
 
 const struct vdev_ops vuart_ops = { .read = reg_read, .write = reg_write, .is_byte_wide = true };
 
-void vuart_init(struct vuart *u, const struct vuart_backend *be, struct irq_line irq)
+void vuart_init(struct vuart *u, const struct vuart_backend *be, const struct vclock *clock,
+		struct irq_line irq)
 {
-	*u = (struct vuart){ .be = be, .irq = irq, .iir = IIR_NONE, .lsr = LSR_THRE | LSR_TEMT,
-			     .msr = MSR_LINES, .dll = 12 /* 9600 baud */ };
+	*u = (struct vuart){ .be = be, .clock = clock, .irq = irq, .iir = IIR_NONE,
+			     .lsr = LSR_THRE | LSR_TEMT, .msr = MSR_LINES, .deadline_ns = NEVER,
+			     .dll = 12 /* 9600 baud */ };
 }
 
 size_t vuart_rx_room(const struct vuart *u)
@@ -234,8 +275,11 @@ void vuart_rx(struct vuart *u, u8 byte)
 	}
 }
 
-void vuart_poll(struct vuart *u)
+u64 vuart_poll(struct vuart *u, u64 now_ns)
 {
-	transmit(u);
-	update_irq(u);
+	if (u->has_tx_held || now_ns >= u->deadline_ns) {
+		transmit(u);
+		update_irq(u);
+	}
+	return u->deadline_ns;
 }

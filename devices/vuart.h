@@ -18,7 +18,10 @@ struct vuart_backend {
 #define VUART_FIFO 16
 struct vuart {
 	const struct vuart_backend *be;
+	const struct vclock *clock;
 	struct irq_line irq;
+	u64 deadline_ns;   /* no vuart_poll() needed before; NEVER = none */
+	u64 rx_timeout_ns; /* the character timeout of what is in the receive FIFO */
 	u8 ier, iir, fcr, lcr, mcr, lsr, msr, scr, dll, dlm;
 	u8 rx[VUART_FIFO];
 	u32 rx_head, rx_count;
@@ -29,7 +32,8 @@ struct vuart {
 };
 extern const struct vdev_ops vuart_ops; /* 8 ports, self = struct vuart */
 
-void vuart_init(struct vuart *u, const struct vuart_backend *be, struct irq_line irq);
+void vuart_init(struct vuart *u, const struct vuart_backend *be, const struct vclock *clock,
+		struct irq_line irq);
 
 /** vuart_rx_room() - how many bytes the receive FIFO (or RBR) can take. */
 size_t vuart_rx_room(const struct vuart *u);
@@ -37,7 +41,11 @@ size_t vuart_rx_room(const struct vuart *u);
 /** vuart_rx() - a byte from outside; the caller checked the room (else it overruns). */
 void vuart_rx(struct vuart *u, u8 byte);
 
-/** vuart_poll() - the backend may have room again: push a held byte, raise THRE. */
-void vuart_poll(struct vuart *u);
+/**
+ * vuart_poll() - the backend may have room again: push held bytes, raise THRE; character timeout
+ *
+ * Return: the next deadline, or NEVER.
+ */
+u64 vuart_poll(struct vuart *u, u64 now_ns);
 
 #endif

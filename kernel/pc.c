@@ -8,7 +8,6 @@
 
 #define UART_IRQ	4
 #define RTC_IRQ		8
-#define TX_RETRY_NS	(200 * NSEC_PER_USEC)
 #define IRQ0_IOAPIC_PIN 2 /* the MADT's interrupt source override says so */
 
 static u64 clock_now(void *ctx)
@@ -169,7 +168,7 @@ enum status pc_init(struct partition *p)
 					     .send_ipi = lapic_send_ipi_to,
 					     .eoi_broadcast = lapic_eoi_to_ioapic,
 					     .ctx = p };
-	vuart_init(&pc->uart, &pc->uart_backend, isa_irq(pc, UART_IRQ));
+	vuart_init(&pc->uart, &pc->uart_backend, &pc->clock, isa_irq(pc, UART_IRQ));
 	vpic_init(&pc->pic);
 	vpit_init(&pc->pit, &pc->clock, isa_irq(pc, 0));
 	vrtc_init(&pc->rtc, &pc->clock, isa_irq(pc, RTC_IRQ), wall);
@@ -198,11 +197,7 @@ static u64 uart_poll(struct partition *p, u64 now_ns)
 	if (now_ns >= flush || !pc->console.len) {
 		flush = console_source_flush(&pc->console, now_ns);
 	}
-	if (!pc->uart.has_tx_held) {
-		return flush;
-	}
-	vuart_poll(&pc->uart);
-	return MIN(flush, now_ns + TX_RETRY_NS);
+	return MIN(flush, vuart_poll(&pc->uart, now_ns));
 }
 
 u64 pc_poll(struct partition *p, u64 now_ns)

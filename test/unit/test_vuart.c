@@ -11,6 +11,7 @@ enum { DATA, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 #define FCR IIR
 
 static struct bench bench;
+static struct vclock clk = { .now_ns = bench_now, .ctx = &bench };
 static struct vuart u;
 static size_t room;
 static char sent[64];
@@ -36,7 +37,7 @@ static int setup(void **state maybe_unused)
 	room = 1000;
 	nr_sent = 0;
 	memset(sent, 0, sizeof(sent));
-	vuart_init(&u, &backend, bench_line(&bench));
+	vuart_init(&u, &backend, &clk, bench_line(&bench));
 	return 0;
 }
 
@@ -186,14 +187,16 @@ static void no_room_holds_thre(void **state maybe_unused)
 	out(DATA, 'a');
 	assert_int_equal(in(LSR) & 0x60, 0);
 	assert_true(u.has_tx_held);
+	assert_in_range(u.deadline_ns, bench.now_ns + 1, bench.now_ns + NSEC_PER_MSEC);
 	assert_false(bench.level);
-	vuart_poll(&u);
+	vuart_poll(&u, bench.now_ns);
 	assert_int_equal(in(LSR) & 0x60, 0);
 	room = 5;
-	vuart_poll(&u);
+	vuart_poll(&u, bench.now_ns);
 	assert_true(bench.level);
 	assert_string_equal(sent, "a");
 	assert_false(u.has_tx_held);
+	assert_int_equal(u.deadline_ns, NEVER);
 	assert_int_equal(in(LSR) & 0x60, 0x60);
 }
 
@@ -208,10 +211,10 @@ static void fifo_takes_sixteen(void **state maybe_unused)
 	assert_string_equal(sent, "abc");
 	assert_int_equal(in(LSR) & 0x60, 0);
 	room = 4;
-	vuart_poll(&u);
+	vuart_poll(&u, bench.now_ns);
 	assert_int_equal(in(LSR) & 0x60, 0);
 	room = 100;
-	vuart_poll(&u);
+	vuart_poll(&u, bench.now_ns);
 	assert_string_equal(sent, "abcdefghijklmnop");
 	assert_int_equal(in(LSR) & 0x60, 0x60);
 }
@@ -226,7 +229,7 @@ static void tx_reset_forgets_held_bytes(void **state maybe_unused)
 	out(FCR, 0x05);
 	assert_int_equal(in(LSR) & 0x60, 0x60);
 	room = 1;
-	vuart_poll(&u);
+	vuart_poll(&u, bench.now_ns);
 	assert_int_equal(nr_sent, 0);
 }
 
@@ -267,6 +270,68 @@ static void receives_with_fifo(void **state maybe_unused)
 	assert_int_equal(in(LSR), 0x60);
 }
 
+static void expect_timeout_after(u64 ns)
+{
+	assert_in_range(u.deadline_ns, bench.now_ns + ns - 1, bench.now_ns + ns);
+	vuart_poll(&u, u.deadline_ns - 1);
+	assert_false(bench.level);
+	bench.now_ns = u.deadline_ns;
+	assert_int_equal(vuart_poll(&u, bench.now_ns), NEVER);
+	assert_true(bench.level);
+	assert_int_equal(in(IIR), 0xcc);
+}
+
+/* 8.10: four character times of silence and of nobody reading */
+static void character_timeout(void **state maybe_unused)
+{
+	static const struct {
+		u8 lcr, dll, dlm;
+		u64 ns;
+	} row[] = {
+		{ 0x0f, 0x80, 0x01, 160 * NSEC_PER_MSEC }, /* the data sheet's example: 300 baud, 12 bits */
+		{ 0x03, 0x0c, 0x00, 4166667 },		   /* 9600 8N1 */
+		{ 0x03, 0x01, 0x00, 347223 },		   /* 115200 8N1 */
+		{ 0x04, 0x0c, 0x00, 3125000 },		   /* 5 bits, one and a half stop bits */
+		{ 0x1e, 0x0c, 0x00, 4583334 },		   /* 7E2 */
+		{ 0x03, 0x00, 0x00, 347223 },		   /* a divisor of 0 counts as 1 */
+	};
+
+	out(MCR, 0x08);
+	out(FCR, 0xc1);
+	out(IER, 0x01);
+	for (u32 i = 0; i < ARRAY_SIZE(row); i++) {
+		out(LCR, 0x80);
+		out(DATA, row[i].dll);
+		out(IER, row[i].dlm);
+		out(LCR, row[i].lcr);
+		vuart_rx(&u, 1);
+		vuart_rx(&u, 2);
+		bench.now_ns += row[i].ns / 2;
+		vuart_rx(&u, 3); /* each character restarts it, ... */
+		expect_timeout_after(row[i].ns);
+		vuart_rx(&u, 4); /* ... but does not take it back once it has come: ... */
+		assert_int_equal(in(IIR), 0xcc);
+		in(DATA); /* ... that does reading */
+		assert_int_equal(in(IIR), 0xc1);
+		assert_false(bench.level);
+		expect_timeout_after(row[i].ns);
+		out(IER, 0);
+		assert_int_equal(u.deadline_ns, NEVER);
+		out(IER, 1);
+		assert_true(bench.level);
+		in(DATA);
+		in(DATA);
+		in(DATA);
+		assert_int_equal(u.deadline_ns, NEVER);
+		assert_int_equal(in(IIR), 0xc1);
+		bench.now_ns += NSEC_PER_SEC;
+		assert_int_equal(in(IIR), 0xc1); /* an empty FIFO has no timeout */
+	}
+	out(FCR, 0x00);
+	vuart_rx(&u, 1);
+	assert_int_equal(in(IIR), 0x04); /* without FIFOs none either */
+}
+
 static void trigger_levels_and_timeout(void **state maybe_unused)
 {
 	static const u8 level[] = { 1, 4, 8, 14 };
@@ -276,7 +341,15 @@ static void trigger_levels_and_timeout(void **state maybe_unused)
 		out(IER, 1);
 		for (u32 i = 1; i <= 16; i++) {
 			vuart_rx(&u, 0);
-			assert_int_equal(in(IIR), i >= level[t] ? 0xc4 : 0xcc);
+			assert_int_equal(in(IIR), i >= level[t] ? 0xc4 : 0xc1);
+			u64 due = i >= level[t] ? NEVER : bench.now_ns + 2916667;
+			assert_in_range(u.deadline_ns, due - 1, due); /* 9600 baud, 7 bits */
+			if (i < level[t]) {
+				u64 before = bench.now_ns;
+				bench.now_ns = due;
+				assert_int_equal(in(IIR), 0xcc);
+				bench.now_ns = before;
+			}
 		}
 		out(FCR, (u8)(t << 6 | 0x03)); /* RX reset */
 		assert_int_equal(in(LSR) & 1, 0);
@@ -305,6 +378,8 @@ static void loopback(void **state maybe_unused)
 		out(MCR, 0x10 | pair[i][0]);
 		assert_int_equal(in(MSR) & 0xf0, pair[i][1]);
 	}
+	out(LCR, 0x43); /* break: SOUT alone, and that is disconnected */
+	assert_int_equal(in(LSR), 0x60);
 	out(MCR, 0x1f);
 	out(IER, 0x01);
 	assert_int_equal(vuart_rx_room(&u), 0);
@@ -316,6 +391,11 @@ static void loopback(void **state maybe_unused)
 	assert_int_equal(in(IIR), 0x04);
 	assert_false(bench.level); /* the OUT2 pin is forced off */
 	assert_int_equal(in(DATA), 'y');
+	for (u8 word = 0; word < 4; word++) {
+		out(LCR, word);
+		out(DATA, 0xff);
+		assert_int_equal(in(DATA), 0x1f | 0xff >> (3 - word)); /* 5 to 8 bits */
+	}
 	out(MCR, 0x08);
 	assert_int_equal(in(MSR) & 0xf0, 0xb0);
 }
@@ -339,6 +419,17 @@ static void modem_status_deltas(void **state maybe_unused)
 	assert_int_equal(in(MSR), 0x38);
 }
 
+/* A guest that only ever reads LSR sees the transmitter empty as soon as there is room */
+static void reads_push_held_bytes(void **state maybe_unused)
+{
+	room = 0;
+	out(DATA, 'a');
+	assert_int_equal(in(LSR) & 0x60, 0);
+	room = 1;
+	assert_int_equal(in(LSR) & 0x60, 0x60);
+	assert_string_equal(sent, "a");
+}
+
 static void out2_gates_the_line(void **state maybe_unused)
 {
 	out(IER, 0x02);
@@ -359,8 +450,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(reset_state), T(registers_keep_what_they_should), T(is_a_16550a_and_nothing_newer),
 		T(disabled_sources_are_silent), T(writes_do_not_spill), T(sends), T(thre_interrupt), T(iir_read_of_another_source_keeps_thre),
-		T(no_room_holds_thre), T(fifo_takes_sixteen), T(tx_reset_forgets_held_bytes),
+		T(no_room_holds_thre), T(reads_push_held_bytes), T(fifo_takes_sixteen), T(tx_reset_forgets_held_bytes),
 		T(receives_without_fifo), T(receives_with_fifo), T(trigger_levels_and_timeout),
+		T(character_timeout),
 		T(switching_fifos_empties_them), T(loopback), T(modem_status_deltas),
 		T(out2_gates_the_line),
 	};
