@@ -84,6 +84,7 @@ static void svm_load(struct vcpu *v)
 {
 	struct svm_vcpu *hw = v->hw;
 	hw->host_pa = rdmsr(MSR_AMD_VM_HSAVE_PA) + PAGE_SIZE;
+	hw->vmcb.clean &= ~(u32)CLEAN_CR2;
 	vmsave(hw->host_pa);
 	if (hw->shares_asid) {
 		svm_flush(v);
@@ -100,6 +101,9 @@ static void svm_enter(struct vcpu *v, struct exit *e)
 {
 	struct svm_vcpu *hw = v->hw;
 	do {
+		if (!(hw->vmcb.clean & CLEAN_CR2)) {
+			write_cr2(hw->vmcb.cr2); /* VMRUN loads it, but for Bochs's */
+		}
 		hw->vmcb.rax = v->regs[GPR_RAX];
 		svm_run(v->regs, hw->pa, hw->host_pa);
 		v->regs[GPR_RAX] = hw->vmcb.rax;
