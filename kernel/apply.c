@@ -3,6 +3,7 @@
  * The one place that acts on a verdict, and the one that chooses what an entry delivers. Knows events
  * and RIP; knows no device but the interrupt lines of the PC. Called by the run loop. Pure.
  */
+#include "kernel/debug.h"
 #include "kernel/emulate.h"
 #include "kernel/exit.h"
 #include "log.h"
@@ -46,19 +47,11 @@ static void end_partition(struct vcpu *v, const struct exit *e, const char *why)
 }
 
 /* Move past the exiting instruction; STI and MOV SS shadows last one instruction (SDM 3A 6.8.3) */
-static bool advance(struct vcpu *v, const struct exit *e, u8 insn_len)
+static void advance(struct vcpu *v, const struct exit *e, const struct verdict *d)
 {
-	u64 len = insn_len ? insn_len : e->insn_len;
-	if (len == 0) {
-		struct insn insn;
-		struct event fault;
-		len = emulate_length(v, &v->part->mem, OP_NONE, &insn, &fault);
-	}
-	if (len == 0) {
-		end_partition(v, e, "cannot decode the exiting instruction");
-		return false;
-	}
+	u64 len = d->insn_len ? d->insn_len : e->insn_len;
 	struct segment cs;
+	BUG_ON(len == 0); /* exit_measure() has seen to it */
 	v->ops->get_seg(v, SEG_CS, &cs);
 	u64 rip = e->rip + len;
 	v->ops->set(v, VREG_RIP, (cs.attr & SEG_L) ? rip : (u32)rip);
@@ -67,20 +60,22 @@ static bool advance(struct vcpu *v, const struct exit *e, u8 insn_len)
 	if (rflags & RFLAGS_RF) {
 		v->ops->set(v, VREG_RFLAGS, rflags & ~RFLAGS_RF); /* SDM 3B 17.3.1.1 */
 	}
-	if (rflags & RFLAGS_TF) {
-		/* single step traps after an emulated instruction too (SDM 3B 17.3.1.4) */
-		v->ops->set(v, VREG_DR6, v->ops->get(v, VREG_DR6) | DR6_BS);
-		v->pending = (struct event){ .type = EVENT_EXCEPTION, .vector = VEC_DB };
-	}
-	return true;
+	debug_trap(v, rflags, d->debug);
 }
 
-static void block(struct vcpu *v, const struct exit *e)
+/* The #DB between two iterations finds RF set: the next one is no new instruction (SDM 3B 17.3.1.1) */
+static void repeat(struct vcpu *v, const struct verdict *d)
 {
 	u64 rflags = v->ops->get(v, VREG_RFLAGS);
-	if (!advance(v, e, 0)) {
-		return;
-	}
+	v->ops->set(v, VREG_RFLAGS, rflags | RFLAGS_RF);
+	v->ops->set(v, VREG_INT_SHADOW, 0);
+	debug_trap(v, rflags, d->debug);
+}
+
+static void block(struct vcpu *v, const struct exit *e, const struct verdict *d)
+{
+	u64 rflags = v->ops->get(v, VREG_RFLAGS);
+	advance(v, e, d);
 	if (!(rflags & RFLAGS_IF) && !v->nmi_pending && !v->part->pc.lapic.nmi_pending) {
 		log("[%s] halted with interrupts off for ever rip=0x%lx", v->part->cfg->name, e->rip);
 		partition_end(v->part, false, "halted", 0);
@@ -100,19 +95,22 @@ static void inject(struct vcpu *v, const struct exit *e, const struct verdict *d
 		v->ops->set(v, VREG_CR2, d->cr2);
 	}
 	v->pending = second;
+	debug_mark_fault(v, &second);
 }
 
 bool vcpu_apply(struct vcpu *v, const struct exit *e, const struct verdict *d)
 {
 	if (e->vectoring.type != EVENT_NONE) {
 		v->pending = e->vectoring;
+		debug_mark_fault(v, &e->vectoring);
 	}
 	switch (d->kind) {
 	case V_RESUME: return false;
-	case V_ADVANCE: advance(v, e, d->insn_len); return false;
-	case V_YIELD: advance(v, e, d->insn_len); return true;
+	case V_ADVANCE: advance(v, e, d); return false;
+	case V_REPEAT: repeat(v, d); return false;
+	case V_YIELD: advance(v, e, d); return true;
 	case V_INJECT: inject(v, e, d); return false;
-	case V_BLOCK: block(v, e); return v->is_halted;
+	case V_BLOCK: block(v, e, d); return v->is_halted;
 	case V_END: return true;
 	case V_KILL: end_partition(v, e, d->why); return true;
 	}
@@ -188,6 +186,9 @@ bool vcpu_step(struct vcpu *v, struct exit *e)
 	vcpu_prepare(v);
 	v->ops->enter(v, e);
 	trace(v, e);
-	struct verdict d = exit_handle(v, e);
+	struct verdict d;
+	if (exit_measure(v, e, &d)) {
+		d = exit_handle(v, e);
+	}
 	return vcpu_apply(v, e, &d) || v->part->end.is_set;
 }

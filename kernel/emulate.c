@@ -79,7 +79,7 @@ static struct verdict run_plain(struct work *w, const struct exit_mmio *x)
 		return verdict(V_RESUME); /* code or tables have changed: let it fault again */
 	}
 	perform(w, &o);
-	return verdict_advance(in->len);
+	return work_done(w, true);
 }
 
 struct verdict emulate_mmio(const struct emu *e, const struct exit_mmio *x)

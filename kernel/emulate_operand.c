@@ -4,6 +4,7 @@
  * An operand is translated in full before its first byte is touched; then each page of it is RAM
  * or belongs to the MMIO bus. Alignment checks (#AC) are not modelled. Knows no operation.
  */
+#include "debug.h"
 #include "emulate_parts.h"
 #include "x86/regs.h"
 
@@ -27,6 +28,13 @@ struct verdict work_refusal(const struct work *w)
 {
 	return w->fault.type == EVENT_NONE ? verdict_kill("code or page tables outside memory") :
 					     verdict_event(&w->fault, w->cr2);
+}
+
+struct verdict work_done(const struct work *w, bool is_last)
+{
+	return (struct verdict){ .kind = is_last ? V_ADVANCE : V_REPEAT,
+				 .insn_len = w->insn.len,
+				 .debug = w->debug };
 }
 
 /* SDM 2A table 3-1: without REX, byte registers 4 to 7 are AH to BH */
@@ -85,6 +93,7 @@ bool operand_resolve(struct work *w, enum seg s, u64 off, u32 width, enum access
 	if (!walk_linear(e->mem, &w->paging, w->cr2, acc, &out->addr, &w->fault)) {
 		return false;
 	}
+	w->debug |= (u8)debug_hits(e->v, acc == ACCESS_WRITE ? DEBUG_WRITE : DEBUG_READ, w->cr2, width);
 	out->addr1 = out->addr;
 	w->cr2 += out->width0;
 	return out->width0 == width ||

@@ -18,6 +18,7 @@ struct operand {
  * struct work - the instruction at RIP while it is carried out
  * @fault: why a step refused; EVENT_NONE means that code or page tables are not in RAM
  * @cr2:   for a #PF
+ * @debug: breakpoints that resolved operands hit
  * @src, @dst: of a string instruction, seg:rSI and ES:rDI
  */
 struct work {
@@ -26,6 +27,7 @@ struct work {
 	struct insn insn;
 	struct event fault;
 	u64 cr2;
+	u8 debug;
 	struct operand src, dst;
 };
 
@@ -34,6 +36,9 @@ enum decode_status work_fetch(struct work *w);
 
 /** work_refusal() - the verdict for a step that returned false: @w->fault, or the end. */
 struct verdict work_refusal(const struct work *w);
+
+/** work_done() - the verdict after the instruction, or @is_last false: after an iteration of it. */
+struct verdict work_done(const struct work *w, bool is_last);
 
 /** work_gpr(), work_set_gpr() - GPR @n as an operand of @width; knows AH..BH. */
 u64 work_gpr(const struct work *w, u8 n, u32 width);

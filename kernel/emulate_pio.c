@@ -5,6 +5,7 @@
  * where the exit cannot name them (SVM without decode assists) the instruction is read and
  * decoded.
  */
+#include "debug.h"
 #include "emulate_parts.h"
 
 struct verdict emulate_pio(const struct emu *e, const struct exit *x)
@@ -24,13 +25,14 @@ struct verdict emulate_pio(const struct emu *e, const struct exit *x)
 		if (status == DECODE_MORE) {
 			return work_refusal(&w);
 		}
-		/* a mismatch: the guest changed its code under the exit */
+		/* the guest changed its code under the exit, or no CPU has it, as LOCK INS */
 		if (status != DECODE_OK || w.insn.op != said.op || w.insn.op_size != said.op_size) {
-			return verdict_kill("port access without its instruction");
+			return VERDICT_UD;
 		}
 	} else if (pio->is_string) {
 		paging_read(e->v, &w.paging);
 	}
+	w.debug = (u8)debug_hits(e->v, DEBUG_IO, pio->port, pio->width);
 	if (pio->is_string) {
 		return string_run(&w, &(struct string_io){ .port = pio->port });
 	}
@@ -39,5 +41,5 @@ struct verdict emulate_pio(const struct emu *e, const struct exit *x)
 	} else {
 		bus_write(e->ports, pio->port, pio->width, *rax & width_mask(pio->width));
 	}
-	return verdict_advance(w.insn.len);
+	return work_done(&w, true);
 }

@@ -89,11 +89,13 @@ static bool count(const struct work *w, u8 shape)
 
 struct verdict string_run(struct work *w, const struct string_io *io)
 {
-	u8 shape = shapes[w->insn.op];
+	u8 shape = shapes[w->insn.op], port_hits = w->debug;
+	bool is_stepped = w->paging.rflags & RFLAGS_TF;
 	if (w->insn.rep && index_of(w, GPR_RCX) == 0) {
 		return verdict_advance(w->insn.len);
 	}
 	for (u32 i = 0; i < EMU_REP_BATCH; i++) {
+		w->debug = port_hits;
 		if (!resolve(w, shape)) {
 			return work_refusal(w);
 		}
@@ -102,7 +104,10 @@ struct verdict string_run(struct work *w, const struct string_io *io)
 		}
 		move(w, shape, io->port);
 		if (count(w, shape)) {
-			return verdict_advance(w->insn.len);
+			return work_done(w, true);
+		}
+		if (w->debug || is_stepped) {
+			return work_done(w, false);
 		}
 	}
 	return verdict(V_RESUME);

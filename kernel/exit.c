@@ -165,6 +165,22 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	return verdict_kill("unexpected exit");
 }
 
+/* Kinds whose handler looks at registers only; others decode for themselves, or move no RIP */
+#define MEASURED (BIT(EXIT_CPUID) | BIT(EXIT_RDMSR) | BIT(EXIT_WRMSR) | BIT(EXIT_HLT) | BIT(EXIT_HYPERCALL) | \
+		  BIT(EXIT_XSETBV) | BIT(EXIT_CACHE) | BIT(EXIT_PAUSE))
+
+bool exit_measure(struct vcpu *v, struct exit *e, struct verdict *d)
+{
+	struct insn insn;
+	struct event fault;
+	if (e->insn_len || !(MEASURED >> e->kind & 1)) {
+		return true;
+	}
+	e->insn_len = (u8)emulate_length(v, &v->part->mem, OP_NONE, &insn, &fault);
+	*d = fault.type == EVENT_NONE ? VERDICT_UD : verdict_event(&fault, e->rip);
+	return e->insn_len;
+}
+
 struct verdict exit_handle(struct vcpu *v, const struct exit *e)
 {
 	struct verdict d = decide(v, e);

@@ -13,6 +13,14 @@
  */
 struct verdict exit_handle(struct vcpu *v, const struct exit *e);
 
+/**
+ * exit_measure() - if the handler will need the instruction's length and the hardware did not say it
+ * (SVM without nRIP), find out before anything is done
+ *
+ * Return: false if it cannot be read, or is none that a CPU may execute: *@d, a fault, is the verdict.
+ */
+bool must_check exit_measure(struct vcpu *v, struct exit *e, struct verdict *d);
+
 /** exit_cr() - MOV CR, CLTS, LMSW as SDM 3A 2.5 and 4.1.2 check them. */
 struct verdict exit_cr(struct vcpu *v, const struct exit *e);
 

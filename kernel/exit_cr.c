@@ -153,7 +153,7 @@ static struct verdict decode_mov(struct vcpu *v, struct exit_cr *x, u8 *insn_len
 	struct event fault;
 	*insn_len = (u8)emulate_length(v, &v->part->mem, OP_MOV_CR, &insn, &fault);
 	if (*insn_len == 0) {
-		return fault.type == EVENT_NONE ? verdict_kill("cannot decode CR access") :
+		return fault.type == EVENT_NONE ? VERDICT_UD :
 						  verdict_event(&fault, v->ops->get(v, VREG_RIP));
 	}
 	*x = (struct exit_cr){ .op = insn.form == FORM_REG_RM ? CR_MOV_TO : CR_MOV_FROM,

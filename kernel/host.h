@@ -20,6 +20,7 @@ struct host {
 	u64 (*tsc)(void);
 	u64 (*xgetbv0)(void);	  /* XCR0 as it is now, while the vCPU is loaded */
 	void (*xsetbv0)(u64 xcr0);
+	u64 (*debug_address)(u32 n); /* DR0 to DR3, likewise */
 	void (*cpuid)(u32 leaf, u32 subleaf, u32 out[4]);
 	bool has_x2apic;
 	u64 wall_seconds; /* since 1970, when tsc was wall_tsc */

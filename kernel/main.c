@@ -100,6 +100,11 @@ static void host_xsetbv0(u64 xcr0)
 	xsetbv(0, xcr0);
 }
 
+static u64 host_debug_address(u32 n)
+{
+	return n == 0 ? read_dr0() : n == 1 ? read_dr1() : n == 2 ? read_dr2() : read_dr3();
+}
+
 static void machine_init(const struct boot_info *info, const struct vcpu_ops *ops,
 			 const struct clock_calibration *clock)
 {
@@ -110,6 +115,7 @@ static void machine_init(const struct boot_info *info, const struct vcpu_ops *op
 	machine.host = (struct host){ .tsc = rdtsc,
 				      .xgetbv0 = host_xgetbv0,
 				      .xsetbv0 = host_xsetbv0,
+				      .debug_address = host_debug_address,
 				      .cpuid = cpuid,
 				      .has_x2apic = lapic_is_x2apic(),
 				      .wall_seconds = clock_wall_time(),

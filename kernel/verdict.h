@@ -10,6 +10,7 @@ enum verdict_kind {
 	V_ADVANCE, /* the instruction is done: RIP moves past it */
 	V_INJECT,  /* deliver .event (CR2 first, for #PF) */
 	V_BLOCK,   /* HLT: RIP moves past it, the vCPU waits for an event */
+	V_REPEAT,  /* one iteration of a REP is done and not the last: RIP stays, traps are due */
 	V_YIELD,   /* RIP moves past it, the slice goes to the next vCPU */
 	V_END,	   /* the partition ended by its own will: .why, .code */
 	V_KILL,	   /* the partition dies: .why */
@@ -17,7 +18,8 @@ enum verdict_kind {
 
 struct verdict {
 	enum verdict_kind kind;
-	u8 insn_len; /* for those that move RIP: 0 = take exit.insn_len, else decode */
+	u8 insn_len; /* for those that move RIP: 0 = exit.insn_len */
+	u8 debug;    /* breakpoints that what was done has hit: B0 to B3 of DR6 */
 	struct event event;
 	u64 cr2;
 	const char *why;

@@ -28,6 +28,48 @@ static void on_db(struct trap_frame *f)
 
 extern char stop_here[], behind[];
 
+extern char behind_mmio[], behind_out[], at_rep[], behind_rep[];
+
+#define HIT(n, at)                                                                                         \
+	CHECK(hits == (n) && hit_rip == (uint64_t)(at) && ((hit_dr6 & 0xf) == 2 || has_no_dr6),                \
+	      "%u hits, at %lx, not %lx, DR6 %lx", hits, hit_rip, (uint64_t)(at), hit_dr6)
+
+/* On what the hypervisor performs: MMIO, a port, and each iteration of a REP */
+static void device_breakpoints(bool has_no_dr6)
+{
+	uint64_t cr4;
+	static uint8_t buf[3];
+	hits = 0;
+	SETDR(1, LAPIC + APIC_TPR);
+	SETDR(7, 0xd00408); /* G1, write, 4 bytes */
+	__asm__ volatile("movl $0, (%0)\nbehind_mmio:\tnop" : : "r"(LAPIC + APIC_TPR) : "memory");
+	HIT(1, behind_mmio);
+	lapic_read(APIC_TPR);
+	lapic_write(APIC_SVR, lapic_read(APIC_SVR));
+	CHECK(hits == 1, "elsewhere: %u hits", hits);
+	__asm__ volatile("mov %%cr4, %0; or $8, %0; mov %0, %%cr4" : "=r"(cr4));
+	SETDR(1, 0x1e1);
+	SETDR(7, 0x200408); /* G1, I/O, 1 byte */
+	__asm__ volatile("outw %%ax, %%dx\nbehind_out:\tnop" : : "a"(0), "d"(0x1e0));
+	HIT(2, behind_out);
+	outb(0x1e0, 0);
+	CHECK(hits == 2, "another port: %u hits", hits);
+	hits = 0;
+	void *to = buf;
+	uint64_t n = 3;
+	__asm__ volatile("at_rep:\trep insb\nbehind_rep:\tnop" : "+D"(to), "+c"(n) : "d"(0x1e1) : "memory");
+	HIT(3, behind_rep);
+	hits = 0;
+	SETDR(1, buf + 1);
+	SETDR(7, 0x100408); /* G1, write, 1 byte */
+	to = buf;
+	n = 3;
+	__asm__ volatile("rep insb" : "+D"(to), "+c"(n) : "d"(0x1e1) : "memory");
+	HIT(1, at_rep + (hit_rip - (uint64_t)at_rep));
+	SETDR(7, 0x400);
+	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4 & ~8ull));
+}
+
 static void breakpoints(void)
 {
 	/* Bochs exits for an intercepted #DB before it updates DR6, and forgets the update */
@@ -48,6 +90,7 @@ static void breakpoints(void)
 	CHECK(hits == 2 && ((hit_dr6 & 0xf) == 1 || has_no_dr6), "data: %u hits, DR6 %lx", hits, hit_dr6);
 	watched;
 	CHECK(hits == 2, "a read is no write");
+	device_breakpoints(has_no_dr6);
 	SETDR(7, 0x400);
 	on_interrupt(1, NULL);
 }

@@ -71,6 +71,21 @@ static void simple(void)
 	CHECK(TRY("fnop", : : : "memory") == -1, "CLTS");
 }
 
+#define RF 0x10000
+
+/* What the handler finds in RF (SDM 3B 17.3.1.1): 1 for faults that the hypervisor injects, 0 for traps */
+static void resume_flag(void)
+{
+	uint32_t lo = 0;
+	CHECK(TRY("rdmsr", : "+a"(lo) : "c"(0x12345) : "edx", "memory") == 13 || !is_hosted(), "no #GP");
+	CHECK(try_frame.rflags & RF || !is_hosted(), "#GP at RDMSR without RF");
+	CHECK(TRY("vmxoff", : : : "memory") == 6 && (try_frame.rflags & RF || !is_intel()), "#UD at VMXOFF without RF");
+	CHECK(TRY("rdpmc", : "+a"(lo) : "c"(0) : "edx", "memory") == 13 || !is_hosted(), "no #GP");
+	CHECK(try_frame.rflags & RF || !is_hosted(), "#GP at RDPMC without RF");
+	CHECK(TRY("int3", : : : "memory") == 3 && !(try_frame.rflags & RF), "#BP with RF");
+	cli();
+}
+
 static uint64_t cr2(void)
 {
 	uint64_t v;
@@ -110,6 +125,11 @@ static void page_faults(void)
 	CHECK(user_run(user_read) == 14 && try_frame.error == 5, "user read: error %lx", try_frame.error);
 	CHECK(user_run(user_write) == 14 && try_frame.error == 7, "user write: error %lx", try_frame.error);
 	CHECK(cr2() == UNMAPPED + 0x200010, "CR2 %lx", cr2());
+	CHECK(TRY("movsl", : : "S"(LAPIC + 0x30), "D"(UNMAPPED + 0x20) : "memory") == 14 && try_frame.error == 2,
+	      "from a device: error %lx", try_frame.error);
+	CHECK(cr2() == UNMAPPED + 0x20, "CR2 %lx", cr2());
+	CHECK(try_frame.rflags & RF || !is_hosted(), "#PF by the hypervisor without RF");
+	CHECK(user_run(user_write) == 14, "user write");
 	inb(NOBODY);
 	CHECK(cr2() == UNMAPPED + 0x200010, "CR2 after an exit %lx", cr2());
 }
@@ -163,6 +183,7 @@ int main(const char *cmdline)
 	} else {
 		single_step();
 	}
+	resume_flag();
 	page_faults();
 	double_fault();
 	alignment();

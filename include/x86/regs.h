@@ -65,6 +65,7 @@
 #define EFER_TCE   BIT(15)
 
 #define DR6_FIXED1 0xffff0ff0ull
+#define DR6_B	   BITS(3, 0)
 #define DR6_BD	   BIT(13)
 #define DR6_BS	   BIT(14)
 #define DR6_BT	   BIT(15)

@@ -429,6 +429,12 @@ static void expect_kill(struct verdict d, const char *why)
 	assert_string_equal(d.why, why);
 }
 
+static void expect_ud(struct verdict d)
+{
+	assert_int_equal(d.kind, V_INJECT);
+	assert_int_equal(d.event.vector, VEC_UD);
+}
+
 static void test_kills(void **state)
 {
 	(void)state;
@@ -638,13 +644,10 @@ static void test_in_out(void **state)
 	port_value = 0x7f;
 	assert_int_equal(pio(&(struct exit_pio){ .port = 0x120, .width = 1, .is_in = true }, 0).insn_len, 1);
 	assert_int_equal(vcpu.regs[GPR_RAX], 0x7f);
-	expect_kill(pio(&(struct exit_pio){ .port = 0x120, .width = 4 }, 0),
-		    "port access without its instruction");
-	expect_kill(pio(&(struct exit_pio){ .port = 0x120, .width = 1 }, 0), /* OUT, but IN is there */
-		    "port access without its instruction");
+	expect_ud(pio(&(struct exit_pio){ .port = 0x120, .width = 4 }, 0));
+	expect_ud(pio(&(struct exit_pio){ .port = 0x120, .width = 1 }, 0));
 	memcpy(ram + 0x1000, "\x0f\x0b", 2);
-	expect_kill(pio(&(struct exit_pio){ .port = 0x120, .width = 2 }, 0),
-		    "port access without its instruction");
+	expect_ud(pio(&(struct exit_pio){ .port = 0x120, .width = 2 }, 0));
 	fake_of(&vcpu)->reg[VREG_RIP] = BIT(60);
 	expect_fault(pio(&(struct exit_pio){ .port = 0x120, .width = 2 }, 0), VEC_GP, 0, 0);
 	assert_int_equal(nr_ports, 2);
@@ -708,7 +711,7 @@ static void test_string_io(void **state)
 	expect_fault(pio(&ins, 0), VEC_PF, PF_P | PF_W, 0x3000);
 	assert_int_equal(port_value, before);
 	memcpy(ram + 0x1000, "\x90\x90", 2);
-	expect_kill(pio(&ins, 0), "port access without its instruction");
+	expect_ud(pio(&ins, 0));
 }
 
 static void test_length(void **state)
