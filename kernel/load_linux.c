@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Linux's boot protocol, 2.12 or later, by its 64-bit entry point: bzImage, initrd, zero page.
+ * Linux's boot protocol, 2.12 or later: bzImage, initrd, zero page. A kernel with a 64-bit entry
+ * point is entered there, another one at its 32-bit one.
  * Names and offsets as in Documentation/x86/boot.rst and zero-page.rst of Linux 6.1.
  * Called by load_guest().
  */
@@ -47,9 +48,6 @@ static const char *check_header(const struct blob *k, const char *cmdline)
 	}
 	if (blob_get(k, HDR_VERSION, 2) < 0x20c) {
 		return "kernel's boot protocol is older than 2.12";
-	}
-	if (!(blob_get(k, HDR_XLOADFLAGS, 2) & XLF_KERNEL_64)) {
-		return "kernel has no 64-bit entry point";
 	}
 	if (strlen(cmdline) > blob_get(k, HDR_CMDLINE_SIZE, 4)) {
 		return "cmdline is longer than the kernel takes";
@@ -122,7 +120,8 @@ const char *load_linux(struct loading *l)
 	}
 	u64 zero_page = load_low(l, NULL, PAGE_SIZE, PAGE_SIZE);
 	u64 cmdline_at = load_string(l, cmdline);
-	why = load_enter_long(l, start + ENTRY_64);
+	bool is_64 = blob_get(&l->in->kernel, HDR_XLOADFLAGS, 2) & XLF_KERNEL_64;
+	why = is_64 ? load_enter_long(l, start + ENTRY_64) : load_enter_protected(l, start);
 	if (why) {
 		return why;
 	}

@@ -108,15 +108,14 @@ const char *load_modules(struct loading *l, struct loaded_module out[CONFIG_MAX_
 #define DESC_CODE32 0x00cf9b000000ffffull
 #define DESC_DATA   0x00cf93000000ffffull
 
-static const char *enter(struct loading *l, enum entry_mode mode, u64 rip, u16 cs)
+/* Selectors 0x10 and 0x18: what Linux asks for (boot.rst, "32-bit boot protocol"), and others do not care */
+static const char *enter(struct loading *l, enum entry_mode mode, u64 rip)
 {
-	u64 table[4] = { 0 };
-	table[cs / 8] = mode == ENTRY_LONG ? DESC_CODE64 : DESC_CODE32;
-	table[cs / 8 + 1] = DESC_DATA;
+	const u64 table[] = { 0, 0, mode == ENTRY_LONG ? DESC_CODE64 : DESC_CODE32, DESC_DATA };
 	l->out->mode = mode;
 	l->out->rip = rip;
-	l->out->cs = cs;
-	l->out->ds = (u16)(cs + 8);
+	l->out->cs = 0x10;
+	l->out->ds = 0x18;
 	l->out->gdt = GPA(load_low(l, table, sizeof(table), 16));
 	l->out->gdt_limit = sizeof(table) - 1;
 	return l->is_low_full ? "no room below 640 KiB for what the guest is told" : NULL;
@@ -124,10 +123,9 @@ static const char *enter(struct loading *l, enum entry_mode mode, u64 rip, u16 c
 
 const char *load_enter_protected(struct loading *l, u64 rip)
 {
-	return enter(l, ENTRY_PROTECTED, rip, 0x08);
+	return enter(l, ENTRY_PROTECTED, rip);
 }
 
-/* Selectors 0x10 and 0x18: what Linux asks for (boot.rst, "64-bit boot protocol") */
 const char *load_enter_long(struct loading *l, u64 rip)
 {
 	const u64 present = 0x3, large = 0x83; /* P, RW; P, RW, PS: SDM 3A 4.5 */
@@ -143,7 +141,7 @@ const char *load_enter_long(struct loading *l, u64 rip)
 		}
 	}
 	l->out->cr3 = pml4;
-	return enter(l, ENTRY_LONG, rip, 0x10);
+	return enter(l, ENTRY_LONG, rip);
 }
 
 /* End of the RAM that begins at 0 and has no gap, at most up to the device hole */

@@ -233,6 +233,20 @@ static void test_linux(void **state)
 	assert_int_equal(peek(zp + 0x2d0 + 1 * 20 + 16, 4), 2);
 }
 
+/* boot.rst, "32-bit boot protocol": entered at its first byte; EBP, EDI, EBX are 0 */
+static void test_linux_32(void **state)
+{
+	(void)state;
+	make_bzimage();
+	put(0x236, 0x4, 2);
+	assert_null(load());
+	assert_int_equal(out.mode, ENTRY_PROTECTED);
+	assert_int_equal(out.rip, 0x2f0000);
+	check_gdt(0x10, false);
+	assert_int_equal(out.gpr[GPR_RBP] | out.gpr[GPR_RDI] | out.gpr[GPR_RBX], 0);
+	assert_int_equal(peek(out.gpr[GPR_RSI] + 0x202, 4), 0x53726448);
+}
+
 static void test_linux_initrd(void **state)
 {
 	static u8 initrd[5 * MIB];
@@ -265,7 +279,6 @@ static void test_linux_faults(void **state)
 		{ 0x1fe, 0, 2, bz },
 		{ 0x202, 0, 4, bz },
 		{ 0x206, 0x20b, 2, "kernel's boot protocol is older than 2.12" },
-		{ 0x236, 0x3e, 2, "kernel has no 64-bit entry point" },
 		{ 0x238, 4, 4, "cmdline is longer than the kernel takes" },
 		{ 0x1f1, 0x79, 1, "kernel truncated" },
 		{ 0x1f4, 0xf01, 4, "kernel truncated" },
@@ -353,7 +366,7 @@ static void check_multiboot(u64 rip)
 	assert_int_equal(out.rip, rip);
 	assert_int_equal(out.gpr[GPR_RAX], 0x2badb002);
 	assert_in_range(out.gpr[GPR_RBX], 0x1000, 0x9fc00 - 88);
-	check_gdt(0x08, false);
+	check_gdt(0x10, false);
 }
 
 static void test_multiboot(void **state)
@@ -601,7 +614,7 @@ static void test_pvh(void **state)
 		assert_int_equal(out.mode, ENTRY_PROTECTED);
 		assert_int_equal(out.rip, 0x201234);
 		assert_int_equal(out.gpr[GPR_RAX], 0);
-		check_gdt(0x08, false);
+		check_gdt(0x10, false);
 		check_bytes(0x200000, image + 0x1000, 0x2000);
 		u64 info = out.gpr[GPR_RBX];
 		assert_in_range(info, 0x1000, 0x9fbc8);
@@ -680,7 +693,7 @@ static void test_flat(void **state)
 	assert_null(load());
 	assert_int_equal(out.mode, ENTRY_PROTECTED);
 	assert_int_equal(out.rip, 0x1000);
-	check_gdt(0x08, false);
+	check_gdt(0x10, false);
 	check_bytes(0x1000, image, 0x3000);
 	make_flat(FLAT_LONG, 0x2000);
 	assert_null(load());
@@ -716,6 +729,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_e820),	   TEST(test_linux),	      TEST(test_linux_initrd),
+		TEST(test_linux_32),
 		TEST(test_linux_faults),   TEST(test_multiboot),      TEST(test_multiboot_bare),
 		TEST(test_multiboot_low_image), TEST(test_multiboot_elf64), TEST(test_multiboot_kludge),
 		TEST(test_multiboot_faults), TEST(test_elf_faults),   TEST(test_pvh),
