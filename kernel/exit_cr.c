@@ -16,10 +16,16 @@ static bool is_pae(u64 cr0, u64 cr4, u64 efer)
 	return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(efer & EFER_LMA);
 }
 
-/* MOV to CR0 or CR4 loads the PDPTEs when paging is or becomes PAE (SDM 3A 4.4.1) */
+/*
+ * MOV to CR0 or CR4 loads the PDPTEs when paging is or becomes PAE (SDM 3A 4.4.1). AMD's do not under
+ * nested paging: a walk reads them, and faults then (APM 2 15.25.10 "Legacy PAE Mode").
+ */
 static bool load_pdptes(struct vcpu *v, u64 cr3)
 {
 	u64 pdpte[4];
+	if (!cpuid_guest_is_intel(&v->part->cpuid)) {
+		return true;
+	}
 	if (!gmem_read(&v->part->mem, GPA(cr3 & BITS(31, 5)), pdpte, sizeof(pdpte))) {
 		return false;
 	}

@@ -43,11 +43,16 @@ static void fake_xsetbv0(u64 xcr0)
 	now_xcr0 = xcr0;
 }
 
-/* An AMD-like host with XSAVE and AVX */
+/* An AMD-like host with XSAVE and AVX; or one that says Intel */
+static bool is_intel;
+
 static void fake_cpuid(u32 leaf, u32 sub, u32 out[4])
 {
 	memset(out, 0, 16);
-	if (leaf == 0) {
+	if (leaf == 0 && is_intel) {
+		out[0] = 0xd;
+		memcpy(&out[1], "Genu", 4);
+	} else if (leaf == 0) {
 		out[0] = 0xd;
 		memcpy(&out[1], "Auth", 4);
 		memcpy(&out[3], "enti", 4);
@@ -521,6 +526,7 @@ static void pae_pdptes_are_loaded_and_checked(void **state)
 	fake()->reg[VREG_CR3] = 0x3000;
 	fake_ops.set(v, VREG_EFER, 0);
 	assert_true(gmem_write(&part->mem, GPA(0x3000), pdpte, sizeof(pdpte)));
+	is_intel = true;
 	struct exit e = { .kind = EXIT_CR, .insn_len = 3, .cr = { .num = 0, .gpr = GPR_RAX } };
 	v->regs[GPR_RAX] = CR0_PE | CR0_PG;
 	play(e);
@@ -533,6 +539,11 @@ static void pae_pdptes_are_loaded_and_checked(void **state)
 	v->regs[GPR_RAX] = CR4_PAE | CR4_PGE;
 	play(e);
 	expect_fault(VEC_GP);
+	is_intel = false; /* an AMD CPU looks at them when it walks: APM 2 15.25.10 */
+	v->pending.type = EVENT_NONE;
+	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	play(e);
+	assert_int_equal(fake()->reg[VREG_CR4], CR4_PAE | CR4_PGE);
 }
 
 static void lapic_mmio_goes_through_the_decoder(void **state)
