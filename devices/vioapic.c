@@ -15,6 +15,8 @@
 #define REDIR_DEST	 BITS(63, 56)
 #define REDIR_WRITABLE	 (REDIR_DEST | 0x1afff) /* not: delivery status 12, remote IRR 14 */
 
+#define MODES 0xb7 /* that exist: not 3 and 6, reserved (82093AA 3.2.4 "Delivery Mode") */
+
 #define VERSION ((VIOAPIC_PINS - 1) << 16 | 0x20)
 
 enum { WINDOW_INDEX = 0x00, WINDOW_DATA = 0x10, WINDOW_EOI = 0x40 };
@@ -29,6 +31,10 @@ static bool is_level(u64 redir)
 static void deliver(struct vioapic *a, u32 pin)
 {
 	u64 r = a->redir[pin];
+
+	if (!(MODES >> field_get(REDIR_MODE, r) & 1)) {
+		return;
+	}
 	const struct vioapic_message m = {
 		.dest = (u8)field_get(REDIR_DEST, r),
 		.vector = (u8)field_get(REDIR_VECTOR, r),
@@ -36,9 +42,8 @@ static void deliver(struct vioapic *a, u32 pin)
 		.is_logical = r & REDIR_LOGICAL,
 		.is_level = is_level(r),
 	};
-	if (m.is_level) {
-		a->redir[pin] |= REDIR_REMOTE_IRR;
-	}
+
+	a->redir[pin] |= m.is_level ? REDIR_REMOTE_IRR : 0;
 	a->deliver(a->ctx, &m);
 }
 
