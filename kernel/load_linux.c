@@ -11,12 +11,14 @@
 enum {
 	HDR_START = 0x1f1,
 	HDR_SETUP_SECTS = 0x1f1,
-	HDR_SYSSIZE = 0x1f4, /* in 16 bytes */
+	HDR_SYSSIZE = 0x1f4, /* in 16 bytes, rounded up */
 	HDR_BOOT_FLAG = 0x1fe,
 	HDR_JUMP_LEN = 0x201, /* the header ends this far behind 0x202 */
 	HDR_MAGIC = 0x202,
 	HDR_VERSION = 0x206,
 	HDR_TYPE_OF_LOADER = 0x210,
+	HDR_LOADFLAGS = 0x211,
+	HDR_CODE32_START = 0x214,
 	HDR_RAMDISK_IMAGE = 0x218,
 	HDR_RAMDISK_SIZE = 0x21c,
 	HDR_EXT_LOADER_VER = 0x226,
@@ -36,6 +38,7 @@ enum {
 };
 
 #define MAGIC_HDRS     0x53726448
+#define LOADED_HIGH    BIT(0) /* of loadflags; a zImage, which has not, runs at 64 KiB */
 #define XLF_KERNEL_64  BIT(0)
 #define ENTRY_64       0x200 /* behind the start of the protected-mode kernel */
 #define LOADER_UNKNOWN 0xff
@@ -43,7 +46,8 @@ enum {
 static const char *check_header(const struct blob *k, const char *cmdline)
 {
 	if (k->len < HDR_END || blob_get(k, HDR_BOOT_FLAG, 2) != 0xaa55 ||
-	    blob_get(k, HDR_MAGIC, 4) != MAGIC_HDRS) {
+	    blob_get(k, HDR_MAGIC, 4) != MAGIC_HDRS ||
+	    !(blob_get(k, HDR_LOADFLAGS, 1) & LOADED_HIGH)) {
 		return "kernel is not a Linux bzImage";
 	}
 	if (blob_get(k, HDR_VERSION, 2) < 0x20c) {
@@ -65,7 +69,7 @@ static const char *load_kernel(struct loading *l, u64 *start)
 	const struct blob *k = &l->in->kernel;
 	u64 sects = blob_get(k, HDR_SETUP_SECTS, 1);
 	u64 setup = ((sects ? sects : 4) + 1) * 512; /* 0 means 4, for history's sake */
-	if (setup >= k->len || blob_get(k, HDR_SYSSIZE, 4) * 16 > k->len - setup) {
+	if (setup >= k->len || blob_get(k, HDR_SYSSIZE, 4) > (k->len - setup + 15) / 16) {
 		return "kernel truncated";
 	}
 	*start = blob_get(k, HDR_PREF_ADDRESS, 8);
@@ -92,7 +96,7 @@ static const char *load_initrd(struct loading *l, u64 zero_page)
 }
 
 /* All else stays 0: screen_info too, so that the kernel looks for no display. */
-static void fill_zero_page(struct loading *l, u64 zero_page, u64 cmdline)
+static void fill_zero_page(struct loading *l, u64 zero_page, u64 cmdline, u64 start)
 {
 	const struct blob *k = &l->in->kernel;
 	struct e820_entry e[E820_MAX];
@@ -100,6 +104,7 @@ static void fill_zero_page(struct loading *l, u64 zero_page, u64 cmdline)
 	u64 end = MIN(HDR_MAGIC + blob_get(k, HDR_JUMP_LEN, 1), HDR_END);
 	load_bytes(l, zero_page + HDR_START, (const u8 *)k->data + HDR_START, end - HDR_START);
 	load_poke(l, zero_page + HDR_TYPE_OF_LOADER, LOADER_UNKNOWN, 1);
+	load_poke(l, zero_page + HDR_CODE32_START, start, 4);
 	load_poke(l, zero_page + HDR_EXT_LOADER_VER, 0, 2); /* and type */
 	load_poke(l, zero_page + HDR_CMD_LINE_PTR, cmdline, 4);
 	load_poke(l, zero_page + HDR_RAMDISK_IMAGE, 0, 8); /* and size */
@@ -125,7 +130,7 @@ const char *load_linux(struct loading *l)
 	if (why) {
 		return why;
 	}
-	fill_zero_page(l, zero_page, cmdline_at);
+	fill_zero_page(l, zero_page, cmdline_at, start);
 	l->out->gpr[GPR_RSI] = zero_page;
 	return load_initrd(l, zero_page);
 }

@@ -221,6 +221,7 @@ static void test_linux(void **state)
 	assert_int_equal(peek(zp + 0x1ef, 1), 0); /* sentinel */
 	assert_int_equal(peek(zp + 0x210, 1), 0xff);
 	assert_int_equal(peek(zp + 0x211, 1), 1);
+	assert_int_equal(peek(zp + 0x214, 4), 0x2f0000);
 	assert_int_equal(peek(zp + 0x70, 8), GUEST_ACPI_BASE);
 	assert_string_equal(string_at(peek(zp + 0x228, 4)), "a=1 b");
 	assert_int_equal(peek(zp + 0x218, 4), 0x7fe000); /* the last two pages of RAM */
@@ -279,6 +280,7 @@ static void test_linux_faults(void **state)
 		{ 0x1fe, 0, 2, bz },
 		{ 0x202, 0, 4, bz },
 		{ 0x206, 0x20b, 2, "kernel's boot protocol is older than 2.12" },
+		{ 0x211, 0, 1, bz }, /* a zImage */
 		{ 0x238, 4, 4, "cmdline is longer than the kernel takes" },
 		{ 0x1f1, 0x79, 1, "kernel truncated" },
 		{ 0x1f4, 0xf01, 4, "kernel truncated" },
@@ -297,6 +299,11 @@ static void test_linux_faults(void **state)
 	make_bzimage();
 	image_len = 0x28f;
 	assert_string_equal(load(), bz);
+	make_bzimage();
+	image_len -= 15; /* the size is in paragraphs */
+	assert_null(load());
+	image_len--;
+	assert_string_equal(load(), "kernel truncated");
 	make_bzimage();
 	put(0x1f1, 0, 1); /* 0 sectors mean 4 */
 	put(0x1f4, 0xea0, 4);
