@@ -171,6 +171,30 @@ u32 guest_e820(const struct gmem *mem, struct e820_entry out[E820_MAX])
 	return n;
 }
 
+/*
+ * The words of the BIOS data area by which kernels find the end of low memory (Xen its trampoline's
+ * place, without asking elsewhere), unless the image lies there. IBM PS/2 and PC BIOS Interface
+ * Technical Reference, "BIOS Data Area".
+ */
+static void fill_bios_data(struct loading *l)
+{
+	static const struct {
+		u32 addr;
+		u16 value;
+	} words[] = {
+		{ 0x400, 0x3f8 },	   /* first serial port */
+		{ 0x40e, LOW_END / 16 },   /* segment of the extended BIOS data area */
+		{ 0x410, BIT(1) | 1 << 9 }, /* equipment: FPU, one serial port */
+		{ 0x413, LOW_END / KIB },  /* memory below it */
+		{ LOW_END, 1 },		   /* KiB of extended BIOS data area */
+	};
+	for (u32 i = 0; i < ARRAY_SIZE(words); i++) {
+		if (load_claim(l, words[i].addr, 2)) {
+			load_poke(l, words[i].addr, words[i].value, 2);
+		}
+	}
+}
+
 const char *load_guest(const struct load_input *in, const struct gmem *mem, struct guest_entry *out)
 {
 	static const char *(*const protocol[])(struct loading *) = {
@@ -185,5 +209,9 @@ const char *load_guest(const struct load_input *in, const struct gmem *mem, stru
 	if (in->rsdp.v && !load_claim(&l, GUEST_ACPI_BASE, GUEST_ACPI_LEN)) {
 		return "no memory where the ACPI tables are";
 	}
-	return protocol[in->cfg->boot](&l);
+	const char *why = protocol[in->cfg->boot](&l);
+	if (!why) {
+		fill_bios_data(&l);
+	}
+	return why;
 }

@@ -145,6 +145,19 @@ static void check_long(void)
 	}
 }
 
+/* Page 0 is untouched but for what kernels look for in a PC's BIOS data area */
+static void check_bios_data(void)
+{
+	check_fill(0, 0x400, FILL);
+	assert_int_equal(peek(0x400, 2), 0x3f8);
+	check_fill(0x402, 0xc, FILL);
+	assert_int_equal(peek(0x40e, 2) * 16, 0x9fc00);
+	assert_int_equal(peek(0x410, 2), 0x0202);
+	assert_int_equal(peek(0x413, 2) * 1024, 0x9fc00);
+	check_fill(0x415, 0x1000 - 0x415, FILL);
+	assert_int_equal(peek(0x9fc00, 2), 1);
+}
+
 /* ---- memory map ---- */
 
 static void check_map(u64 low, u64 high, const struct e820_entry *want, u32 nr)
@@ -211,7 +224,7 @@ static void test_linux(void **state)
 	assert_int_equal(out.rip, 0x2f0200);
 	check_bytes(0x2f0000, image + 0x400, 0xf000);
 	check_fill(0x2ff000, 0x11000, 0);
-	check_fill(0, 0x1000, FILL);
+	check_bios_data();
 	u64 zp = out.gpr[GPR_RSI];
 	assert_in_range(zp, 0x1000, 0x9ec00);
 	check_bytes(zp + 0x1f1, image + 0x1f1, 0x210 - 0x1f1);
@@ -387,7 +400,7 @@ static void test_multiboot(void **state)
 	check_bytes(0x200000, image + 0x1000, 0x2000);
 	check_fill(0x202000, 0x1000, 0);
 	check_fill(0x203005, 0xffb, FILL); /* between the modules */
-	check_fill(0, 0x1000, FILL);
+	check_bios_data();
 	u64 info = out.gpr[GPR_RBX];
 	assert_int_equal(peek(info, 4), 0x24d); /* bits 0, 2, 3, 6, 9 */
 	assert_int_equal(peek(info + 4, 4), 639);
@@ -446,7 +459,7 @@ static void test_multiboot_low_image(void **state)
 	check_fill(0x2800, 0x6923, 0);
 	check_bytes(0x9200, image + 0x1000, 0x100);
 	check_fill(0x9300, 0x8ff00, 0);
-	check_fill(0x9fc00, 0x40400, FILL);
+	check_fill(0x9fc02, 0x403fe, FILL);
 	/* and with hardly anything left below 640 KiB */
 	in.nr_modules = 0;
 	put(0x40 + 56 + 40, 0x96a00, 8);
@@ -691,6 +704,9 @@ static void test_flat(void **state)
 	assert_int_equal(out.rip, 5);
 	assert_int_equal(out.ds, 0);
 	check_bytes(0x7c05, image, 0x3000);
+	make_flat(FLAT_REAL, 0); /* an image over the BIOS data area stays as it is */
+	assert_null(load());
+	check_bytes(0, image, 0x3000);
 	make_flat(FLAT_REAL, 0xffff0);
 	assert_null(load());
 	assert_int_equal(out.cs, 0xffff);
