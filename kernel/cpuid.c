@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What CPUID says to a guest. A table names every bit of the host that passes; the rest reads zero,
- * as does every leaf it does not name. Fix-ups then add what the virtual CPU has of its own:
+ * What CPUID says to a guest. The policy's table names every bit of the host that passes; the rest
+ * reads zero, as does every leaf it does not name. Fix-ups then add what the virtual CPU has of its own:
  * topology, timers, XSAVE sizes. Called at CPUID exits and by the MSR and CR policies.
  * SDM 2A 3.3 "CPUID"; APM 3 appendix E.
  */
 #include "kernel/cpuid.h"
 #include "abi/hypercall.h"
 #include "kernel/kvmclock.h"
+#include "kernel/policy.h"
 #include "lib/lib.h"
 #include "x86/regs.h"
 
 enum { EAX, EBX, ECX, EDX };
 
 #define APIC_BASE_EN	BIT(11)
-#define LEAF_TIMING	0x40000010
 #define LAPIC_KHZ	1000000 /* devices/vlapic.h: one tick a nanosecond */
 #define MAX_BASIC	0x1f
 #define MAX_EXTENDED	0x80000008
@@ -25,35 +25,13 @@ enum { EAX, EBX, ECX, EDX };
 #define XCR0_LAST	9
 #define EMULATED_EDX	(BIT(7) | BIT(12) | BIT(14) | BIT(16)) /* MCE MTRR MCA PAT: msr.c */
 
-/*
- * Bits that pass. Denied are VMX, SVM and all that needs MSRs or state that no guest is given.
- * LEAF1_ECX: SSE3 PCLMUL, SSSE3, FMA CX16, PCID, SSE4.1 4.2, MOVBE POPCNT, AES XSAVE, AVX F16C
- *            RDRAND
- * LEAF1_EDX: FPU VME DE PSE TSC MSR PAE MCE CX8, SEP to PSE36, CLFSH, MMX FXSR SSE SSE2 SS
- * LEAF7_EBX: all but SGX, HLE, RTM, PQM, MPX, PQE, PCOMMIT, PT
- * LEAF7_ECX: PREFETCHWT1 VBMI UMIP PKU, VBMI2, GFNI VAES VPCLMUL VNNI BITALG, VPOPCNTDQ, RDPID,
- *            CLDEMOTE, MOVDIRI MOVDIR64B
- * LEAF7_EDX: 4VNNIW 4FMAPS FSRM, VP2INTERSECT, MD_CLEAR, SERIALIZE, AVX512_FP16
- * EXT1_ECX:  LAHF, ABM SSE4A MISALIGNSSE PREFETCHW, XOP, FMA4, TBM
- * EXT1_EDX:  as LEAF1_EDX; SYSCALL, NX, MMXEXT, FFXSR, 1 GiB pages, RDTSCP, LM, 3DNow!
- */
-#define LEAF1_ECX (BITS(1, 0) | BIT(9) | BITS(13, 12) | BIT(17) | BITS(20, 19) | BITS(23, 22) | \
-		   BITS(26, 25) | BITS(30, 28))
-#define LEAF1_EDX (BITS(8, 0) | BITS(17, 11) | BIT(19) | BITS(27, 23))
-#define LEAF7_EBX (BITS(1, 0) | BIT(3) | BITS(10, 5) | BIT(13) | BITS(21, 16) | BITS(24, 23) | \
-		   BITS(31, 26))
-#define LEAF7_ECX (BITS(3, 0) | BIT(6) | BITS(12, 8) | BIT(14) | BIT(22) | BIT(25) | BITS(28, 27))
-#define LEAF7_EDX (BITS(4, 2) | BIT(8) | BIT(10) | BIT(14) | BIT(23))
-#define EXT1_ECX  (BIT(0) | BITS(8, 5) | BIT(11) | BIT(16) | BIT(21))
-#define EXT1_EDX  (BITS(9, 0) | BITS(17, 11) | BIT(20) | BITS(27, 22) | BITS(31, 29))
-
 /* Highest leaf the guest has in the range of @leaf; ranges start at 0, 4000_0000 and 8000_0000 */
 static u32 limit(const struct cpuid_env *env, u32 leaf)
 {
 	u32 r[4];
 	switch (leaf >> 28) {
 	case 0: env->host(0, 0, r); return MIN(r[EAX], (u32)MAX_BASIC);
-	case 4: return leaf < KVM_CPUID_BASE ? LEAF_TIMING : KVM_CPUID_FEATURES;
+	case 4: return leaf < KVM_CPUID_BASE ? CPUID_LEAF_TIMING : KVM_CPUID_FEATURES;
 	case 8: env->host(0x80000000, 0, r); return MIN(r[EAX], MAX_EXTENDED);
 	default: return 0;
 	}
@@ -195,12 +173,12 @@ static void fix(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 	case 0x1f: fix_topology(env, subleaf, out); break;
 	case 0xd: fix_xsave(env, subleaf, out); break;
 	case BULKHEAD_CPUID_BASE:
-		out[EAX] = LEAF_TIMING;
+		out[EAX] = CPUID_LEAF_TIMING;
 		out[EBX] = BULKHEAD_CPUID_EBX;
 		out[ECX] = BULKHEAD_CPUID_ECX;
 		out[EDX] = BULKHEAD_CPUID_EDX;
 		break;
-	case LEAF_TIMING: /* TSC and APIC bus in kHz: VMware's convention, which KVM took over */
+	case CPUID_LEAF_TIMING: /* TSC and APIC bus in kHz: VMware's convention, which KVM took over */
 		out[EAX] = (u32)(env->tsc_hz / 1000);
 		out[EBX] = LAPIC_KHZ;
 		break;
@@ -219,38 +197,23 @@ static void fix(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 	}
 }
 
-#define ALL 0xffffffff
-static const struct leaf {
-	u32 first, last;
-	u32 mask[4]; /* bits of the host's EAX, EBX, ECX, EDX that pass */
-} leaves[] = {
-	{ 0x0, 0x0, { 0, ALL, ALL, ALL } },
-	{ 0x1, 0x1, { ALL, 0xffff, LEAF1_ECX, LEAF1_EDX } },
-	{ 0x4, 0x4, { 0x3fff, ALL, ALL, ALL } },
-	{ 0x7, 0x7, { 0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX } },
-	{ 0xd, 0xd, { ALL, ALL, ALL, ALL } },
-	{ 0x80000000, 0x80000000, { 0, ALL, ALL, ALL } },
-	{ 0x80000001, 0x80000001, { ALL, ALL, EXT1_ECX, EXT1_EDX } },
-	{ 0x80000002, 0x80000006, { ALL, ALL, ALL, ALL } },    /* brand string, AMD's caches */
-	{ 0x80000007, 0x80000007, { 0, 0, 0, BIT(8) } },	       /* invariant TSC */
-	{ 0x80000008, 0x80000008, { 0xffff, BIT(0) | BIT(2), 0, 0 } }, /* CLZERO, RstrFpErrPtrs */
-};
-
 void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 {
 	memset(out, 0, 16);
 	if (leaf > limit(env, leaf)) {
 		return;
 	}
-	for (u32 i = 0; i < ARRAY_SIZE(leaves); i++) {
-		if (leaf >= leaves[i].first && leaf <= leaves[i].last) {
+	for (u32 i = 0; i < env->policy->nr_leaves; i++) {
+		const struct cpuid_row *row = &env->policy->leaf[i];
+		if (leaf >= row->first && leaf <= row->last) {
 			env->host(leaf, subleaf, out);
 			for (u32 r = 0; r < 4; r++) {
-				out[r] &= leaves[i].mask[r];
+				out[r] &= row->mask[r];
 			}
+			fix(env, leaf, subleaf, out);
+			return;
 		}
 	}
-	fix(env, leaf, subleaf, out);
 }
 
 bool cpuid_guest_has(const struct cpuid_env *env, u32 leaf, u32 reg, u32 bit)

@@ -5,7 +5,12 @@
 
 #include "types.h"
 
+struct policy;
+
+#define CPUID_LEAF_TIMING 0x40000010
+
 struct cpuid_env {
+	const struct policy *policy;
 	void (*host)(u32 leaf, u32 subleaf, u32 out[4]);
 	u32 apic_id, nr_vcpus;
 	u64 cr4, xcr0;

@@ -166,8 +166,8 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 }
 
 /* Kinds whose handler looks at registers only; others decode for themselves, or move no RIP */
-#define MEASURED (BIT(EXIT_CPUID) | BIT(EXIT_RDMSR) | BIT(EXIT_WRMSR) | BIT(EXIT_HLT) | BIT(EXIT_HYPERCALL) | \
-		  BIT(EXIT_XSETBV) | BIT(EXIT_CACHE) | BIT(EXIT_PAUSE))
+#define MEASURED (BIT(EXIT_CPUID) | BIT(EXIT_RDMSR) | BIT(EXIT_WRMSR) | BIT(EXIT_HLT) | \
+		  BIT(EXIT_HYPERCALL) | BIT(EXIT_XSETBV) | BIT(EXIT_CACHE) | BIT(EXIT_PAUSE))
 
 bool exit_measure(struct vcpu *v, struct exit *e, struct verdict *d)
 {

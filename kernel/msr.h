@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What RDMSR and WRMSR do: one table, default deny (#GP). The same table gives both backends their
- * pass-through ranges. Pure: registers by vcpu->ops, APIC by vlapic.
- */
+ * What RDMSR and WRMSR do: the policy's table, default deny (#GP). Pure: registers by vcpu->ops,
+ * APIC by vlapic.
 #ifndef BULKHEAD_MSR_H
 #define BULKHEAD_MSR_H
 
 #include "cpuid.h"
 #include "devices/vlapic.h"
 #include "kvmclock.h"
+#include "policy.h"
 #include "vcpu.h"
 
 /* MSR contents that live nowhere else; one per vCPU */
 struct msr_state {
 	u64 tsc_adjust, misc_enable, mcg_status;
-	u64 mtrr[28]; /* 16 variable, 11 fixed, default type */
+	u64 mtrr[NR_MTRR_CELLS];
 	struct kvmclock clock;
 };
 
@@ -25,9 +25,6 @@ struct msr_env {
 	const struct cpuid_env *cpuid;
 	u64 host_tsc; /* now */
 };
-
-/** msr_pass_table() - ranges that do not exit, for vcpu_params; FS/GS base, SYSENTER, STAR .. */
-const struct msr_range *msr_pass_table(u32 *nr);
 
 void msr_state_init(struct msr_state *s);
 

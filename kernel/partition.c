@@ -163,7 +163,8 @@ static const char *build_vcpu(struct partition *p, const struct partition_resour
 	struct vcpu_params params = { .second_level = p->space.root,
 				      .pages = res->pages,
 				      .tag = res->tag };
-	params.msrs = msr_pass_table(&params.nr_msrs);
+	params.msrs = p->policy->pass;
+	params.nr_msrs = p->policy->nr_pass;
 	v->ops = res->ops;
 	v->part = p;
 	v->cpu = p->cfg->cpus[0];
@@ -178,7 +179,8 @@ static const char *build_vcpu(struct partition *p, const struct partition_resour
 static void init_policy(struct partition *p)
 {
 	msr_state_init(&p->msrs);
-	p->cpuid = (struct cpuid_env){ .host = p->host->cpuid, .nr_vcpus = p->cfg->nr_cpus,
+	p->policy = &policy_default;
+	p->cpuid = (struct cpuid_env){ .policy = p->policy, .host = p->host->cpuid, .nr_vcpus = p->cfg->nr_cpus,
 				       .tsc_hz = p->host->time.tsc_hz, .has_tsc_deadline = true,
 				       .has_x2apic = p->host->has_x2apic };
 }

@@ -63,6 +63,7 @@ struct partition {
 	struct pc pc;
 	struct vcpu vcpu;
 	struct msr_state msrs;
+	const struct policy *policy;
 	struct cpuid_env cpuid;
 	u64 birth_tsc;
 	u64 scrub_ticks; /* TSC ticks that clearing its memory took */

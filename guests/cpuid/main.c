@@ -43,6 +43,18 @@ static void check_osxsave(void)
 	__asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
 }
 
+/* The APIC's bit goes with APIC_BASE.EN, and comes again */
+static void check_apic(void)
+{
+	uint64_t base = rdmsr(0x1b);
+	CHECK(cpu_has(1, EDX, 9), "no APIC");
+	wrmsr(0x1b, base & ~0x800ull);
+	CHECK(!cpu_has(1, EDX, 9) && rdmsr(0x1b) == (base & ~0x800ull), "off: APIC_BASE %lx", rdmsr(0x1b));
+	CHECK(is_intel() || !cpu_has(0x80000001, EDX, 9), "off, but AMD's bit is on");
+	wrmsr(0x1b, base);
+	CHECK(cpu_has(1, EDX, 9) && lapic_read(APIC_VERSION) != ~0u, "APIC does not come back");
+}
+
 #define PREFIXED(prefix)                                                                       \
 	do {                                                                                   \
 		uint32_t a = 0, b, c = 0, d, mark = 0;                                         \
@@ -100,6 +112,7 @@ int main(const char *cmdline)
 	if (is_hosted()) {
 		check_features();
 		check_signature();
+		check_apic();
 		cpuid(0x8fffffff, 0, r);
 		CHECK(!(r[0] | r[1] | r[2] | r[3]), "leaf beyond the last");
 	}

@@ -111,6 +111,32 @@ static void pass_through(void)
 	}
 }
 
+static void ignores(uint32_t first, uint32_t last)
+{
+	for (uint32_t msr = first; msr <= last; msr++) {
+		CHECK(try_wrmsr(msr, 0x1234) == -1, "MSR %x cannot be written", msr);
+		CHECK(try_rdmsr(msr) == -1 && value == 0, "MSR %x: %lx", msr, value);
+	}
+}
+
+/* Counters that count nothing; no machine check banks, so no MSRs of one */
+static void counters_and_checks(void)
+{
+	if (is_intel()) {
+		ignores(0xc1, 0xc2);
+		ignores(0x186, 0x187);
+	} else {
+		ignores(0xc0010000, 0xc0010007);
+		ignores(0xc0010200, 0xc001020b);
+	}
+	CHECK(try_rdmsr(0x179) == -1 && value == 0, "MCG_CAP %lx", value);
+	holds(0x17a, 4);
+	refused(0x17a, 8);
+	for (uint32_t msr = 0x400; msr < 0x404; msr++) {
+		CHECK(try_rdmsr(msr) == 13 && try_wrmsr(msr, 0) == 13, "MSR %x is there", msr);
+	}
+}
+
 static void tsc(void)
 {
 	wrmsr(0x10, 1ull << 40);
@@ -137,6 +163,7 @@ int main(const char *cmdline)
 		unknown();
 		efer();
 		memory_types();
+		counters_and_checks();
 		refused(0x1b, 0xfed00900);
 		if (!is_lax()) {
 			refused(0xc0000102, 0x8000000000000000);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What guests are told: a host that claims everything, and plausible Intel and AMD machines. */
 #include "kernel/cpuid.h"
+#include "kernel/policy.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -89,7 +90,7 @@ static void use(void (*host)(u32, u32, u32[4]), const struct row *rows, u32 nr)
 {
 	machine = rows;
 	nr_rows = nr;
-	env = (struct cpuid_env){ .host = host,
+	env = (struct cpuid_env){ .policy = &policy_default, .host = host,
 				  .apic_id = 0,
 				  .nr_vcpus = 1,
 				  .xcr0 = 1,

@@ -60,7 +60,7 @@ static int setup(bool intel)
 	fake_of(&v)->reg[VREG_PAT] = 0x0007040600070406;
 	msr_state_init(&state_);
 	vlapic_init(&apic, &apic_env, 0, true, true);
-	cpu = (struct cpuid_env){ .host = host, .nr_vcpus = 1, .has_tsc_deadline = true };
+	cpu = (struct cpuid_env){ .policy = &policy_default, .host = host, .nr_vcpus = 1, .has_tsc_deadline = true };
 	env.host_tsc = 10000;
 	return 0;
 }
@@ -112,7 +112,7 @@ static void test_default_deny(void **state)
 				      0x185, 0x188, 0x197, 0x199, 0x1a1, 0x1ff, 0x210,
 				      0x251, 0x25a, 0x270, 0x38f, 0x400, 0x480, 0x570, 0xda0, 0x40000000,
 				      0x4b564cff, 0x4b564d02, 0xc0000085, 0xc0000104, 0xc0010008, 0xc0010117, 0xc0010140,
-				      0xc0010200, 0xffffffff };
+				      0xc001020c, 0xffffffff };
 	for (u32 intel = 0; intel < 2; intel++) {
 		setup(intel);
 		for (u32 i = 0; i < ARRAY_SIZE(denied); i++) {
@@ -122,12 +122,30 @@ static void test_default_deny(void **state)
 	}
 }
 
+/* A policy that names nothing offers nothing */
+static void test_empty_policy(void **state)
+{
+	static const struct policy none;
+	(void)state;
+	cpu.policy = &none;
+	for (u32 msr = 0; msr < 0x1000; msr++) {
+		assert_false(can_rd(msr));
+		assert_false(wr(msr, 0));
+	}
+	assert_false(can_rd(MSR_EFER));
+	for (u32 leaf = 0; leaf < 0x20; leaf++) {
+		u32 r[4];
+		cpuid_emulate(&cpu, leaf, 0, r);
+		assert_int_equal(r[0] | r[1] | r[2] | r[3], 0);
+	}
+}
+
 /* No MSR may both pass and be emulated */
 static void test_pass_table(void **state)
 {
 	(void)state;
-	u32 nr, last = 0;
-	const struct msr_range *r = msr_pass_table(&nr);
+	u32 nr = policy_default.nr_pass, last = 0;
+	const struct msr_range *r = policy_default.pass;
 	assert_true(nr > 0);
 	for (u32 i = 0; i < nr; i++) {
 		assert_true(r[i].first <= r[i].last && r[i].first > last);
@@ -307,7 +325,7 @@ static void test_amd(void **state)
 	assert_int_equal(rd(MSR_AMD_VM_CR), 0x18);
 	assert_false(wr(MSR_AMD_VM_CR, 0));
 	static const u32 zero[] = { 0xc0010000, 0xc0010007, MSR_AMD_SYSCFG, MSR_AMD_NB_CFG, 0xc0010020,
-				    0xc0010055, 0xc0010058 };
+				    0xc0010055, 0xc0010058, 0xc0010200, 0xc001020b };
 	for (u32 i = 0; i < ARRAY_SIZE(zero); i++) {
 		assert_int_equal(rd(zero[i]), 0);
 		assert_true(wr(zero[i], 1));
@@ -322,6 +340,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_default_deny, on_intel),
+		cmocka_unit_test_setup(test_empty_policy, on_intel),
 		cmocka_unit_test_setup(test_pass_table, on_intel),
 		cmocka_unit_test_setup(test_tsc, on_intel),
 		cmocka_unit_test_setup(test_apic, on_intel),
