@@ -2,6 +2,7 @@
 /*
  * What RDMSR and WRMSR do: the policy's table, default deny (#GP). Pure: registers by vcpu->ops,
  * APIC by vlapic.
+ */
 #ifndef BULKHEAD_MSR_H
 #define BULKHEAD_MSR_H
 
