@@ -15,7 +15,7 @@ static void require(bool ok)
 static void sink(void *ctx, const struct vioapic_message *m)
 {
 	struct vioapic *a = ctx;
-	require(m->mode < 8 && !(m->is_level && m->mode > 1));
+	require(0xb7 >> m->mode & 1 && !(m->is_level && m->mode > 1));
 	if (m->vector & 1) { /* some guests end an interrupt at once, from within */
 		a->index ^= 1;
 	}

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Local APIC as an access script of 6-byte steps; after each its state must be one that can be. */
+/*
+ * Local APIC as an access script of 6-byte steps; after each its state must be one that can be, priorities
+ * must be what a scan of all bits says, and IRR and ISR may have lost and gained only what the step allows.
+ */
 #include "devices/vlapic.h"
 #include <stdlib.h>
+#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -48,22 +52,80 @@ static void env_ipi(void *ctx, const struct vlapic_ipi *i)
 	}
 }
 
+enum { ISR = 0x10, TMR = 0x18, IRR = 0x20, TPR = 0x08 };
+
+static bool has(const u32 *words, int v)
+{
+	return words[v / 32] >> v % 32 & 1;
+}
+
+static int highest(const u32 *words)
+{
+	int v = 255;
+	while (v >= 0 && !has(words, v)) {
+		v--;
+	}
+	return v;
+}
+
+/* SDM 3A 11.8.3 and 11.6.2.4, one bit after the other */
+static void check_priorities(const struct vlapic *a)
+{
+	int irr = highest(&a->reg[IRR]), isr = highest(&a->reg[ISR]), tpr = (int)a->reg[TPR];
+	int irr_class = irr < 0 ? 0 : irr / 16, isr_class = isr < 0 ? 0 : isr / 16;
+	bool can_come = (a->apic_base & 0x800) && irr_class > tpr / 16 && irr_class > isr_class;
+	require(vlapic_pending(a) == (can_come ? irr : -1));
+	require(vlapic_has_request(a) == (irr >= 0));
+	bool by_tpr = tpr / 16 >= irr_class && tpr / 16 > isr_class;
+	require(vlapic_arbitration_priority(a) == (by_tpr ? tpr : MAX(irr_class, isr_class) * 16));
+	for (int v = 0; v < 256; v += 5) {
+		bool is_known = has(&a->reg[IRR], v) || has(&a->reg[ISR], v);
+		require(vlapic_is_focus(a, (u8)v) == (is_known && !(a->reg[0x0f] & 0x200)));
+	}
+	for (u32 i = 0; i < 24; i++) {
+		require((a->used_words[i / 8] >> i % 8 & 1) == (a->reg[ISR + i] != 0));
+	}
+}
+
+/* @acked: vector that went into service in this step, or -1 */
+static void check_step(const u32 *before, const u32 *after, int acked)
+{
+	int eoi = highest(before);
+	for (int v = 0; v < 256; v++) {
+		bool was_isr = has(before, v), is_isr = has(after, v);
+		require(is_isr || !was_isr || v == eoi);
+		require(was_isr || !is_isr || v == acked);
+		require(!has(before + 16, v) || has(after + 16, v) || v == acked);
+	}
+}
+
 static void check(struct vlapic *a)
 {
 	int pending = vlapic_pending(a);
 	require(pending == -1 || pending >= 16);
+	check_priorities(a);
 	require(!((a->reg[0x10] | a->reg[0x18] | a->reg[0x20]) & 0xffff)); /* ISR, TMR, IRR */
 	for (u32 i = 0x32; i < 0x38; i++) {
 		require((a->reg[0x0f] & 0x100) || (a->reg[i] & 0x10000)); /* SVR, LVTs */
 	}
 	require((a->apic_base & 0xc00) != 0x400);
 	u64 next = vlapic_poll(a, now_ns);
-	require(next > now_ns);
+	require(next > now_ns && next == a->deadline_ns);
+	require(vlapic_poll(a, now_ns) == next);
 	u64 count = vlapic_mmio_ops.read(a, 0x390, 4);
 	require((a->apic_base & 0xc00) != 0x800 || count <= a->reg[0x38]);
 }
 
-static void step(struct vlapic *a, const u8 d[6])
+/* Return: the vector that went into service, or -1 */
+static int ack(struct vlapic *a, u8 vector)
+{
+	int pending = vlapic_pending(a);
+	u8 got = vlapic_ack(a, vector);
+	require(got == (pending == vector ? vector : (u8)a->reg[0x0f]));
+	return pending == vector ? vector : -1;
+}
+
+static int step(struct vlapic *a, const u8 d[6])
 {
 	static const u32 widths[] = { 1, 2, 4, 8, 4, 4, 4, 4 };
 	u64 value = d[2] | (u64)d[3] << 8 | (u64)d[4] << 16 | (u64)d[5] << 24;
@@ -81,12 +143,16 @@ static void step(struct vlapic *a, const u8 d[6])
 	case 7: vlapic_mmio_ops.write(a, 0xf0, 4, 0x1ff); break;
 	case 8: (void)vlapic_mmio_ops.read(a, offset, width); break;
 	case 9:
-		if (vlapic_pending(a) >= 0) {
-			vlapic_ack(a, (u8)vlapic_pending(a));
+		return ack(a, d[1] & 0x80 || vlapic_pending(a) < 0 ? d[2] : (u8)vlapic_pending(a));
+	case 10: vlapic_set_lint(a, d[1] & 1, d[2] & 1); break;
+	case 11:
+		if (d[1] < 8) {
+			vlapic_reset_by_init(a);
 		}
 		break;
 	default: vlapic_mmio_ops.write(a, offset, width, value & width_mask(width)); break;
 	}
+	return -1;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -101,7 +167,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	now_ns = 1;
 	vlapic_init(&a, &env, size ? data[0] : 0, true, true);
 	for (size_t i = 0; i + 6 <= size; i += 6) {
-		step(&a, data + i);
+		u32 before[24];
+		memcpy(before, &a.reg[ISR], sizeof(before));
+		int acked = step(&a, data + i);
+		if ((data[i] & 15) != 3 && (data[i] & 15) != 11) { /* not a reset */
+			check_step(before, &a.reg[ISR], acked);
+		}
 		check(&a);
 	}
 	return 0;

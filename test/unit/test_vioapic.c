@@ -166,6 +166,98 @@ static void test_nmi_is_edge(void **state)
 	assert_int_equal(reg(0x12) & REMOTE, 0);
 }
 
+/* 3.2.4 "Delivery Mode": 3 and 6 are reserved; what is not fixed or lowest priority is an edge */
+static void test_modes(void **state)
+{
+	for (u32 mode = 0; mode < 8; mode++) {
+		for (u32 level = 0; level < 2; level++) {
+			setup(state);
+			bool is_level = level && mode < 2;
+			set_reg(0x11 + 2 * 5, 0x5a000000);
+			set_reg(0x10 + 2 * 5, (level ? LEVEL : 0) | POLARITY | 0x800 | mode << 8 | 0x71);
+			vioapic_set_line(&a, 5, true);
+			assert_int_equal(nr_sent, mode != 3 && mode != 6);
+			if (nr_sent) {
+				assert_int_equal(last.mode, mode);
+				assert_int_equal(last.vector, 0x71);
+				assert_int_equal(last.dest, 0x5a);
+				assert_true(last.is_logical);
+				assert_int_equal(last.is_level, is_level);
+			}
+			assert_int_equal(!!(reg(0x10 + 2 * 5) & REMOTE), is_level);
+		}
+	}
+}
+
+/* Two pins on one vector: one EOI ends both, and the one that is still asserted comes again */
+static void test_shared_vector(void **state)
+{
+	(void)state;
+	set_reg(0x10 + 2 * 20, LEVEL | 0x41);
+	set_reg(0x10 + 2 * 21, LEVEL | 0x41);
+	vioapic_set_line(&a, 20, true);
+	vioapic_set_line(&a, 21, true);
+	assert_int_equal(nr_sent, 2);
+	vioapic_set_line(&a, 20, false);
+	vioapic_eoi(&a, 0x41);
+	assert_int_equal(nr_sent, 3);
+	assert_int_equal(reg(0x10 + 2 * 20) & REMOTE, 0);
+	assert_int_equal(reg(0x10 + 2 * 21) & REMOTE, REMOTE);
+}
+
+static u32 random_u32(void)
+{
+	static u64 seed = 0x2545f4914f6cdd1dull;
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (u32)(seed >> 20);
+}
+
+/*
+ * One pin against the data sheet's sentences, each event judged by itself: an edge counts when it comes and
+ * the pin is not masked; a level counts as long as it lasts, but once for each EOI.
+ */
+static void test_pin_oracle(void **state)
+{
+	bool line = false, waits_for_eoi = false;
+	u32 entry = MASKED, sent = 0;
+	setup(state);
+	for (u32 i = 0; i < 200000; i++) {
+		u32 r = random_u32();
+		bool is_edge = false;
+		switch (r % 4) {
+		case 0:
+			is_edge = !line && (r & 16);
+			line = r & 16;
+			vioapic_set_line(&a, 9, line);
+			break;
+		case 1:
+			entry = (r >> 8 & (MASKED | LEVEL | POLARITY | 0x100)) | 0x33 | (r >> 24 & 1);
+			set_reg(0x10 + 2 * 9, entry | REMOTE | 0x1000); /* both read-only */
+			break;
+		case 2:
+			waits_for_eoi &= (entry & 0xff) != 0x33;
+			vioapic_eoi(&a, 0x33);
+			break;
+		default:
+			waits_for_eoi &= (entry & 0xff) != (r >> 8 & 0xff);
+			vioapic_ops.write(&a, 0x40, 4, r >> 8 & 0xff);
+		}
+		bool is_on = !(entry & MASKED);
+		if (entry & LEVEL) {
+			sent += is_on && line && !waits_for_eoi;
+			waits_for_eoi |= is_on && line;
+		} else {
+			sent += is_on && is_edge;
+			waits_for_eoi = false;
+		}
+		assert_int_equal(nr_sent, sent);
+		assert_int_equal(reg(0x10 + 2 * 9), entry | (waits_for_eoi ? REMOTE : 0));
+	}
+	assert_in_range(sent, 10000, 100000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -175,6 +267,9 @@ int main(void)
 		cmocka_unit_test_setup(test_level, setup),
 		cmocka_unit_test_setup(test_unmask_level, setup),
 		cmocka_unit_test_setup(test_nmi_is_edge, setup),
+		cmocka_unit_test(test_modes),
+		cmocka_unit_test_setup(test_shared_vector, setup),
+		cmocka_unit_test(test_pin_oracle),
 	};
 	return cmocka_run_group_tests_name("vioapic", tests, NULL, NULL);
 }

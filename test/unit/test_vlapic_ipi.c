@@ -317,6 +317,10 @@ static void test_lint_modes(void **state)
 	wr(SVR, 0x1ff);
 	wr(LVT0, LEVEL | 0x61);
 	assert_int_equal(vlapic_pending(&a), 0x61);
+	vlapic_reset_by_init(&a); /* and after INIT */
+	wr(SVR, 0x1ff);
+	wr(LVT0, LEVEL | 0x61);
+	assert_int_equal(vlapic_pending(&a), 0x61);
 }
 
 /* 11.9: masked between request and acknowledge; ISR stays as it is */
