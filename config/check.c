@@ -13,6 +13,7 @@ struct check {
 	struct config_faults *faults;
 	const struct partition_config *p; /* the one at hand */
 	u64 left_mib;			  /* what partitions before it have left */
+	u32 nr_on_cpu[CONFIG_MAX_CPUS];	  /* virtual CPUs, those of @p included */
 };
 
 #define FAULT(c, property, ...) config_fault_add((c)->faults, (c)->p->name, property, __VA_ARGS__)
@@ -52,8 +53,16 @@ static void check_cpus(struct check *c)
 			}
 		}
 	}
-	if (p->nr_cpus > 1) {
-		FAULT(c, "cpus", "only one CPU per partition is supported yet");
+	if (p->nr_vcpus && p->nr_vcpus < p->nr_cpus) {
+		FAULT(c, "vcpus", "%u are too few for %u CPUs", p->nr_vcpus, p->nr_cpus);
+	}
+	for (u32 i = 0; i < p->nr_cpus; i++) {
+		u32 before = c->nr_on_cpu[p->cpus[i]], nr_vcpus = MAX(p->nr_vcpus, p->nr_cpus);
+		c->nr_on_cpu[p->cpus[i]] += (nr_vcpus - i + p->nr_cpus - 1) / p->nr_cpus;
+		if (before <= CONFIG_MAX_PER_CPU && c->nr_on_cpu[p->cpus[i]] > CONFIG_MAX_PER_CPU) {
+			FAULT(c, "cpus", "more than %d virtual CPUs on CPU %u", CONFIG_MAX_PER_CPU,
+			      p->cpus[i]);
+		}
 	}
 }
 
@@ -177,7 +186,8 @@ static void check_console(struct check *c)
 void config_check(const struct system_config *cfg, const struct config_machine *machine,
 		  struct config_faults *faults)
 {
-	struct check c = { cfg, machine, faults, cfg->partitions, machine->memory_mib };
+	struct check c = { .cfg = cfg, .machine = machine, .faults = faults,
+			   .left_mib = machine->memory_mib };
 	if (!cfg->nr_partitions && !faults->nr) {
 		config_fault_add(faults, "", "partitions", "there is none: nothing to run");
 	}

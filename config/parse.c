@@ -64,6 +64,8 @@ static size_t read_word(const struct property *def, const char *data, size_t len
 static const struct property properties[] = {
 	{ "cpus", read_cell, LIST(cpus, nr_cpus), .is_required = true, .max = CONFIG_MAX_CPUS - 1,
 	  .expected = "1 to 16 CPU numbers from 0 to 63, as in <0>" },
+	{ "vcpus", read_cell, FIELD(nr_vcpus), .min = 1, .max = CONFIG_MAX_VCPUS,
+	  .expected = "a number from 1 to 16, as in <4>" },
 	{ "memory", read_cell, FIELD(memory_mib), .is_required = true, .min = 1, .max = 1 << 20,
 	  .expected = "MiB as a number from 1 to 1048576, as in <512>" },
 	{ "boot", read_word, FIELD(boot), .is_required = true,

@@ -55,11 +55,37 @@ enum status bus_attach(struct bus *b, const struct bus_range *r)
 	return STATUS_OK;
 }
 
+static struct lock *lock_of(const struct bus *b, const struct bus_range *r)
+{
+	return r->ops->is_unlocked ? NULL : b->lock;
+}
+
+static void enter(struct lock *l)
+{
+	if (l) {
+		lock_take(l);
+	}
+}
+
+static void leave(struct lock *l)
+{
+	if (l) {
+		lock_drop(l);
+	}
+}
+
 static u64 read_piece(const struct bus *b, u64 addr, u32 width)
 {
 	const struct bus_range *r = bus_find(b, addr, width);
 
-	return (r ? r->ops->read(r->self, addr - r->base, width) : ~0ull) & width_mask(width);
+	u64 value = ~0ull;
+
+	if (r) {
+		enter(lock_of(b, r));
+		value = r->ops->read(r->self, addr - r->base, width);
+		leave(lock_of(b, r));
+	}
+	return value & width_mask(width);
 }
 
 static void write_piece(const struct bus *b, u64 addr, u32 width, u64 value)
@@ -67,7 +93,9 @@ static void write_piece(const struct bus *b, u64 addr, u32 width, u64 value)
 	const struct bus_range *r = bus_find(b, addr, width);
 
 	if (r) {
+		enter(lock_of(b, r));
 		r->ops->write(r->self, addr - r->base, width, value & width_mask(width));
+		leave(lock_of(b, r));
 	}
 }
 

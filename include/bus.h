@@ -2,11 +2,12 @@
 /*
  * The contract between the kernel and virtual devices: a bus of sorted ranges, a device that sees
  * offset, width and value, and what a device may ask for (clock, interrupt line), all injected.
- * One bus per partition and address kind (ports, MMIO). Owner: the partition; no locks.
+ * One bus per partition for ports, one per core for MMIO. Ranges are const once attached.
  */
 #ifndef BULKHEAD_BUS_H
 #define BULKHEAD_BUS_H
 
+#include "lock.h"
 #include "types.h"
 
 /**
@@ -15,6 +16,7 @@
  * @write: the reverse; @value is already cut to @width
  *
  * @is_byte_wide: an 8-bit ISA device, whose handlers see width 1 only
+ * @is_unlocked: belongs to one CPU, which alone comes here: no lock
  *
  * Any offset within the range, any width, any value may come: guests are hostile. An access never
  * crosses the range's end: the bus splits it into bytes, as it does wider accesses to a byte-wide device.
@@ -22,7 +24,7 @@
 struct vdev_ops {
 	u64 (*read)(void *self, u64 offset, u32 width);
 	void (*write)(void *self, u64 offset, u32 width, u64 value);
-	bool is_byte_wide;
+	bool is_byte_wide, is_unlocked;
 };
 
 struct bus_range {
@@ -36,6 +38,7 @@ struct bus_range {
 struct bus {
 	struct bus_range range[BUS_MAX_RANGES]; /* sorted by base, no overlap */
 	u32 nr;
+	struct lock *lock; /* held around ops; NULL = only one CPU ever comes here */
 };
 
 /** bus_attach() - add @r. Boot time only. Return: STATUS_OVERLAP or STATUS_FULL, else STATUS_OK. */

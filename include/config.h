@@ -10,7 +10,8 @@
 
 #define CONFIG_MAX_PARTITIONS 64
 #define CONFIG_MAX_CPUS	      64 /* physical CPUs */
-#define CONFIG_MAX_VCPUS      16 /* CPUs of one partition */
+#define CONFIG_MAX_VCPUS      16 /* of one partition */
+#define CONFIG_MAX_PER_CPU    64 /* vCPUs of all partitions on one CPU */
 #define CONFIG_MAX_MODULES    16 /* of one partition, for its guest */
 #define CONFIG_NAME_MAX	      31 /* partition name length */
 #define CONFIG_FILE_MAX	      127 /* file name length */
@@ -25,6 +26,7 @@ struct partition_config {
 	const char *name;
 	u32 cpus[CONFIG_MAX_VCPUS];
 	u32 nr_cpus;
+	u32 nr_vcpus; /* 0 = one for each CPU */
 	u32 memory_mib;
 	enum boot_protocol boot;
 	const char *kernel;	 /* module name */

@@ -72,16 +72,24 @@ static void repeat(struct vcpu *v, const struct verdict *d)
 	debug_trap(v, rflags, d->debug);
 }
 
+static bool take_nmi_pending(struct vcpu *v)
+{
+	struct vlapic *apic = &core_of(v)->lapic;
+	if (apic->nmi_pending) {
+		apic->nmi_pending = false;
+		v->nmi_pending = true;
+	}
+	return v->nmi_pending;
+}
+
 static void block(struct vcpu *v, const struct exit *e, const struct verdict *d)
 {
 	u64 rflags = v->ops->get(v, VREG_RFLAGS);
 	advance(v, e, d);
-	if (!(rflags & RFLAGS_IF) && !v->nmi_pending && !v->part->pc.lapic.nmi_pending) {
-		log("[%s] halted with interrupts off for ever rip=0x%lx", v->part->cfg->name, e->rip);
-		partition_end(v->part, false, "halted", 0);
-		return;
-	}
 	v->is_halted = v->pending.type == EVENT_NONE;
+	if (v->is_halted && !(rflags & RFLAGS_IF) && !take_nmi_pending(v)) {
+		core_sleep(core_of(v), CORE_DEAD);
+	}
 }
 
 static void inject(struct vcpu *v, const struct exit *e, const struct verdict *d)
@@ -118,16 +126,6 @@ bool vcpu_apply(struct vcpu *v, const struct exit *e, const struct verdict *d)
 	return true;
 }
 
-static bool take_nmi_pending(struct vcpu *v)
-{
-	struct vlapic *apic = &v->part->pc.lapic;
-	if (apic->nmi_pending) {
-		apic->nmi_pending = false;
-		v->nmi_pending = true;
-	}
-	return v->nmi_pending;
-}
-
 static void prepare_nmi(struct vcpu *v)
 {
 	if (v->ops->get(v, VREG_NMI_BLOCKED) || v->ops->get(v, VREG_INT_SHADOW)) {
@@ -145,9 +143,9 @@ static void prepare_irq(struct vcpu *v)
 		v->ops->window(v, false);
 		return;
 	}
-	struct event e = { .type = EVENT_EXTINT, .vector = pc_ack_irq(&v->part->pc) };
+	struct event e = { .type = EVENT_EXTINT, .vector = core_ack_irq(core_of(v)) };
 	v->ops->inject(v, &e);
-	if (pc_has_irq(&v->part->pc)) {
+	if (core_has_irq(core_of(v))) {
 		v->ops->window(v, false);
 	}
 }
@@ -155,7 +153,7 @@ static void prepare_irq(struct vcpu *v)
 void vcpu_prepare(struct vcpu *v)
 {
 	bool has_nmi = take_nmi_pending(v);
-	bool has_irq = pc_has_irq(&v->part->pc);
+	bool has_irq = core_has_irq(core_of(v));
 	if (v->pending.type != EVENT_NONE) {
 		v->ops->inject(v, &v->pending);
 		v->pending.type = EVENT_NONE;
@@ -167,11 +165,6 @@ void vcpu_prepare(struct vcpu *v)
 	} else if (has_irq) {
 		prepare_irq(v);
 	}
-}
-
-bool vcpu_wakes(struct vcpu *v)
-{
-	return v->pending.type != EVENT_NONE || take_nmi_pending(v) || pc_has_irq(&v->part->pc);
 }
 
 static void trace(struct vcpu *v, const struct exit *e)
@@ -190,5 +183,5 @@ bool vcpu_step(struct vcpu *v, struct exit *e)
 	if (exit_measure(v, e, &d)) {
 		d = exit_handle(v, e);
 	}
-	return vcpu_apply(v, e, &d) || v->part->end.is_set;
+	return vcpu_apply(v, e, &d) || partition_has_end(v->part);
 }

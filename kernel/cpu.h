@@ -69,6 +69,9 @@ u32 cpus_start(const struct acpi_info *acpi, u64 tsc_hz, void (*entry)(struct cp
 /** cpu_kick() - make CPU @index leave its guest or its HLT soon. */
 void cpu_kick(u32 index);
 
+/** cpu_poke() - make CPU @index look at the mailbox of what it runs; an interrupt, nothing more. */
+void cpu_poke(u32 index);
+
 /** cpus_freeze() - NMI all others into a halt: crash and power-off. */
 void cpus_freeze(void);
 

@@ -11,7 +11,8 @@
 static struct emu emu_of(struct vcpu *v)
 {
 	struct partition *p = v->part;
-	return (struct emu){ .v = v, .mem = &p->mem, .mmio = &p->pc.mmio, .ports = &p->pc.ports };
+	return (struct emu){ .v = v, .mem = &p->mem, .mmio = &core_of(v)->mmio,
+			     .ports = &p->pc.ports };
 }
 
 static u64 read_edx_eax(const struct vcpu *v)
@@ -21,11 +22,11 @@ static u64 read_edx_eax(const struct vcpu *v)
 
 static const struct cpuid_env *cpuid_env_of(struct vcpu *v)
 {
-	struct partition *p = v->part;
-	p->cpuid.cr4 = v->ops->get(v, VREG_CR4);
-	p->cpuid.xcr0 = p->host->xgetbv0();
-	p->cpuid.apic_base = p->pc.lapic.apic_base;
-	return &p->cpuid;
+	struct core *c = core_of(v);
+	c->cpuid.cr4 = v->ops->get(v, VREG_CR4);
+	c->cpuid.xcr0 = v->part->host->xgetbv0();
+	c->cpuid.apic_base = c->lapic.apic_base;
+	return &c->cpuid;
 }
 
 static struct verdict exit_cpuid(struct vcpu *v)
@@ -41,9 +42,9 @@ static struct verdict exit_cpuid(struct vcpu *v)
 
 static struct msr_env msr_env_of(struct vcpu *v)
 {
-	struct partition *p = v->part;
-	return (struct msr_env){ .v = v, .state = &p->msrs, .apic = &p->pc.lapic,
-				 .cpuid = cpuid_env_of(v), .host_tsc = p->host->tsc() };
+	struct core *c = core_of(v);
+	return (struct msr_env){ .v = v, .state = &c->msrs, .apic = &c->lapic,
+				 .cpuid = cpuid_env_of(v), .host_tsc = v->part->host->tsc() };
 }
 
 static struct verdict exit_rdmsr(struct vcpu *v)
@@ -62,7 +63,7 @@ static struct verdict exit_wrmsr(struct vcpu *v)
 {
 	struct msr_env env = msr_env_of(v);
 	bool is_ok = msr_write(&env, (u32)v->regs[GPR_RCX], read_edx_eax(v));
-	v->part->pc.deadline_ns = 0;
+	core_of(v)->lapic.deadline_ns = 0; /* its TSC may have moved */
 	return is_ok ? verdict(V_ADVANCE) : VERDICT_GP;
 }
 
@@ -119,15 +120,17 @@ static struct verdict exit_mmio(struct vcpu *v, const struct exit *e)
 		/* the instruction at RIP is not what touched it */
 		return verdict_kill("event delivery touched what is not memory");
 	}
-	v->part->pc.deadline_ns = 0;
-	return emulate_mmio(&emu, &e->mmio);
+	struct verdict d = emulate_mmio(&emu, &e->mmio);
+	pc_touched(core_of(v));
+	return d;
 }
 
 static struct verdict exit_pio(struct vcpu *v, const struct exit *e)
 {
 	struct emu emu = emu_of(v);
-	v->part->pc.deadline_ns = 0;
-	return emulate_pio(&emu, e);
+	struct verdict d = emulate_pio(&emu, e);
+	pc_touched(core_of(v));
+	return d;
 }
 
 static struct verdict decide(struct vcpu *v, const struct exit *e)
@@ -184,9 +187,5 @@ bool exit_measure(struct vcpu *v, struct exit *e, struct verdict *d)
 struct verdict exit_handle(struct vcpu *v, const struct exit *e)
 {
 	struct verdict d = decide(v, e);
-	const struct partition_end *end = &v->part->end;
-	if (end->is_set && d.kind != V_KILL) {
-		return (struct verdict){ .kind = V_END, .why = end->why, .code = end->code };
-	}
-	return d;
+	return partition_has_end(v->part) && d.kind != V_KILL ? verdict(V_END) : d;
 }

@@ -42,9 +42,6 @@ void vcpu_prepare(struct vcpu *v);
  */
 bool vcpu_step(struct vcpu *v, struct exit *e);
 
-/** vcpu_wakes() - is there an event that ends HLT? */
-bool vcpu_wakes(struct vcpu *v);
-
 /** event_combine() - the outcome of @second while @first was delivered. Return: false = triple fault. */
 bool event_combine(const struct event *first, struct event *second);
 

@@ -23,7 +23,7 @@ static bool is_pae(u64 cr0, u64 cr4, u64 efer)
 static bool load_pdptes(struct vcpu *v, u64 cr3)
 {
 	u64 pdpte[4];
-	if (!cpuid_guest_is_intel(&v->part->cpuid)) {
+	if (!cpuid_guest_is_intel(&core_of(v)->cpuid)) {
 		return true;
 	}
 	if (!gmem_read(&v->part->mem, GPA(cr3 & BITS(31, 5)), pdpte, sizeof(pdpte))) {
@@ -91,7 +91,7 @@ static struct verdict write_cr4(struct vcpu *v, u64 value, u8 insn_len)
 	u64 cr3 = v->ops->get(v, VREG_CR3);
 	u64 efer = v->ops->get(v, VREG_EFER);
 	bool sets_pcide = (value & ~old) & CR4_PCIDE;
-	if ((value & ~cpuid_guest_cr4_mask(&v->part->cpuid)) ||
+	if ((value & ~cpuid_guest_cr4_mask(&core_of(v)->cpuid)) ||
 	    ((efer & EFER_LMA) && !(value & CR4_PAE)) ||
 	    (sets_pcide && (!(efer & EFER_LMA) || (cr3 & BITS(11, 0))))) {
 		return VERDICT_GP;
@@ -111,7 +111,7 @@ static struct verdict write_cr8(struct vcpu *v, u64 value, u8 insn_len)
 	if (value > 15) {
 		return VERDICT_GP;
 	}
-	vlapic_set_cr8(&v->part->pc.lapic, value);
+	vlapic_set_cr8(&core_of(v)->lapic, value);
 	v->ops->set(v, VREG_CR8, value);
 	return verdict_advance(insn_len);
 }
@@ -133,7 +133,7 @@ static struct verdict mov_to(struct vcpu *v, const struct exit_cr *x, u8 insn_le
 static struct verdict mov_from(struct vcpu *v, const struct exit_cr *x, u8 insn_len)
 {
 	static const enum vreg regs[] = { [0] = VREG_CR0, [3] = VREG_CR3, [4] = VREG_CR4 };
-	u64 value = x->num == 8 ? vlapic_cr8(&v->part->pc.lapic) : 0;
+	u64 value = x->num == 8 ? vlapic_cr8(&core_of(v)->lapic) : 0;
 	if (x->num < ARRAY_SIZE(regs) && regs[x->num]) {
 		value = v->ops->get(v, regs[x->num]);
 	} else if (x->num != 8) {

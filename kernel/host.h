@@ -8,6 +8,8 @@
 
 #include "types.h"
 
+struct vcpu;
+
 /* Fixed-point rates; both factors are 32.32 so that no path divides */
 struct timebase {
 	u64 tsc_hz;
@@ -22,7 +24,8 @@ struct host {
 	void (*xsetbv0)(u64 xcr0);
 	u64 (*debug_address)(u32 n); /* DR0 to DR3, likewise */
 	void (*cpuid)(u32 leaf, u32 subleaf, u32 out[4]);
-	bool has_x2apic;
+	void (*poke)(const struct vcpu *v); /* its CPU looks at its mailbox, now if it runs @v or idles */
+	void (*kick)(u32 cpu);		    /* CPU leaves its guest and looks at all its partitions */
 	u64 wall_seconds; /* since 1970, when tsc was wall_tsc */
 	u64 wall_tsc;
 };

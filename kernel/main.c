@@ -117,7 +117,8 @@ static void machine_init(const struct boot_info *info, const struct vcpu_ops *op
 				      .xsetbv0 = host_xsetbv0,
 				      .debug_address = host_debug_address,
 				      .cpuid = cpuid,
-				      .has_x2apic = lapic_is_x2apic(),
+				      .poke = host_poke,
+				      .kick = cpu_kick,
 				      .wall_seconds = clock_wall_time(),
 				      .wall_tsc = rdtsc() };
 	timebase_init(&machine.host.time, clock->tsc_hz);

@@ -23,10 +23,17 @@ u64 partition_now_ns(const struct partition *p)
 
 void partition_end(struct partition *p, bool is_ok, const char *why, u64 code)
 {
-	if (!p->end.is_set) {
-		p->end = (struct partition_end){
-			.is_set = true, .is_ok = is_ok, .why = why, .code = code
-		};
+	bool is_ours = false;
+	if (!__atomic_compare_exchange_n(&p->end.is_claimed, &is_ours, true, false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+		return;
+	}
+	p->end.is_ok = is_ok;
+	p->end.why = why;
+	p->end.code = code;
+	__atomic_store_n(&p->end.is_set, true, __ATOMIC_RELEASE); /* pairs with partition_has_end() */
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		p->host->kick(p->core[i]->v.cpu);
 	}
 }
 
@@ -156,33 +163,54 @@ static bool init_fpu(struct vcpu *v, const struct partition_resources *res)
 	return true;
 }
 
-static const char *build_vcpu(struct partition *p, const struct partition_resources *res,
-			      const struct guest_entry *entry)
+static void init_cpuid(struct core *c)
 {
-	struct vcpu *v = &p->vcpu;
-	struct vcpu_params params = { .second_level = p->space.root,
+	struct partition *p = c->v.part;
+	c->cpuid = (struct cpuid_env){ .policy = p->policy, .host = p->host->cpuid, .apic_id = c->v.id,
+				       .nr_vcpus = p->nr_cores,
+				       .tsc_hz = p->host->time.tsc_hz,
+				       .has_tsc_deadline = true, .has_x2apic = true };
+}
+
+static const char *build_core(struct core *c, const struct partition_resources *res)
+{
+	struct vcpu *v = &c->v;
+	struct vcpu_params params = { .second_level = v->part->space.root,
 				      .pages = res->pages,
-				      .tag = res->tag };
-	params.msrs = p->policy->pass;
-	params.nr_msrs = p->policy->nr_pass;
+				      .tag = ++res->tags[v->cpu],
+				      .msrs = v->part->policy->pass,
+				      .nr_msrs = v->part->policy->nr_pass };
 	v->ops = res->ops;
-	v->part = p;
-	v->cpu = p->cfg->cpus[0];
 	v->deadline_tsc = NEVER;
+	c->state = v->id == 0 ? CORE_RUNNING : CORE_WAITING;
 	if (!init_fpu(v, res) || v->ops->vcpu_init(v, &params) != STATUS_OK) {
 		return "out of memory for the vCPU";
 	}
-	set_entry(v, entry);
+	init_cpuid(c);
+	msr_state_init(&c->msrs);
+	pc_init_lapic(c);
+	BUG_ON(pc_attach_core(c) != STATUS_OK);
 	return NULL;
 }
 
-static void init_policy(struct partition *p)
+/* vCPUs go round the CPUs that the partition has */
+static const char *build_cores(struct partition *p, const struct partition_resources *res)
 {
-	msr_state_init(&p->msrs);
-	p->policy = &policy_default;
-	p->cpuid = (struct cpuid_env){ .policy = p->policy, .host = p->host->cpuid, .nr_vcpus = p->cfg->nr_cpus,
-				       .tsc_hz = p->host->time.tsc_hz, .has_tsc_deadline = true,
-				       .has_x2apic = p->host->has_x2apic };
+	u32 pages = (u32)(ALIGN_UP(sizeof(struct core), PAGE_SIZE) / PAGE_SIZE);
+	const char *why = NULL;
+	for (u32 i = 0; i < p->nr_cores && !why; i++) {
+		hpa at = res->pages->alloc(res->pages, pages);
+		if (at.v == 0) {
+			return "out of memory for the vCPU";
+		}
+		struct core *c = res->pages->ptr(res->pages, at);
+		c->v.part = p;
+		c->v.id = i;
+		c->v.cpu = p->cfg->cpus[i % p->cfg->nr_cpus];
+		p->core[i] = c;
+		why = build_core(c, res);
+	}
+	return why;
 }
 
 static const char *load_files(struct partition *p, const struct partition_resources *res,
@@ -190,7 +218,7 @@ static const char *load_files(struct partition *p, const struct partition_resour
 {
 	struct load_input in = res->files;
 	in.cfg = p->cfg;
-	in.rsdp = guest_acpi_build(&p->mem, p->cfg->nr_cpus);
+	in.rsdp = guest_acpi_build(&p->mem, p->nr_cores);
 	const char *why = load_guest(&in, &p->mem, entry);
 	u64 len = p->cfg->memory_mib * MIB;
 	vrtc_set_memory(&p->pc.rtc, MIN(len, LOW_RAM_TOP), len - MIN(len, LOW_RAM_TOP));
@@ -203,7 +231,8 @@ const char *partition_build(struct partition *p, const struct partition_config *
 	struct guest_entry entry = { 0 };
 	p->cfg = cfg;
 	p->host = res->host;
-	init_policy(p);
+	p->policy = &policy_default;
+	p->nr_cores = cfg->nr_vcpus ? cfg->nr_vcpus : cfg->nr_cpus;
 	const char *why = build_memory(p, res);
 	if (why) {
 		return why;
@@ -212,12 +241,21 @@ const char *partition_build(struct partition *p, const struct partition_config *
 		return "debug-exit meets a device of the PC";
 	}
 	why = load_files(p, res, &entry);
-	return why ? why : build_vcpu(p, res, &entry);
+	if (!why) {
+		why = build_cores(p, res);
+	}
+	if (!why) {
+		set_entry(&p->core[0]->v, &entry);
+	}
+	return why;
 }
 
 void partition_start(struct partition *p)
 {
 	p->birth_tsc = p->host->tsc();
-	p->vcpu.ops->set(&p->vcpu, VREG_TSC_OFFSET, 0 - p->birth_tsc);
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		struct vcpu *v = &p->core[i]->v;
+		v->ops->set(v, VREG_TSC_OFFSET, 0 - p->birth_tsc);
+	}
 	__atomic_store_n(&p->state, PARTITION_RUNNING, __ATOMIC_RELEASE);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A partition: its memory, its one vCPU, and the PC around it. Built once at boot by partition_build(),
- * then frozen but for what the running vCPU changes; owner is the CPU of that vCPU. Other CPUs touch
- * only state and stop_request, with atomics.
+ * A partition: its memory, its cores, and the PC around them. Built once at boot by partition_build().
+ * Then each core belongs to its CPU, the devices to whoever holds pc.lock, and the rest is const but
+ * for the atomics.
  */
 #ifndef BULKHEAD_PARTITION_H
 #define BULKHEAD_PARTITION_H
@@ -11,23 +11,27 @@
 #include "config.h"
 #include "devices/vacpi.h"
 #include "devices/vioapic.h"
-#include "devices/vlapic.h"
 #include "devices/vpic.h"
 #include "devices/vpit.h"
 #include "devices/vrtc.h"
 #include "devices/vuart.h"
 #include "kernel/console.h"
+#include "kernel/core.h"
 #include "kernel/gmem.h"
 #include "kernel/host.h"
 #include "kernel/loader.h"
-#include "kernel/msr.h"
+#include "lock.h"
 #include "mm/frames.h"
 #include "mm/pt.h"
 #include "vcpu.h"
 
-/* The PC of one partition: devices, their wiring, and when one of them next wants attention */
+/*
+ * The PC of one partition: devices that all cores share, their wiring, and when one of them next wants
+ * attention. The buses take the lock where there are several cores; core 0's CPU polls.
+ */
 struct pc {
-	struct bus ports, mmio;
+	struct lock lock;
+	struct bus ports;
 	struct vclock clock;
 	struct vuart uart;
 	struct vuart_backend uart_backend;
@@ -36,17 +40,18 @@ struct pc {
 	struct vrtc rtc;
 	struct vacpi acpi;
 	struct vioapic ioapic;
-	struct vlapic lapic;
-	struct vlapic_env lapic_env;
 	struct console_source console;
-	u64 deadline_ns; /* no device needs pc_poll() before; 0 = a device was touched */
+	u64 console_ns;	 /* when an unfinished line is due */
+	u64 deadline_ns; /* atomic: no pc_poll() needed before */
+	u32 next_lowest; /* lowest priority delivery begins here among equals */
 };
 
 enum partition_state { PARTITION_NONE, PARTITION_RUNNING, PARTITION_STOPPED };
 
 /* How a partition ended */
 struct partition_end {
-	bool is_set, is_ok;
+	bool is_claimed, is_set; /* atomic: somebody writes this; it is written */
+	bool is_ok;
 	const char *why; /* "poweroff", "exit", "triple fault", ... */
 	u64 code;
 };
@@ -56,16 +61,15 @@ struct partition {
 	const struct host *host;
 	u32 index;
 	enum partition_state state; /* atomic */
-	bool stop_request;	    /* atomic: the machine shuts down */
 	struct partition_end end;
 	struct gmem mem;
 	struct pt space;
 	struct pc pc;
-	struct vcpu vcpu;
-	struct msr_state msrs;
 	const struct policy *policy;
-	struct cpuid_env cpuid;
-	u64 birth_tsc;
+	struct core *core[CONFIG_MAX_VCPUS];
+	u32 nr_cores;
+	u32 nr_parked; /* atomic: cores that have stopped for good */
+	u64 birth_tsc; /* written before any other core can run */
 	u64 scrub_ticks; /* TSC ticks that clearing its memory took */
 };
 
@@ -79,7 +83,7 @@ struct partition_resources {
 	struct page_source *pages;
 	u32 xsave_len;
 	struct load_input files; /* cfg is filled in by partition_build() */
-	u16 tag;
+	u16 *tags;		 /* by CPU: the last one given out */
 };
 
 /**
@@ -90,7 +94,7 @@ struct partition_resources {
 const char *must_check partition_build(struct partition *p, const struct partition_config *cfg,
 				       const struct partition_resources *res);
 
-/** partition_start() - birth: the partition's clock and TSC start from zero. On the vCPU's own CPU. */
+/** partition_start() - birth: the partition's clock and TSC start from zero. On core 0's CPU. */
 void partition_start(struct partition *p);
 
 /** partition_now_ns() - nanoseconds since birth. */
@@ -99,16 +103,44 @@ u64 partition_now_ns(const struct partition *p);
 /** partition_end() - the guest's own doing, or a kill: remember the first reason. The run loop acts. */
 void partition_end(struct partition *p, bool is_ok, const char *why, u64 code);
 
+/** partition_has_end() - has partition_end() been called? From any CPU. */
+static inline bool partition_has_end(const struct partition *p)
+{
+	return __atomic_load_n(&p->end.is_set, __ATOMIC_ACQUIRE);
+}
+
+/* The lock of the devices, where more than one CPU can come to them */
+static inline void pc_lock(struct partition *p)
+{
+	if (p->nr_cores > 1) {
+		lock_take(&p->pc.lock);
+	}
+}
+
+static inline void pc_unlock(struct partition *p)
+{
+	if (p->nr_cores > 1) {
+		lock_drop(&p->pc.lock);
+	}
+}
+
 /** pc_init() - all devices in reset state, wired, on their buses. Return: STATUS_OVERLAP and the like. */
 enum status must_check pc_init(struct partition *p);
 
-/** pc_poll() - let time-driven devices act. Return: when to call again, ns since birth, or NEVER. */
+/** pc_attach_core() - the MMIO devices as @c sees them. */
+enum status must_check pc_attach_core(struct core *c);
+
+/** pc_init_lapic() - the local APIC of @c, wired. */
+void pc_init_lapic(struct core *c);
+
+/** pc_poll() - let the devices act that time drives; from core 0's CPU. Return: pc.deadline_ns. */
 u64 pc_poll(struct partition *p, u64 now_ns);
 
-/** pc_has_irq() - would the vCPU take an interrupt if RFLAGS.IF were 1? */
-bool pc_has_irq(const struct pc *pc);
-
-/** pc_ack_irq() - the interrupt acknowledge cycle. Return: the vector. */
-u8 pc_ack_irq(struct pc *pc);
+/**
+ * pc_touched() - core @by has used a port or a device: keep pc.deadline_ns true
+ *
+ * Wakes core 0's CPU if that is sooner than it knows, and whoever takes the 8259's interrupts.
+ */
+void pc_touched(struct core *by);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The PC around one vCPU: which device sits where and which line goes to which input. Knows devices
+ * The PC around a partition's cores: which device sits where and which line goes to which input. Knows devices
  * and the console's partition end; knows no backend and no physical hardware. Called by the run loop and partition.c.
  */
 #include "kernel/partition.h"
@@ -28,55 +28,128 @@ static struct irq_line isa_irq(struct pc *pc, u32 line)
 	return (struct irq_line){ .set = isa_line, .ctx = pc, .line = line };
 }
 
-enum delivery_mode { DM_FIXED = 0, DM_LOWEST = 1, DM_NMI = 4, DM_EXTINT = 7 };
+enum delivery_mode {
+	DM_FIXED = 0, DM_LOWEST = 1, DM_NMI = 4, DM_INIT = 5, DM_STARTUP = 6, DM_EXTINT = 7
+};
 
-static void deliver(struct pc *pc, u8 mode, u8 vector, bool is_level)
+/* @by: the core on whose CPU this happens, if known */
+static void deliver(struct core *c, const struct core *by, const struct vlapic_ipi *m, bool is_level)
 {
-	switch (mode) {
+	switch (m->mode) {
 	case DM_FIXED:
-	case DM_LOWEST: vlapic_accept(&pc->lapic, vector, is_level); break;
-	case DM_NMI: pc->lapic.nmi_pending = true; break;
-	default: break; /* SMI, INIT: nothing behind them; ExtINT comes by LINT0 */
+	case DM_LOWEST:
+		if (c == by || c->v.part->nr_cores == 1) {
+			vlapic_accept(&c->lapic, m->vector, is_level);
+		} else {
+			core_post_vector(c, m->vector, is_level);
+		}
+		break;
+	case DM_NMI: core_post(c, MAIL_NMI); break;
+	case DM_INIT:
+		/* INIT undoes a startup that has not happened yet */
+		__atomic_fetch_and(&c->mail.flags, ~(u32)MAIL_SIPI, __ATOMIC_SEQ_CST);
+		core_post(c, MAIL_INIT);
+		break;
+	case DM_STARTUP:
+		__atomic_store_n(&c->mail.sipi_vector, m->vector, __ATOMIC_RELAXED);
+		core_post(c, MAIL_SIPI);
+		break;
+	default: break; /* no SMM behind SMI; ExtINT comes by LINT0 */
+	}
+}
+
+static bool is_target(const struct core *c, const struct core *by, const struct vlapic_ipi *m)
+{
+	enum { SH_NONE, SH_SELF, SH_ALL, SH_OTHERS };
+	switch (m->shorthand) {
+	case SH_SELF: return c == by;
+	case SH_ALL: return true;
+	case SH_OTHERS: return c != by;
+	default: return vlapic_matches(&c->lapic, m->dest, m->is_logical, m->is_x2apic);
+	}
+}
+
+/*
+ * SDM 3A 11.6.2.4 "Lowest Priority Delivery Mode": the focus processor, else the lowest arbitration
+ * priority; among equals they take turns
+ */
+static struct core *arbitrate(struct partition *p, const struct core *by, const struct vlapic_ipi *m)
+{
+	struct core *best = NULL;
+	u32 first = p->pc.next_lowest;
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		struct core *c = p->core[(first + i) % p->nr_cores];
+		if (c->state == CORE_WAITING || !is_target(c, by, m)) {
+			continue;
+		}
+		if (vlapic_is_focus(&c->lapic, m->vector)) {
+			return c;
+		}
+		if (!best || vlapic_arbitration_priority(&c->lapic) <
+				     vlapic_arbitration_priority(&best->lapic)) {
+			best = c;
+		}
+	}
+	p->pc.next_lowest = best ? best->v.id + 1 : first;
+	return best;
+}
+
+static void route(struct partition *p, const struct core *by, const struct vlapic_ipi *m, bool is_level)
+{
+	if (m->mode == DM_LOWEST) {
+		struct core *c = arbitrate(p, by, m);
+		if (c) {
+			deliver(c, by, m, is_level);
+		}
+		return;
+	}
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		if (is_target(p->core[i], by, m)) {
+			deliver(p->core[i], by, m, is_level);
+		}
 	}
 }
 
 static void ioapic_deliver(void *ctx, const struct vioapic_message *m)
 {
-	struct pc *pc = ctx;
-	if (vlapic_matches(&pc->lapic, m->dest, m->is_logical, false)) {
-		deliver(pc, m->mode, m->vector, m->is_level);
-	}
+	const struct vlapic_ipi ipi = { .dest = m->dest, .vector = m->vector, .mode = m->mode,
+					.is_logical = m->is_logical };
+	route(ctx, NULL, &ipi, m->is_level);
 }
 
 static void lapic_send_ipi_to(void *ctx, const struct vlapic_ipi *ipi)
 {
-	struct partition *p = ctx;
-	enum { SH_NONE, SH_SELF, SH_ALL, SH_OTHERS };
-	bool is_self = ipi->shorthand == SH_SELF || ipi->shorthand == SH_ALL;
-	if (ipi->shorthand == SH_NONE) {
-		is_self = vlapic_matches(&p->pc.lapic, ipi->dest, ipi->is_logical, ipi->is_x2apic);
-	}
-	if (is_self) {
-		deliver(&p->pc, ipi->mode, ipi->vector, false);
+	struct core *c = ctx;
+	if (!ipi->is_deassert) {
+		route(c->v.part, c, ipi, false);
 	}
 }
 
 static void lapic_eoi_to_ioapic(void *ctx, u8 vector)
 {
-	struct partition *p = ctx;
-	vioapic_eoi(&p->pc.ioapic, vector);
+	struct core *c = ctx;
+	pc_lock(c->v.part);
+	vioapic_eoi(&c->v.part->pc.ioapic, vector);
+	pc_unlock(c->v.part);
+}
+
+static u64 lapic_now(void *ctx)
+{
+	const struct core *c = ctx;
+	return partition_now_ns(c->v.part);
 }
 
 static u64 lapic_guest_tsc(void *ctx)
 {
-	struct partition *p = ctx;
-	return p->host->tsc() + p->vcpu.ops->get(&p->vcpu, VREG_TSC_OFFSET);
+	struct vcpu *v = ctx;
+	return v->part->host->tsc() + v->ops->get(v, VREG_TSC_OFFSET);
 }
 
 static u64 lapic_tsc_to_ns(void *ctx, u64 guest_tsc)
 {
-	struct partition *p = ctx;
-	u64 host = guest_tsc - p->vcpu.ops->get(&p->vcpu, VREG_TSC_OFFSET);
+	struct vcpu *v = ctx;
+	const struct partition *p = v->part;
+	u64 host = guest_tsc - v->ops->get(v, VREG_TSC_OFFSET);
 	/* a deadline before birth, or one that wrapped, is simply past */
 	return (s64)(host - p->birth_tsc) < 0 ? 0 : tsc_to_ns(&p->host->time, host - p->birth_tsc);
 }
@@ -91,6 +164,7 @@ static void uart_tx(void *ctx, u8 byte)
 {
 	struct partition *p = ctx;
 	console_source_tx(&p->pc.console, byte, partition_now_ns(p));
+	p->pc.console_ns = 0;
 }
 
 static void acpi_notify(void *ctx, enum vacpi_event e, const char *how)
@@ -117,39 +191,50 @@ static void debug_exit_write(void *self, u64 offset, u32 width, u64 value)
 
 static const struct vdev_ops debug_exit_ops = { .read = debug_exit_read, .write = debug_exit_write };
 
-/* The map of the PC: ports, then MMIO. debug-exit is four ports where it has room, else one. */
+/* The map of ports. debug-exit is four ports where it has room, else one. */
 static enum status attach_all(struct partition *p)
 {
 	struct pc *pc = &p->pc;
 	const struct bus_range debug_exit = { p->cfg->debug_exit, 4, "debug-exit", &debug_exit_ops, p };
-	const struct {
-		struct bus *bus;
-		struct bus_range range;
-	} map[] = {
-		{ &pc->ports, { 0x20, 2, "pic", &vpic_master_ops, &pc->pic } },
-		{ &pc->ports, { 0x40, 4, "pit", &vpit_ops, &pc->pit } },
-		{ &pc->ports, { 0x60, 1, "kbc-data", &vacpi_kbc_data_ops, &pc->acpi } },
-		{ &pc->ports, { 0x61, 1, "port61", &vpit_port61_ops, &pc->pit } },
-		{ &pc->ports, { 0x64, 1, "kbc", &vacpi_kbc_ops, &pc->acpi } },
-		{ &pc->ports, { 0x70, 2, "rtc", &vrtc_ops, &pc->rtc } },
-		{ &pc->ports, { 0x92, 1, "port92", &vacpi_port92_ops, &pc->acpi } },
-		{ &pc->ports, { 0xa0, 2, "pic2", &vpic_slave_ops, &pc->pic } },
-		{ &pc->ports, { 0x3f8, 8, "uart", &vuart_ops, &pc->uart } },
-		{ &pc->ports, { 0x4d0, 2, "elcr", &vpic_elcr_ops, &pc->pic } },
-		{ &pc->ports, { VACPI_PM1_EVT, VACPI_BLOCK_LEN, "acpi", &vacpi_pm_ops, &pc->acpi } },
-		{ &pc->ports, { 0xcf9, 1, "reset", &vacpi_cf9_ops, &pc->acpi } },
-		{ &pc->mmio, { VIOAPIC_BASE, PAGE_SIZE, "ioapic", &vioapic_ops, &pc->ioapic } },
-		{ &pc->mmio, { VLAPIC_BASE, PAGE_SIZE, "lapic", &vlapic_mmio_ops, &pc->lapic } },
+	const struct bus_range map[] = {
+		{ 0x20, 2, "pic", &vpic_master_ops, &pc->pic },
+		{ 0x40, 4, "pit", &vpit_ops, &pc->pit },
+		{ 0x60, 1, "kbc-data", &vacpi_kbc_data_ops, &pc->acpi },
+		{ 0x61, 1, "port61", &vpit_port61_ops, &pc->pit },
+		{ 0x64, 1, "kbc", &vacpi_kbc_ops, &pc->acpi },
+		{ 0x70, 2, "rtc", &vrtc_ops, &pc->rtc },
+		{ 0x92, 1, "port92", &vacpi_port92_ops, &pc->acpi },
+		{ 0xa0, 2, "pic2", &vpic_slave_ops, &pc->pic },
+		{ 0x3f8, 8, "uart", &vuart_ops, &pc->uart },
+		{ 0x4d0, 2, "elcr", &vpic_elcr_ops, &pc->pic },
+		{ VACPI_PM1_EVT, VACPI_BLOCK_LEN, "acpi", &vacpi_pm_ops, &pc->acpi },
+		{ 0xcf9, 1, "reset", &vacpi_cf9_ops, &pc->acpi },
 	};
 	enum status s = STATUS_OK;
 	for (u32 i = 0; i < ARRAY_SIZE(map) && s == STATUS_OK; i++) {
-		s = bus_attach(map[i].bus, &map[i].range);
+		s = bus_attach(&pc->ports, &map[i]);
 	}
 	if (s == STATUS_OK && p->cfg->has_debug_exit) {
 		s = bus_attach(&pc->ports, &debug_exit);
 		struct bus_range one = debug_exit;
 		one.len = 1;
 		s = s == STATUS_OVERLAP ? bus_attach(&pc->ports, &one) : s;
+	}
+	return s;
+}
+
+/* The map of MMIO as one core sees it: its local APIC is its own */
+enum status pc_attach_core(struct core *c)
+{
+	struct partition *p = c->v.part;
+	const struct bus_range map[] = {
+		{ VIOAPIC_BASE, PAGE_SIZE, "ioapic", &vioapic_ops, &p->pc.ioapic },
+		{ VLAPIC_BASE, PAGE_SIZE, "lapic", &vlapic_mmio_ops, &c->lapic },
+	};
+	enum status s = STATUS_OK;
+	c->mmio.lock = p->pc.ports.lock;
+	for (u32 i = 0; i < ARRAY_SIZE(map) && s == STATUS_OK; i++) {
+		s = bus_attach(&c->mmio, &map[i]);
 	}
 	return s;
 }
@@ -162,12 +247,6 @@ enum status pc_init(struct partition *p)
 	pc->clock = (struct vclock){ .now_ns = clock_now, .ctx = p };
 	pc->uart_backend =
 		(struct vuart_backend){ .tx_room = uart_tx_room, .tx = uart_tx, .ctx = p };
-	pc->lapic_env = (struct vlapic_env){ .now_ns = clock_now,
-					     .tsc_to_ns = lapic_tsc_to_ns,
-					     .guest_tsc = lapic_guest_tsc,
-					     .send_ipi = lapic_send_ipi_to,
-					     .eoi_broadcast = lapic_eoi_to_ioapic,
-					     .ctx = p };
 	vuart_init(&pc->uart, &pc->uart_backend, &pc->clock, isa_irq(pc, UART_IRQ));
 	vpic_init(&pc->pic);
 	vpit_init(&pc->pit, &pc->clock, isa_irq(pc, 0));
@@ -175,13 +254,38 @@ enum status pc_init(struct partition *p)
 	vacpi_init(&pc->acpi, &pc->clock, isa_irq(pc, VACPI_SCI_IRQ));
 	pc->acpi.notify = acpi_notify;
 	pc->acpi.ctx = p;
-	vlapic_init(&pc->lapic, &pc->lapic_env, 0, true, h->has_x2apic);
-	vlapic_set_virtual_wire(&pc->lapic);
-	vioapic_init(&pc->ioapic, 1, ioapic_deliver, pc);
+	vioapic_init(&pc->ioapic, (u8)p->nr_cores, ioapic_deliver, p);
+	pc->ports.lock = p->nr_cores > 1 ? &pc->lock : NULL;
 	return attach_all(p);
 }
 
-static u64 uart_poll(struct partition *p, u64 now_ns)
+void pc_init_lapic(struct core *c)
+{
+	bool is_bsp = c->v.id == 0;
+	c->lapic_env = (struct vlapic_env){ .now_ns = lapic_now,
+					    .tsc_to_ns = lapic_tsc_to_ns,
+					    .guest_tsc = lapic_guest_tsc,
+					    .send_ipi = lapic_send_ipi_to,
+					    .eoi_broadcast = lapic_eoi_to_ioapic,
+					    .ctx = c };
+	vlapic_init(&c->lapic, &c->lapic_env, c->v.id, is_bsp, true);
+	if (is_bsp) {
+		vlapic_set_virtual_wire(&c->lapic);
+	}
+}
+
+static bool is_idle(const struct partition *p)
+{
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		if (!p->core[i]->v.is_halted && p->core[i]->state == CORE_RUNNING) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Bytes from the keyboard to the UART; an unfinished line to the console. Return: when to look again. */
+static u64 console_poll(struct partition *p, u64 now_ns)
 {
 	struct pc *pc = &p->pc;
 	while (vuart_rx_room(&pc->uart) > 0) {
@@ -192,39 +296,51 @@ static u64 uart_poll(struct partition *p, u64 now_ns)
 		vuart_rx(&pc->uart, (u8)c);
 	}
 	/* A prompt is what an idle guest leaves behind; a busy one may only be slow, or preempted */
-	bool is_idle = p->vcpu.is_halted && !pc->uart.has_tx_held;
-	u64 flush = is_idle ? 0 : pc->console.quiet_since_ns + NSEC_PER_SEC;
+	u64 flush = is_idle(p) && !pc->uart.has_tx_held ? 0 : pc->console.quiet_since_ns + NSEC_PER_SEC;
 	if (now_ns >= flush || !pc->console.len) {
 		flush = console_source_flush(&pc->console, now_ns);
 	}
-	return MIN(flush, vuart_poll(&pc->uart, now_ns));
+	return flush;
+}
+
+static u64 pc_deadline(const struct pc *pc)
+{
+	u64 next = MIN(pc->pit.deadline_ns, pc->rtc.deadline_ns);
+	next = MIN(next, pc->acpi.deadline_ns);
+	next = MIN(next, pc->uart.deadline_ns);
+	return MIN(next, pc->console_ns);
 }
 
 u64 pc_poll(struct partition *p, u64 now_ns)
 {
 	struct pc *pc = &p->pc;
-	u64 next = vlapic_poll(&pc->lapic, now_ns);
-	next = MIN(next, vpit_poll(&pc->pit, now_ns));
-	next = MIN(next, vrtc_poll(&pc->rtc, now_ns));
-	next = MIN(next, vacpi_poll(&pc->acpi, now_ns));
-	next = MIN(next, uart_poll(p, now_ns));
-	pc->deadline_ns = next;
+	pc_lock(p);
+	vpit_poll(&pc->pit, now_ns);
+	vrtc_poll(&pc->rtc, now_ns);
+	vacpi_poll(&pc->acpi, now_ns);
+	pc->console_ns = console_poll(p, now_ns);
+	vuart_poll(&pc->uart, now_ns);
+	u64 next = pc_deadline(pc);
+	__atomic_store_n(&pc->deadline_ns, next, __ATOMIC_RELAXED);
+	pc_unlock(p);
 	return next;
 }
 
-bool pc_has_irq(const struct pc *pc)
+/* Who takes the 8259's interrupt may be another core; where there is one core it looks by itself */
+void pc_touched(struct core *by)
 {
-	return vlapic_pending(&pc->lapic) >= 0 ||
-	       (vpic_is_pending(&pc->pic) && vlapic_takes_extint(&pc->lapic));
-}
-
-u8 pc_ack_irq(struct pc *pc)
-{
-	/* ExtINT goes first: the 8259 has no priority among local vectors (SDM 3A 11.8.3) */
-	if (vpic_is_pending(&pc->pic) && vlapic_takes_extint(&pc->lapic)) {
-		return vpic_ack(&pc->pic);
+	struct partition *p = by->v.part;
+	struct pc *pc = &p->pc;
+	pc_lock(p);
+	u64 next = pc_deadline(pc), before = pc->deadline_ns;
+	__atomic_store_n(&pc->deadline_ns, next, __ATOMIC_RELAXED);
+	pc_unlock(p);
+	for (u32 i = 0; p->nr_cores > 1 && i < p->nr_cores; i++) {
+		struct core *c = p->core[i];
+		bool is_timekeeper = i == 0 && next < before;
+		bool takes_pic = vpic_is_pending(&pc->pic) && vlapic_takes_extint(&c->lapic);
+		if (c != by && (is_timekeeper || takes_pic)) {
+			core_post(c, MAIL_LOOK);
+		}
 	}
-	u8 vector = (u8)vlapic_pending(&pc->lapic);
-	vlapic_ack(&pc->lapic, vector);
-	return vector;
 }

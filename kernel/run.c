@@ -20,15 +20,16 @@ struct machine machine;
 
 struct runner {
 	struct cpu *cpu;
-	struct vcpu *vcpu[CONFIG_MAX_PARTITIONS];
-	struct sched_entry entry[CONFIG_MAX_PARTITIONS];
+	struct core *core[CONFIG_MAX_PER_CPU];
+	struct sched_entry entry[CONFIG_MAX_PER_CPU];
 	u32 nr;
 	struct sched_queue queue;
 	struct vcpu *loaded;
+	struct vcpu *running; /* atomic; NULL = this CPU looks at all its cores before it runs or sleeps */
 	u64 armed_tsc, armed_irqs;
 	u64 chores_tsc; /* BSP only: next look at the UART */
 };
-static struct runner runners[MAX_CPUS];
+static struct runner runners[MAX_CPUS]; /* others read .running */
 
 static u64 ns(u64 n)
 {
@@ -89,30 +90,44 @@ static void switch_to(struct runner *r, struct vcpu *v)
 	r->loaded = v;
 }
 
-/* The next moment at which a device of @p, or the scheduler, needs this CPU */
-static u64 next_deadline(const struct partition *p, u64 until)
+static bool is_born(const struct partition *p)
 {
-	u64 device = ns(p->pc.deadline_ns);
-	return device == NEVER ? until : MIN(until, p->birth_tsc + device);
+	return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE) != PARTITION_NONE;
 }
 
-/* Run @v until its time is over, it gives way (true), or somebody else wants this CPU. */
-static bool run_vcpu(struct runner *r, struct vcpu *v, u64 until)
+/* Let the devices act that are due, on the CPU of core 0, and this core's local APIC. Return: when next */
+static u64 poll(struct core *c, u64 now)
 {
-	struct partition *p = v->part;
+	struct partition *p = c->v.part;
+	u64 now_ns = tsc_to_ns(&machine.host.time, now - p->birth_tsc);
+	u64 next = c->lapic.deadline_ns;
+	if (now_ns >= next) {
+		next = vlapic_poll(&c->lapic, now_ns);
+	}
+	if (c->v.id == 0) {
+		u64 device = __atomic_load_n(&p->pc.deadline_ns, __ATOMIC_RELAXED);
+		next = MIN(next, now_ns >= device ? pc_poll(p, now_ns) : device);
+	}
+	return next == NEVER ? NEVER : p->birth_tsc + ns(next);
+}
+
+/* Run @c until its time is over, it gives way (true), or somebody else wants this CPU. */
+static bool run_core(struct runner *r, struct core *c, u64 until)
+{
+	struct vcpu *v = &c->v;
 	struct exit e;
 	bool gives_way = false;
 	switch_to(r, v);
+	/* pairs with host_poke(): either it sees that we run, or we see its mail before the entry */
+	__atomic_store_n(&r->running, v, __ATOMIC_SEQ_CST);
 	while (!gives_way) {
 		u64 now = rdtsc();
-		u64 now_ns = tsc_to_ns(&machine.host.time, now - p->birth_tsc);
-		if (now >= until || __atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
+		core_take_mail(c);
+		if (now >= until || c->state == CORE_WAITING ||
+		    __atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
 			return false;
 		}
-		if (now_ns >= p->pc.deadline_ns) {
-			pc_poll(p, now_ns);
-		}
-		v->deadline_tsc = next_deadline(p, until);
+		v->deadline_tsc = MIN(poll(c, now), until);
 		if (!v->ops->has_deadline) {
 			arm_timer(r, v->deadline_tsc);
 		}
@@ -127,13 +142,17 @@ static bool run_vcpu(struct runner *r, struct vcpu *v, u64 until)
 static void stop_partition(struct partition *p)
 {
 	const struct partition_end *end = &p->end;
+	u64 nr_exits = 0;
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		nr_exits += p->core[i]->v.nr_exits;
+	}
 	console_source_flush(&p->pc.console, NEVER);
 	if (!strcmp(end->why, "exit")) {
 		log("[%s] exit code=%lu", p->cfg->name, end->code);
 	}
 	log("[%s] verdict=%s reason=\"%s\" exits=%lu", p->cfg->name, end->is_ok ? "OK" : "FAILED",
-	    end->why, p->vcpu.nr_exits);
-	p->state = PARTITION_STOPPED;
+	    end->why, nr_exits);
+	__atomic_store_n(&p->state, PARTITION_STOPPED, __ATOMIC_RELEASE);
 	if (p->cfg->on_exit == ON_EXIT_SHUTDOWN) {
 		__atomic_store_n(&machine.is_ending, true, __ATOMIC_RELEASE);
 	}
@@ -143,21 +162,28 @@ static void stop_partition(struct partition *p)
 	}
 }
 
-/* What other CPUs may have asked of this one's partitions */
+/* What other CPUs may have asked of this one's cores. Who parks the last core stops the partition. */
 static void attend(struct runner *r)
 {
 	__atomic_store_n(&r->cpu->is_kicked, false, __ATOMIC_SEQ_CST);
 	for (u32 i = 0; i < r->nr; i++) {
-		struct partition *p = r->vcpu[i]->part;
-		if (p->state != PARTITION_RUNNING) {
+		struct core *c = r->core[i];
+		struct partition *p = c->v.part;
+		if (c->is_parked || !is_born(p)) {
 			continue;
 		}
-		p->pc.deadline_ns = 0; /* there may be input */
+		if (c->v.id == 0) {
+			__atomic_store_n(&p->pc.console_ns, 0, __ATOMIC_RELAXED); /* there may be input */
+			__atomic_store_n(&p->pc.deadline_ns, 0, __ATOMIC_RELAXED);
+		}
 		if (__atomic_load_n(&machine.is_ending, __ATOMIC_ACQUIRE)) {
 			partition_end(p, true, "stopped", 0);
 		}
-		if (p->end.is_set) {
-			stop_partition(p);
+		if (partition_has_end(p)) {
+			c->is_parked = true;
+			if (__atomic_add_fetch(&p->nr_parked, 1, __ATOMIC_ACQ_REL) == p->nr_cores) {
+				stop_partition(p);
+			}
 		}
 	}
 }
@@ -184,7 +210,7 @@ static void chores(struct runner *r)
 	u64 got = console_poll_input();
 	for (u32 i = 0; got && i < machine.nr_partitions; i++) {
 		if (got & BIT(i)) {
-			cpu_kick(machine.partition[i]->vcpu.cpu);
+			cpu_kick(machine.partition[i]->core[0]->v.cpu);
 		}
 	}
 	bool has_more = console_drain(DRAIN_MAX);
@@ -194,34 +220,40 @@ static void chores(struct runner *r)
 static void refresh(struct runner *r, u64 now)
 {
 	for (u32 i = 0; i < r->nr; i++) {
-		struct vcpu *v = r->vcpu[i];
-		struct partition *p = v->part;
+		struct core *c = r->core[i];
 		struct sched_entry *e = &r->entry[i];
-		e->is_runnable = false;
-		e->wake_tsc = NEVER;
-		if (p->state != PARTITION_RUNNING) {
-			continue;
+		*e = (struct sched_entry){ .slice_tsc = e->slice_tsc, .wake_tsc = NEVER };
+		if (!c->is_parked && is_born(c->v.part)) {
+			e->wake_tsc = poll(c, now);
+			e->is_runnable = core_is_runnable(c);
 		}
-		u64 next = pc_poll(p, tsc_to_ns(&machine.host.time, now - p->birth_tsc));
-		if (v->is_halted && vcpu_wakes(v)) {
-			v->is_halted = false;
-		}
-		e->is_runnable = !v->is_halted;
-		e->wake_tsc = next == NEVER ? NEVER : p->birth_tsc + ns(next);
 	}
 }
 
+/* Core 0's CPU sets the partition going; the siblings are then in the wait for SIPI */
 static void adopt(struct runner *r)
 {
 	for (u32 i = 0; i < machine.nr_partitions; i++) {
 		struct partition *p = machine.partition[i];
-		if (p->vcpu.cpu != r->cpu->index) {
-			continue;
+		for (u32 k = 0; k < p->nr_cores; k++) {
+			if (p->core[k]->v.cpu == r->cpu->index) {
+				r->entry[r->nr].slice_tsc = ns(p->cfg->slice_us * NSEC_PER_USEC);
+				r->core[r->nr++] = p->core[k];
+			}
 		}
-		switch_to(r, &p->vcpu);
-		partition_start(p);
-		r->entry[r->nr].slice_tsc = ns(p->cfg->slice_us * NSEC_PER_USEC);
-		r->vcpu[r->nr++] = &p->vcpu;
+		if (p->core[0]->v.cpu == r->cpu->index) {
+			partition_start(p);
+		}
+	}
+}
+
+void host_poke(const struct vcpu *v)
+{
+	struct runner *r = &runners[v->cpu];
+	const struct vcpu *running = __atomic_load_n(&r->running, __ATOMIC_SEQ_CST);
+	/* a CPU that is busy with another vCPU looks when that one's turn is over */
+	if ((!running || running == v) && r->cpu != this_cpu()) {
+		cpu_poke(v->cpu);
 	}
 }
 
@@ -233,6 +265,7 @@ void run_cpu(struct cpu *c)
 	r->chores_tsc = c->index == 0 ? 0 : NEVER;
 	adopt(r);
 	for (;;) {
+		__atomic_store_n(&r->running, NULL, __ATOMIC_SEQ_CST);
 		attend(r);
 		chores(r);
 		if (c->index == 0 && __atomic_load_n(&machine.nr_running, __ATOMIC_ACQUIRE) == 0) {
@@ -247,7 +280,7 @@ void run_cpu(struct cpu *c)
 			if (!__atomic_load_n(&c->is_kicked, __ATOMIC_ACQUIRE)) {
 				irq_wait();
 			}
-		} else if (run_vcpu(r, r->vcpu[pick.index], until)) {
+		} else if (run_core(r, r->core[pick.index], until)) {
 			r->queue.slice_end = 0;
 		}
 	}

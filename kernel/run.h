@@ -26,4 +26,7 @@ extern struct machine machine;
 /** run_cpu() - run the partitions pinned to the calling CPU until the machine ends. */
 void run_cpu(struct cpu *c) noreturn_fn;
 
+/** host_poke() - struct host's poke: the CPU of @v looks at its mailbox, soon. From any CPU. */
+void host_poke(const struct vcpu *v);
+
 #endif

@@ -99,11 +99,16 @@ u32 cpus_start(const struct acpi_info *acpi, u64 tsc_hz, void (*entry)(struct cp
 	return nr_cpus;
 }
 
+void cpu_poke(u32 index)
+{
+	lapic_send(cpus[index].apic_id, HOST_VEC_KICK);
+}
+
 void cpu_kick(u32 index)
 {
 	__atomic_store_n(&cpus[index].is_kicked, true, __ATOMIC_RELEASE);
 	if (&cpus[index] != this_cpu()) {
-		lapic_send(cpus[index].apic_id, HOST_VEC_KICK);
+		cpu_poke(index);
 	}
 }
 

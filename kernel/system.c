@@ -14,6 +14,7 @@
 
 static struct system_config system_config;
 static struct config_faults faults;
+static u16 tags[MAX_CPUS]; /* ASIDs or VPIDs given out; one space on each CPU */
 
 static const struct boot_module *find_config(const struct boot_info *info)
 {
@@ -110,6 +111,18 @@ static struct partition *new_partition(void)
 	return at.v ? host_memory.pages.ptr(&host_memory.pages, at) : NULL;
 }
 
+/* The CPU of each vCPU, in their order */
+static void log_partition(const struct partition *p)
+{
+	char cpus[3 * CONFIG_MAX_VCPUS + 1];
+	size_t at = 0;
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		at += format(cpus + at, sizeof(cpus) - at, i ? ",%u" : "%u", p->core[i]->v.cpu);
+	}
+	log("[%s] cpu=%s memory=%u MiB kernel=%s", p->cfg->name, cpus, p->cfg->memory_mib,
+	    p->cfg->kernel);
+}
+
 static const char *build_one(const struct boot_info *info, const struct partition_config *cfg)
 {
 	const bool is_vmx = !strcmp(machine.ops->name, "vmx");
@@ -122,7 +135,7 @@ static const char *build_one(const struct boot_info *info, const struct partitio
 		.pages = &host_memory.pages,
 		.xsave_len = xsave_len(),
 		.files = files_of(info, cfg),
-		.tag = (u16)(machine.nr_partitions + 1),
+		.tags = tags,
 	};
 	struct partition *p = new_partition();
 	if (!p) {
@@ -135,8 +148,7 @@ static const char *build_one(const struct boot_info *info, const struct partitio
 	if (!why) {
 		machine.partition[machine.nr_partitions++] = p;
 		machine.scrub_ticks += p->scrub_ticks;
-		log("[%s] cpu=%u memory=%u MiB kernel=%s", cfg->name, cfg->cpus[0],
-		    cfg->memory_mib, cfg->kernel);
+		log_partition(p);
 	}
 	return why;
 }

@@ -12,7 +12,7 @@ enum verdict_kind {
 	V_BLOCK,   /* HLT: RIP moves past it, the vCPU waits for an event */
 	V_REPEAT,  /* one iteration of a REP is done and not the last: RIP stays, traps are due */
 	V_YIELD,   /* RIP moves past it, the slice goes to the next vCPU */
-	V_END,	   /* the partition ended by its own will: .why, .code */
+	V_END,	   /* the partition has ended: RIP stays */
 	V_KILL,	   /* the partition dies: .why */
 };
 
@@ -23,7 +23,6 @@ struct verdict {
 	struct event event;
 	u64 cr2;
 	const char *why;
-	u64 code;
 };
 
 static inline struct verdict verdict(enum verdict_kind k)

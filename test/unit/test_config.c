@@ -219,7 +219,7 @@ static const struct {
 	{ "a: cpus=<2>; memory=<4>; boot=pvh; kernel=k.elf",
 	  "[a] cpus: no CPU 2: this machine has 2, numbered from 0" },
 	{ "a: cpus=<0 0>; memory=<4>; boot=pvh; kernel=k.elf",
-	  "[a] cpus: CPU 0 is named twice\n[a] cpus: only one CPU per partition is supported yet" },
+	  "[a] cpus: CPU 0 is named twice" },
 	{ "a: cpus=<0>; memory=<900>; boot=pvh; kernel=k.elf\n" LINUX "\n" MB,
 	  "[linux] memory: 512 MiB wanted, 100 MiB available (1000 for all partitions)" },
 	{ "a: cpus=<0>; memory=<4>; boot=pvh; kernel=nix",

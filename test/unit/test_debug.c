@@ -27,7 +27,8 @@ static u64 debug_address(u32 n)
 
 static const struct host host = { .debug_address = debug_address };
 static struct partition part;
-static struct vcpu v;
+static struct core core;
+static struct vcpu *const v = &core.v;
 static u32 nr_moves;
 
 static u64 ones(void *self, u64 offset, u32 width)
@@ -51,13 +52,13 @@ static int setup(void **state)
 	memset(&part, 0, sizeof(part));
 	memset(ram, 0, sizeof(ram));
 	memset(dr, 0, sizeof(dr));
-	free(v.hw);
-	v = (struct vcpu){ .ops = &fake_ops, .part = &part };
+	free(core.v.hw);
+	core.v = (struct vcpu){ .ops = &fake_ops, .part = &part };
 	part.host = &host;
 	part.mem = (struct gmem){ .nr = 1 };
 	part.mem.ext[0] = (struct mem_extent){ GPA(0), HPA((uintptr_t)ram), sizeof(ram) };
-	assert_int_equal(fake_ops.vcpu_init(&v, NULL), STATUS_OK);
-	struct fake *f = fake_of(&v);
+	assert_int_equal(fake_ops.vcpu_init(v, NULL), STATUS_OK);
+	struct fake *f = fake_of(v);
 	for (u32 s = SEG_ES; s <= SEG_GS; s++) {
 		f->seg[s] = (struct segment){ .limit = ~0u, .attr = s == SEG_CS ? 0xc09b : 0xc093 };
 	}
@@ -70,19 +71,19 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	free(v.hw);
-	v.hw = NULL;
+	free(core.v.hw);
+	core.v.hw = NULL;
 	return 0;
 }
 
 static void set(enum vreg r, u64 value)
 {
-	fake_of(&v)->reg[r] = value;
+	fake_of(v)->reg[r] = value;
 }
 
 static u64 get(enum vreg r)
 {
-	return fake_of(&v)->reg[r];
+	return fake_of(v)->reg[r];
 }
 
 enum { RW_EXEC, RW_WRITE, RW_IO, RW_ACCESS };
@@ -106,62 +107,62 @@ static void breakpoints_match(void **state)
 				for (u64 at = 0x1ff0; at < 0x2010; at++) {
 					bool want = at < 0x2000u + bytes[len] && at + width > 0x2000;
 					set(VREG_DR7, dr7(n, RW_WRITE, len));
-					assert_int_equal(debug_hits(&v, DEBUG_WRITE, at, width), want << n);
-					assert_int_equal(debug_hits(&v, DEBUG_READ, at, width), 0);
-					assert_int_equal(debug_hits(&v, DEBUG_IO, at, width), 0);
+					assert_int_equal(debug_hits(v, DEBUG_WRITE, at, width), want << n);
+					assert_int_equal(debug_hits(v, DEBUG_READ, at, width), 0);
+					assert_int_equal(debug_hits(v, DEBUG_IO, at, width), 0);
 					set(VREG_DR7, dr7(n, RW_ACCESS, len));
-					assert_int_equal(debug_hits(&v, DEBUG_WRITE, at, width), want << n);
-					assert_int_equal(debug_hits(&v, DEBUG_READ, at, width), want << n);
+					assert_int_equal(debug_hits(v, DEBUG_WRITE, at, width), want << n);
+					assert_int_equal(debug_hits(v, DEBUG_READ, at, width), want << n);
 					set(VREG_DR7, dr7(n, RW_IO, len));
-					assert_int_equal(debug_hits(&v, DEBUG_IO, at, width), want << n);
-					assert_int_equal(debug_hits(&v, DEBUG_WRITE, at, width), 0);
+					assert_int_equal(debug_hits(v, DEBUG_IO, at, width), want << n);
+					assert_int_equal(debug_hits(v, DEBUG_WRITE, at, width), 0);
 					set(VREG_DR7, dr7(n, RW_EXEC, len));
-					assert_int_equal(debug_hits(&v, DEBUG_READ, at, width), 0);
+					assert_int_equal(debug_hits(v, DEBUG_READ, at, width), 0);
 				}
 			}
 		}
 	}
 	set(VREG_DR7, dr7(0, RW_IO, LEN_1));
 	set(VREG_CR4, 0); /* R/W = 2 is undefined without CR4.DE */
-	assert_int_equal(debug_hits(&v, DEBUG_IO, 0x2000, 1), 0);
+	assert_int_equal(debug_hits(v, DEBUG_IO, 0x2000, 1), 0);
 	set(VREG_DR7, dr7(0, RW_WRITE, LEN_4) << 1 & 0xff); /* G0 alone enables too: here R/W is 0 */
-	assert_int_equal(debug_hits(&v, DEBUG_WRITE, 0x2000, 1), 0);
+	assert_int_equal(debug_hits(v, DEBUG_WRITE, 0x2000, 1), 0);
 	set(VREG_DR7, 2 | (dr7(0, RW_WRITE, LEN_4) & ~0xffull));
-	assert_int_equal(debug_hits(&v, DEBUG_WRITE, 0x2003, 1), 1);
-	assert_int_equal(debug_hits(&v, DEBUG_WRITE, 0x2003, 0), 0);
+	assert_int_equal(debug_hits(v, DEBUG_WRITE, 0x2003, 1), 1);
+	assert_int_equal(debug_hits(v, DEBUG_WRITE, 0x2003, 0), 0);
 	dr[0] = ~0ull; /* the last byte there is */
-	assert_int_equal(debug_hits(&v, DEBUG_WRITE, 0, 4), 0);
-	assert_int_equal(debug_hits(&v, DEBUG_WRITE, ~0ull, 1), 1);
+	assert_int_equal(debug_hits(v, DEBUG_WRITE, 0, 4), 0);
+	assert_int_equal(debug_hits(v, DEBUG_WRITE, ~0ull, 1), 1);
 	dr[0] = 0x2002; /* the CPU ignores low bits */
-	assert_int_equal(debug_hits(&v, DEBUG_WRITE, 0x2000, 1), 1);
+	assert_int_equal(debug_hits(v, DEBUG_WRITE, 0x2000, 1), 1);
 }
 
 static void expect_db(u64 dr6)
 {
-	assert_int_equal(v.pending.type, EVENT_EXCEPTION);
-	assert_int_equal(v.pending.vector, VEC_DB);
+	assert_int_equal(core.v.pending.type, EVENT_EXCEPTION);
+	assert_int_equal(core.v.pending.vector, VEC_DB);
 	assert_int_equal(get(VREG_DR6), dr6);
-	v.pending.type = EVENT_NONE;
+	core.v.pending.type = EVENT_NONE;
 }
 
 static void traps(void **state)
 {
 	(void)state;
 	set(VREG_DR6, DR6_FIXED1 | 0xa);
-	debug_trap(&v, 0, 0);
-	assert_int_equal(v.pending.type, EVENT_NONE);
+	debug_trap(v, 0, 0);
+	assert_int_equal(core.v.pending.type, EVENT_NONE);
 	assert_int_equal(get(VREG_DR6), DR6_FIXED1 | 0xa);
-	debug_trap(&v, 0, 4);
+	debug_trap(v, 0, 4);
 	expect_db(DR6_FIXED1 | 4);
-	debug_trap(&v, RFLAGS_TF, 1);
+	debug_trap(v, RFLAGS_TF, 1);
 	expect_db(DR6_FIXED1 | DR6_BS | 1);
 }
 
 static void apply(const struct exit *e, struct verdict d)
 {
-	v.pending.type = EVENT_NONE;
+	core.v.pending.type = EVENT_NONE;
 	set(VREG_RFLAGS, RFLAGS_FIXED1);
-	vcpu_apply(&v, e, &d);
+	vcpu_apply(v, e, &d);
 }
 
 /* SDM 3B 17.3.1.1: RF is 1 in what a fault pushes, 0 after traps, interrupts and aborts, and #DB's own */
@@ -190,10 +191,10 @@ static void faults_push_rf(void **state)
 static struct emu emu_with_devices(void)
 {
 	const struct bus_range range = { 0x10000, 0x100, "device", &device, NULL };
-	part.pc.mmio.nr = part.pc.ports.nr = 0;
-	assert_int_equal(bus_attach(&part.pc.mmio, &range), STATUS_OK);
+	core.mmio.nr = part.pc.ports.nr = 0;
+	assert_int_equal(bus_attach(&core.mmio, &range), STATUS_OK);
 	assert_int_equal(bus_attach(&part.pc.ports, &(struct bus_range){ 0x60, 4, "port", &device, NULL }), STATUS_OK);
-	return (struct emu){ .v = &v, .mem = &part.mem, .mmio = &part.pc.mmio, .ports = &part.pc.ports };
+	return (struct emu){ .v = v, .mem = &part.mem, .mmio = &core.mmio, .ports = &part.pc.ports };
 }
 
 static void mmio_and_ports_hit(void **state)
@@ -201,7 +202,7 @@ static void mmio_and_ports_hit(void **state)
 	(void)state;
 	struct emu emu = emu_with_devices();
 	memcpy(ram + CODE, "\x89\x03", 2); /* MOV [EBX], EAX */
-	v.regs[GPR_RBX] = 0x10010;
+	core.v.regs[GPR_RBX] = 0x10010;
 	dr[2] = 0x10010;
 	set(VREG_DR7, dr7(2, RW_WRITE, LEN_4));
 	struct verdict d = emulate_mmio(&emu, &(struct exit_mmio){ .addr = GPA(0x10010), .is_write = true });
@@ -230,13 +231,13 @@ static void strings_stop_for_them(void **state)
 	struct exit e = { .kind = EXIT_PIO, .insn_len = 2, .rip = CODE,
 			  .pio = { .port = 0x60, .width = 1, .is_string = true, .is_rep = true,
 				   .seg = SEG_DS, .addr_size = 4 } };
-	v.regs[GPR_RCX] = 3;
+	core.v.regs[GPR_RCX] = 3;
 	set(VREG_RFLAGS, RFLAGS_FIXED1 | RFLAGS_TF);
 	struct verdict d = emulate_pio(&emu, &e);
 	assert_int_equal(d.kind, V_REPEAT);
-	assert_int_equal(v.regs[GPR_RCX], 2);
+	assert_int_equal(core.v.regs[GPR_RCX], 2);
 	set(VREG_DR6, DR6_FIXED1);
-	vcpu_apply(&v, &e, &d);
+	vcpu_apply(v, &e, &d);
 	expect_db(DR6_FIXED1 | DR6_BS);
 	assert_int_equal(get(VREG_RIP), CODE);
 	assert_true(get(VREG_RFLAGS) & RFLAGS_RF);
@@ -246,7 +247,7 @@ static void strings_stop_for_them(void **state)
 	d = emulate_pio(&emu, &e);
 	assert_int_equal(d.kind, V_REPEAT);
 	assert_int_equal(d.debug, 2);
-	assert_int_equal(v.regs[GPR_RSI], 2);
+	assert_int_equal(core.v.regs[GPR_RSI], 2);
 	d = emulate_pio(&emu, &e);
 	assert_int_equal(d.kind, V_ADVANCE);
 	assert_int_equal(d.debug, 0);
@@ -254,7 +255,7 @@ static void strings_stop_for_them(void **state)
 	dr[1] = 0x60; /* the port itself: at each iteration, the last one included */
 	set(VREG_CR4, CR4_DE);
 	set(VREG_DR7, dr7(1, RW_IO, LEN_1));
-	v.regs[GPR_RCX] = 2;
+	core.v.regs[GPR_RCX] = 2;
 	assert_int_equal(emulate_pio(&emu, &e).kind, V_REPEAT);
 	d = emulate_pio(&emu, &e);
 	assert_int_equal(d.kind, V_ADVANCE);
@@ -271,22 +272,22 @@ static void lengths_come_first(void **state)
 	for (u32 i = 0; i < ARRAY_SIZE(kinds); i++) {
 		struct exit e = { .kind = kinds[i], .rip = CODE };
 		memcpy(ram + CODE, "\x66\x0f\xa2", 3);
-		assert_true(exit_measure(&v, &e, &d));
+		assert_true(exit_measure(v, &e, &d));
 		assert_int_equal(e.insn_len, 3);
 		e.insn_len = 0;
 		memcpy(ram + CODE, "\xf0\x0f\xa2", 3); /* LOCK CPUID */
-		assert_false(exit_measure(&v, &e, &d));
+		assert_false(exit_measure(v, &e, &d));
 		assert_int_equal(d.kind, V_INJECT);
 		assert_int_equal(d.event.vector, VEC_UD);
 		e.insn_len = 2;
-		assert_true(exit_measure(&v, &e, &d)); /* the hardware knows */
+		assert_true(exit_measure(v, &e, &d)); /* the hardware knows */
 	}
 	struct exit e = { .kind = EXIT_CPUID, .rip = CODE };
-	fake_of(&v)->seg[SEG_CS].limit = CODE; /* its second byte is outside */
-	assert_false(exit_measure(&v, &e, &d));
+	fake_of(v)->seg[SEG_CS].limit = CODE; /* its second byte is outside */
+	assert_false(exit_measure(v, &e, &d));
 	assert_int_equal(d.event.vector, VEC_GP);
 	e = (struct exit){ .kind = EXIT_MMIO };
-	assert_true(exit_measure(&v, &e, &d));
+	assert_true(exit_measure(v, &e, &d));
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)

@@ -75,12 +75,28 @@ static void fake_cpuid(u32 leaf, u32 sub, u32 out[4])
 	}
 }
 
+static u32 nr_pokes, nr_kicks;
+
+static void fake_poke(const struct vcpu *v)
+{
+	(void)v;
+	nr_pokes++;
+}
+
+static void fake_kick(u32 cpu)
+{
+	(void)cpu;
+	nr_kicks++;
+}
+
 static const struct host host = { .time = { .tsc_hz = TSC_HZ,
 					    .ns_per_tick_q32 = 1ull << 32,
 					    .ticks_per_ns_q32 = 1ull << 32 },
 				  .tsc = fake_tsc,
 				  .xgetbv0 = fake_xgetbv0,
 				  .xsetbv0 = fake_xsetbv0,
+				  .poke = fake_poke,
+				  .kick = fake_kick,
 				  .cpuid = fake_cpuid };
 
 static hpa pages_alloc(struct page_source *self, u32 nr)
@@ -154,7 +170,7 @@ static int setup(void **state)
 					   .frames = &frames,
 					   .pages = &pages,
 					   .xsave_len = 832,
-					   .tag = 1 };
+					   .tags = (u16[4]){ 0 } };
 	res.files.kernel = (struct blob){ image, sizeof(image) };
 	const char *why = partition_build(part, &cfg, &res);
 	if (why) {
@@ -168,7 +184,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	free(part->vcpu.hw);
+	free(part->core[0]->v.hw);
 	free(part);
 	free(host_ram);
 	return 0;
@@ -177,17 +193,17 @@ static int teardown(void **state)
 /* Play @e; insn_len 0 there means that the kernel has to decode at RIP */
 static bool play(struct exit e)
 {
-	struct fake *f = fake_of(&part->vcpu);
+	struct fake *f = fake_of(&part->core[0]->v);
 	struct exit out;
 	f->script = &e;
 	f->nr_script = 1;
 	f->at = 0;
-	return vcpu_step(&part->vcpu, &out);
+	return vcpu_step(&part->core[0]->v, &out);
 }
 
 static struct fake *fake(void)
 {
-	return fake_of(&part->vcpu);
+	return fake_of(&part->core[0]->v);
 }
 
 static u64 rip(void)
@@ -197,7 +213,7 @@ static u64 rip(void)
 
 static void expect_fault(u8 vector)
 {
-	struct vcpu *v = &part->vcpu;
+	struct vcpu *v = &part->core[0]->v;
 	assert_int_equal(v->pending.type, EVENT_EXCEPTION);
 	assert_int_equal(v->pending.vector, vector);
 	assert_int_equal(rip(), LOAD_ADDR); /* a fault points at its instruction */
@@ -222,23 +238,23 @@ static void built_guest_starts_as_flat_long(void **state)
 static void cpuid_is_decoded_and_skipped(void **state)
 {
 	(void)state;
-	part->vcpu.regs[GPR_RAX] = BULKHEAD_CPUID_BASE;
+	part->core[0]->v.regs[GPR_RAX] = BULKHEAD_CPUID_BASE;
 	assert_false(play((struct exit){ .kind = EXIT_CPUID }));
-	assert_int_equal(part->vcpu.regs[GPR_RBX], BULKHEAD_CPUID_EBX);
+	assert_int_equal(part->core[0]->v.regs[GPR_RBX], BULKHEAD_CPUID_EBX);
 	assert_int_equal(rip(), LOAD_ADDR + 2);
 	assert_false(play((struct exit){ .kind = EXIT_CPUID, .insn_len = 3 }));
 	assert_int_equal(rip(), LOAD_ADDR + 5);
-	assert_int_equal(part->vcpu.nr_exits, 2);
-	assert_int_equal(part->vcpu.trace[1].rip, LOAD_ADDR + 2);
+	assert_int_equal(part->core[0]->v.nr_exits, 2);
+	assert_int_equal(part->core[0]->v.trace[1].rip, LOAD_ADDR + 2);
 }
 
 static void unknown_msr_is_general_protection(void **state)
 {
 	(void)state;
-	part->vcpu.regs[GPR_RCX] = 0x12345;
+	part->core[0]->v.regs[GPR_RCX] = 0x12345;
 	play((struct exit){ .kind = EXIT_RDMSR, .insn_len = 2 });
 	expect_fault(VEC_GP);
-	assert_true(part->vcpu.pending.has_error);
+	assert_true(part->core[0]->v.pending.has_error);
 	play((struct exit){ .kind = EXIT_WRMSR, .insn_len = 2 });
 	expect_fault(VEC_GP);
 }
@@ -247,11 +263,11 @@ static void msr_results_go_to_edx_eax(void **state)
 {
 	(void)state;
 	now_tsc = 1000 + 0x123456789a;
-	part->vcpu.regs[GPR_RCX] = MSR_TSC;
-	part->vcpu.regs[GPR_RAX] = part->vcpu.regs[GPR_RDX] = ~0ull;
+	part->core[0]->v.regs[GPR_RCX] = MSR_TSC;
+	part->core[0]->v.regs[GPR_RAX] = part->core[0]->v.regs[GPR_RDX] = ~0ull;
 	play((struct exit){ .kind = EXIT_RDMSR, .insn_len = 2 });
-	assert_int_equal(part->vcpu.regs[GPR_RAX], 0x3456789a);
-	assert_int_equal(part->vcpu.regs[GPR_RDX], 0x12);
+	assert_int_equal(part->core[0]->v.regs[GPR_RAX], 0x3456789a);
+	assert_int_equal(part->core[0]->v.regs[GPR_RDX], 0x12);
 }
 
 static void undefined_rdpmc_and_reflected_exceptions(void **state)
@@ -270,8 +286,8 @@ static void pending_event_is_injected_before_interrupts(void **state)
 {
 	(void)state;
 	play((struct exit){ .kind = EXIT_UNDEFINED });
-	vlapic_wrmsr(&part->pc.lapic, MSR_APIC_BASE, 0xfee00900);
-	vlapic_accept(&part->pc.lapic, 0x40, false);
+	vlapic_wrmsr(&part->core[0]->lapic, MSR_APIC_BASE, 0xfee00900);
+	vlapic_accept(&part->core[0]->lapic, 0x40, false);
 	play((struct exit){ .kind = EXIT_INTERRUPT });
 	assert_int_equal(fake()->nr_injected, 1);
 	assert_int_equal(fake()->injected[0].vector, VEC_UD);
@@ -281,7 +297,7 @@ static void pending_event_is_injected_before_interrupts(void **state)
 static void interrupt_waits_for_if_then_is_delivered(void **state)
 {
 	(void)state;
-	vlapic_accept(&part->pc.lapic, 0x40, false);
+	vlapic_accept(&part->core[0]->lapic, 0x40, false);
 	play((struct exit){ .kind = EXIT_INTERRUPT });
 	assert_int_equal(fake()->nr_injected, 0);
 	assert_true(fake()->wants_window);
@@ -290,13 +306,13 @@ static void interrupt_waits_for_if_then_is_delivered(void **state)
 	assert_int_equal(fake()->nr_injected, 1);
 	assert_int_equal(fake()->injected[0].vector, 0x40);
 	assert_int_equal(fake()->injected[0].type, EVENT_EXTINT);
-	assert_true(vlapic_pending(&part->pc.lapic) < 0);
+	assert_true(vlapic_pending(&part->core[0]->lapic) < 0);
 }
 
 static void nmi_waits_for_iret(void **state)
 {
 	(void)state;
-	part->vcpu.nmi_pending = true;
+	part->core[0]->v.nmi_pending = true;
 	fake()->reg[VREG_NMI_BLOCKED] = 1;
 	play((struct exit){ .kind = EXIT_INTERRUPT });
 	assert_true(fake()->wants_nmi_window);
@@ -304,21 +320,21 @@ static void nmi_waits_for_iret(void **state)
 	fake()->reg[VREG_NMI_BLOCKED] = 0;
 	play((struct exit){ .kind = EXIT_NMI_WINDOW });
 	assert_int_equal(fake()->injected[0].type, EVENT_NMI);
-	assert_false(part->vcpu.nmi_pending);
+	assert_false(part->core[0]->v.nmi_pending);
 }
 
 static void hlt_blocks_until_an_interrupt(void **state)
 {
 	(void)state;
-	struct vcpu *v = &part->vcpu;
+	struct vcpu *v = &part->core[0]->v;
 	fake()->reg[VREG_RFLAGS] |= RFLAGS_IF;
 	fake()->reg[VREG_INT_SHADOW] = 1;
 	assert_true(play((struct exit){ .kind = EXIT_HLT, .insn_len = 1 }));
 	assert_true(v->is_halted);
 	assert_int_equal(fake()->reg[VREG_INT_SHADOW], 0);
-	assert_false(vcpu_wakes(v));
-	vlapic_accept(&part->pc.lapic, 0x50, false);
-	assert_true(vcpu_wakes(v));
+	assert_false(core_is_runnable(core_of(v)));
+	vlapic_accept(&part->core[0]->lapic, 0x50, false);
+	assert_true(core_is_runnable(core_of(v)));
 }
 
 static void hlt_with_interrupts_off_ends_the_partition(void **state)
@@ -327,7 +343,7 @@ static void hlt_with_interrupts_off_ends_the_partition(void **state)
 	assert_true(play((struct exit){ .kind = EXIT_HLT, .insn_len = 1 }));
 	assert_true(part->end.is_set);
 	assert_false(part->end.is_ok);
-	assert_non_null(strstr(last_log, "halted with interrupts off for ever rip=0x200000"));
+	assert_non_null(strstr(last_log, "halted with interrupts off for ever rip=0x200001"));
 }
 
 static void interrupted_delivery_is_queued_again(void **state)
@@ -365,7 +381,7 @@ static void double_and_triple_faults(void **state)
 static void xsetbv_is_checked(void **state)
 {
 	(void)state;
-	struct vcpu *v = &part->vcpu;
+	struct vcpu *v = &part->core[0]->v;
 	v->regs[GPR_RAX] = XCR0_X87 | XCR0_SSE | XCR0_AVX;
 	play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
 	assert_int_equal(now_xcr0, 7);
@@ -396,7 +412,7 @@ static void xsetbv_is_checked(void **state)
 static void hypercalls(void **state)
 {
 	(void)state;
-	struct vcpu *v = &part->vcpu;
+	struct vcpu *v = &part->core[0]->v;
 	v->regs[GPR_RAX] = HC_VERSION;
 	play((struct exit){ .kind = EXIT_HYPERCALL, .insn_len = 3 });
 	assert_int_equal(v->regs[GPR_RAX], HC_ABI_VERSION);
@@ -419,7 +435,7 @@ static void hypercalls(void **state)
 static void debug_exit_port_carries_the_verdict(void **state)
 {
 	(void)state;
-	part->vcpu.regs[GPR_RAX] = 5;
+	part->core[0]->v.regs[GPR_RAX] = 5;
 	assert_true(play((struct exit){ .kind = EXIT_PIO,
 					.insn_len = 1,
 					.pio = { .port = 0xf4, .width = 4 } }));
@@ -431,7 +447,7 @@ static void debug_exit_port_carries_the_verdict(void **state)
 static void poweroff_by_acpi_is_a_clean_end(void **state)
 {
 	(void)state;
-	part->vcpu.regs[GPR_RAX] = BIT(13) | VACPI_S5_TYP << 10;
+	part->core[0]->v.regs[GPR_RAX] = BIT(13) | VACPI_S5_TYP << 10;
 	assert_true(play((struct exit){ .kind = EXIT_PIO,
 					.insn_len = 1,
 					.pio = { .port = VACPI_PM1_CNT, .width = 2 } }));
@@ -442,17 +458,17 @@ static void poweroff_by_acpi_is_a_clean_end(void **state)
 static void unclaimed_port_reads_all_ones(void **state)
 {
 	(void)state;
-	part->vcpu.regs[GPR_RAX] = 0x1122334455667788;
+	part->core[0]->v.regs[GPR_RAX] = 0x1122334455667788;
 	play((struct exit){ .kind = EXIT_PIO,
 			    .insn_len = 1,
 			    .pio = { .port = 0x1e0, .width = 2, .is_in = true } });
-	assert_true(part->vcpu.regs[GPR_RAX] == 0x112233445566ffff);
+	assert_true(part->core[0]->v.regs[GPR_RAX] == 0x112233445566ffff);
 }
 
 static void control_registers(void **state)
 {
 	(void)state;
-	struct vcpu *v = &part->vcpu;
+	struct vcpu *v = &part->core[0]->v;
 	struct exit e = { .kind = EXIT_CR, .insn_len = 3, .cr = { .num = 4, .gpr = GPR_RBX } };
 	v->regs[GPR_RBX] = CR4_PAE | CR4_PGE;
 	play(e);
@@ -490,11 +506,11 @@ static void control_registers(void **state)
 static void cr8_is_the_task_priority(void **state)
 {
 	(void)state;
-	struct vcpu *v = &part->vcpu;
+	struct vcpu *v = &part->core[0]->v;
 	struct exit e = { .kind = EXIT_CR, .insn_len = 4, .cr = { .num = 8, .gpr = GPR_R9 } };
 	v->regs[GPR_R9] = 9;
 	play(e);
-	assert_int_equal(vlapic_cr8(&part->pc.lapic), 9);
+	assert_int_equal(vlapic_cr8(&part->core[0]->lapic), 9);
 	e.cr.op = CR_MOV_FROM;
 	e.cr.gpr = GPR_RCX;
 	play(e);
@@ -511,7 +527,7 @@ static void cr_access_is_decoded_where_hardware_is_silent(void **state)
 	(void)state;
 	static const u8 mov_cr4_rax[] = { 0x0f, 0x22, 0xe0 };
 	assert_true(gmem_write(&part->mem, GPA(LOAD_ADDR), mov_cr4_rax, sizeof(mov_cr4_rax)));
-	part->vcpu.regs[GPR_RAX] = CR4_PAE | CR4_OSFXSR;
+	part->core[0]->v.regs[GPR_RAX] = CR4_PAE | CR4_OSFXSR;
 	play((struct exit){ .kind = EXIT_CR, .cr = { .op = CR_DECODE, .num = 4 } });
 	assert_int_equal(fake()->reg[VREG_CR4], CR4_PAE | CR4_OSFXSR);
 	assert_int_equal(rip(), LOAD_ADDR + 3);
@@ -521,7 +537,7 @@ static void pae_pdptes_are_loaded_and_checked(void **state)
 {
 	(void)state;
 	u64 pdpte[4] = { 0x5001, 0x6001, 0, 0x7001 };
-	struct vcpu *v = &part->vcpu;
+	struct vcpu *v = &part->core[0]->v;
 	fake()->reg[VREG_CR0] = CR0_PE | CR0_ET;
 	fake()->reg[VREG_CR3] = 0x3000;
 	fake_ops.set(v, VREG_EFER, 0);
@@ -551,16 +567,16 @@ static void lapic_mmio_goes_through_the_decoder(void **state)
 	(void)state;
 	static const u8 mov_eax_rbx[] = { 0x8b, 0x03 };
 	assert_true(gmem_write(&part->mem, GPA(LOAD_ADDR), mov_eax_rbx, sizeof(mov_eax_rbx)));
-	part->vcpu.regs[GPR_RBX] = VLAPIC_BASE + 0x30;
+	part->core[0]->v.regs[GPR_RBX] = VLAPIC_BASE + 0x30;
 	play((struct exit){ .kind = EXIT_MMIO, .mmio = { .addr = GPA(VLAPIC_BASE + 0x30) } });
-	assert_int_equal(part->vcpu.regs[GPR_RAX], VLAPIC_VERSION);
+	assert_int_equal(part->core[0]->v.regs[GPR_RAX], VLAPIC_VERSION);
 	assert_int_equal(rip(), LOAD_ADDR + 2);
 }
 
 static void uart_output_reaches_the_console_and_pit_ticks(void **state)
 {
 	(void)state;
-	part->vcpu.regs[GPR_RAX] = 'x';
+	part->core[0]->v.regs[GPR_RAX] = 'x';
 	play((struct exit){ .kind = EXIT_PIO, .insn_len = 1, .pio = { .port = 0x3f8, .width = 1 } });
 	assert_int_equal(part->pc.console.len, 1);
 	assert_int_equal(part->pc.console.line[0], 'x');
@@ -571,14 +587,14 @@ static void uart_output_reaches_the_console_and_pit_ticks(void **state)
 static void a_prompt_comes_out_when_the_guest_idles_a_slow_line_does_not(void **state)
 {
 	(void)state;
-	part->vcpu.regs[GPR_RAX] = '#';
+	part->core[0]->v.regs[GPR_RAX] = '#';
 	play((struct exit){ .kind = EXIT_PIO, .insn_len = 1, .pio = { .port = 0x3f8, .width = 1 } });
 	for (u32 i = 0; i < 9; i++) {
 		now_tsc += 100 * NSEC_PER_MSEC;
 		pc_poll(part, partition_now_ns(part));
 	}
 	assert_int_equal(part->pc.console.len, 1); /* busy: still waits for the rest of its line */
-	part->vcpu.is_halted = true;
+	part->core[0]->v.is_halted = true;
 	for (u32 i = 0; i < 3; i++) {
 		now_tsc += 60 * NSEC_PER_MSEC;
 		pc_poll(part, partition_now_ns(part));
@@ -611,7 +627,7 @@ static void single_step_traps_after_an_emulated_instruction(void **state)
 	(void)state;
 	fake()->reg[VREG_RFLAGS] |= RFLAGS_TF;
 	play((struct exit){ .kind = EXIT_CACHE, .insn_len = 2 });
-	assert_int_equal(part->vcpu.pending.vector, VEC_DB);
+	assert_int_equal(part->core[0]->v.pending.vector, VEC_DB);
 	assert_true(fake()->reg[VREG_DR6] & DR6_BS);
 }
 

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A core's life besides running: reset, INIT and startup, sleep, what other CPUs send, and where its
+ * interrupts come from. Knows local APIC, 8259 and the siblings' states; knows no exit and no other
+ * device. Called by the run loop and the platform. Pure.
+ */
+#include "kernel/partition.h"
+#include "lib/lib.h"
+#include "log.h"
+#include "x86/regs.h"
+
+/* SDM 3A table 10-1 "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
+static void reset_registers(struct vcpu *v)
+{
+	static const struct {
+		enum vreg reg;
+		u64 value;
+	} regs[] = {
+		{ VREG_CR0, CR0_CD | CR0_NW | CR0_ET }, { VREG_EFER, 0 }, { VREG_CR2, 0 },
+		{ VREG_CR3, 0 }, { VREG_CR4, 0 }, { VREG_CR8, 0 }, { VREG_RIP, 0xfff0 },
+		{ VREG_RSP, 0 }, { VREG_RFLAGS, RFLAGS_FIXED1 }, { VREG_DR6, DR6_FIXED1 },
+		{ VREG_DR7, DR7_FIXED1 }, { VREG_SYSENTER_CS, 0 }, { VREG_SYSENTER_ESP, 0 },
+		{ VREG_SYSENTER_EIP, 0 }, { VREG_INT_SHADOW, 0 }, { VREG_NMI_BLOCKED, 0 },
+	};
+	static const u32 attrs[NR_SEGS] = {
+		[SEG_ES] = 0x93, [SEG_CS] = 0x9b, [SEG_SS] = 0x93, [SEG_DS] = 0x93,
+		[SEG_FS] = 0x93, [SEG_GS] = 0x93, [SEG_LDTR] = 0x82, [SEG_TR] = 0x8b,
+	};
+	for (u32 i = 0; i < ARRAY_SIZE(regs); i++) {
+		v->ops->set(v, regs[i].reg, regs[i].value);
+	}
+	for (u32 i = 0; i < NR_SEGS; i++) {
+		v->ops->set_seg(v, i, &(struct segment){ .limit = 0xffff, .attr = attrs[i] });
+	}
+	v->ops->set_seg(v, SEG_CS, &(struct segment){ .base = 0xffff0000, .limit = 0xffff,
+						      .attr = attrs[SEG_CS], .sel = 0xf000 });
+}
+
+void core_reset(struct core *c)
+{
+	struct vcpu *v = &c->v;
+	u32 signature[4];
+	cpuid_emulate(&c->cpuid, 1, 0, signature);
+	memset(v->regs, 0, sizeof(v->regs));
+	v->regs[GPR_RDX] = signature[0]; /* SDM 3A 10.1.2 "Processor Built-In Self-Test" */
+	v->pending.type = EVENT_NONE;
+	v->nmi_pending = v->is_halted = false;
+	reset_registers(v);
+	vlapic_reset_by_init(&c->lapic);
+}
+
+void core_post(struct core *c, u32 flags)
+{
+	/* Pairs with the exchange in core_take_mail(): what was written before is seen with the flags */
+	if (!__atomic_fetch_or(&c->mail.flags, flags, __ATOMIC_SEQ_CST)) {
+		c->v.part->host->poke(&c->v);
+	}
+}
+
+void core_post_vector(struct core *c, u8 vector, bool is_level)
+{
+	u32 bit = 1u << vector % 32, *level = &c->mail.level[vector / 32];
+	if (is_level) {
+		__atomic_fetch_or(level, bit, __ATOMIC_RELAXED);
+	} else {
+		__atomic_fetch_and(level, ~bit, __ATOMIC_RELAXED);
+	}
+	__atomic_fetch_or(&c->mail.request[vector / 32], bit, __ATOMIC_RELEASE);
+	core_post(c, MAIL_FIXED);
+}
+
+static void take_vectors(struct core *c)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(c->mail.request); i++) {
+		u32 bits = __atomic_exchange_n(&c->mail.request[i], 0, __ATOMIC_ACQUIRE);
+		u32 level = __atomic_load_n(&c->mail.level[i], __ATOMIC_RELAXED);
+		for (; bits; bits &= bits - 1) {
+			u32 n = (u32)__builtin_ctz(bits);
+			vlapic_accept(&c->lapic, (u8)(32 * i + n), level >> n & 1);
+		}
+	}
+}
+
+static void set_state(struct core *c, enum core_state s)
+{
+	__atomic_store_n(&c->state, s, __ATOMIC_SEQ_CST); /* pairs with core_sleep() of the siblings */
+}
+
+/* What was on its way is lost, as it is in a local APIC that INIT resets. Core 0 starts anew at once. */
+static void take_init(struct core *c)
+{
+	for (u32 i = 0; i < ARRAY_SIZE(c->mail.request); i++) {
+		__atomic_store_n(&c->mail.request[i], 0, __ATOMIC_RELAXED);
+	}
+	core_reset(c);
+	set_state(c, CORE_RUNNING);
+	if (c->v.id != 0) {
+		core_sleep(c, CORE_WAITING);
+	}
+}
+
+/* SDM 3A 8.4.3: a startup IPI matters only to a CPU that waits for it */
+static void take_sipi(struct core *c)
+{
+	u32 vector = __atomic_load_n(&c->mail.sipi_vector, __ATOMIC_RELAXED);
+	struct vcpu *v = &c->v;
+	struct segment cs;
+	if (c->state != CORE_WAITING) {
+		return;
+	}
+	v->ops->get_seg(v, SEG_CS, &cs);
+	cs.sel = (u16)(vector << 8);
+	cs.base = vector << PAGE_SHIFT;
+	v->ops->set_seg(v, SEG_CS, &cs);
+	v->ops->set(v, VREG_RIP, 0);
+	set_state(c, CORE_RUNNING);
+}
+
+void core_take_mail(struct core *c)
+{
+	if (!__atomic_load_n(&c->mail.flags, __ATOMIC_RELAXED)) {
+		return;
+	}
+	u32 flags = __atomic_exchange_n(&c->mail.flags, 0, __ATOMIC_SEQ_CST);
+	if (flags & MAIL_INIT) {
+		take_init(c);
+	}
+	if (flags & MAIL_SIPI) {
+		take_sipi(c);
+	}
+	if (flags & MAIL_FIXED) {
+		take_vectors(c);
+	}
+	if (flags & MAIL_FLUSH) {
+		c->v.ops->flush(&c->v);
+	}
+	c->v.nmi_pending |= (flags & MAIL_NMI) != 0;
+}
+
+void core_sleep(struct core *c, enum core_state s)
+{
+	struct partition *p = c->v.part;
+	set_state(c, s);
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		struct core *other = p->core[i];
+		if (__atomic_load_n(&other->state, __ATOMIC_SEQ_CST) == CORE_RUNNING ||
+		    __atomic_load_n(&other->mail.flags, __ATOMIC_SEQ_CST)) {
+			return;
+		}
+	}
+	log("[%s] halted with interrupts off for ever rip=0x%lx", p->cfg->name,
+	    c->v.ops->get(&c->v, VREG_RIP));
+	partition_end(p, false, "halted", 0);
+}
+
+/* The 8259's output is the pin LINT0 of every local APIC; each core looks at its own */
+bool core_has_irq(struct core *c)
+{
+	bool int_line = vpic_is_pending(&c->v.part->pc.pic);
+	if (int_line != (c->lapic.lint & 1)) {
+		vlapic_set_lint(&c->lapic, 0, int_line);
+	}
+	return vlapic_pending(&c->lapic) >= 0 || (int_line && vlapic_takes_extint(&c->lapic));
+}
+
+u8 core_ack_irq(struct core *c)
+{
+	struct partition *p = c->v.part;
+	/* ExtINT goes first: the 8259 has no priority among local vectors (SDM 3A 11.8.3) */
+	if (vpic_is_pending(&p->pc.pic) && vlapic_takes_extint(&c->lapic)) {
+		pc_lock(p);
+		u8 vector = vpic_ack(&p->pc.pic); /* spurious if a sibling was quicker */
+		pc_unlock(p);
+		return vector;
+	}
+	return vlapic_ack(&c->lapic, (u8)vlapic_pending(&c->lapic));
+}
+
+static bool wakes(struct core *c)
+{
+	struct vcpu *v = &c->v;
+	if (v->pending.type != EVENT_NONE || v->nmi_pending || c->lapic.nmi_pending) {
+		return true;
+	}
+	return c->state == CORE_RUNNING && core_has_irq(c);
+}
+
+bool core_is_runnable(struct core *c)
+{
+	core_take_mail(c);
+	if (c->state == CORE_WAITING || c->is_parked) {
+		return false;
+	}
+	if (c->v.is_halted && wakes(c)) {
+		c->v.is_halted = false;
+		set_state(c, CORE_RUNNING);
+	}
+	return !c->v.is_halted;
+}

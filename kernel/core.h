@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One core of a partition's virtual PC: a vCPU, its local APIC, and a mailbox for what comes from
+ * elsewhere. Owner is the physical CPU that the vCPU is pinned to. Others only put bits into the
+ * mailbox, and read the few words of the local APIC that say whether a message is for it.
+ */
+#ifndef BULKHEAD_CORE_H
+#define BULKHEAD_CORE_H
+
+#include "bus.h"
+#include "devices/vlapic.h"
+#include "kernel/msr.h"
+#include "vcpu.h"
+
+/* What a mailbox's flags can say, besides that there are interrupts */
+#define MAIL_LOOK  BIT(0) /* a device has changed a line or a deadline: look around */
+#define MAIL_FIXED BIT(1) /* .request has bits */
+#define MAIL_NMI   BIT(2)
+#define MAIL_INIT  BIT(3)
+#define MAIL_SIPI  BIT(4) /* .sipi_vector */
+#define MAIL_FLUSH BIT(5) /* second-level translations have changed */
+
+/**
+ * struct mailbox - from any CPU to the owner; all fields atomic
+ *
+ * Bits, not a queue: a flood of messages costs no memory, and merges as it does in an IRR. Writers
+ * set the details first, then flags; the owner takes flags first.
+ */
+struct mailbox {
+	u32 flags;
+	u32 sipi_vector;
+	u32 request[8]; /* vectors, as in IRR */
+	u32 level[8];	/* which of them are level-triggered */
+};
+
+enum core_state {
+	CORE_RUNNING,
+	CORE_WAITING, /* for SIPI, after INIT */
+	CORE_DEAD,    /* halted with interrupts off: only NMI and INIT can help */
+};
+
+struct core {
+	struct vcpu v; /* first: see core_of() */
+	struct vlapic lapic;
+	struct vlapic_env lapic_env;
+	enum core_state state; /* atomic: siblings ask whether all are dead */
+	bool is_parked;	       /* its CPU has seen that the partition has ended */
+	struct bus mmio;       /* the partition's devices and this core's own local APIC */
+	struct msr_state msrs;
+	struct cpuid_env cpuid;
+	struct mailbox mail;
+};
+
+static inline struct core *core_of(struct vcpu *v)
+{
+	return (struct core *)v;
+}
+
+/** core_reset() - the architectural state after reset, INIT included (SDM 3A table 10-1). By the owner. */
+void core_reset(struct core *c);
+
+/** core_post() - put MAIL_* into the mailbox of @c and see that its CPU notices soon. From any CPU. */
+void core_post(struct core *c, u32 flags);
+
+/** core_post_vector() - a fixed interrupt for @c. From any CPU. */
+void core_post_vector(struct core *c, u8 vector, bool is_level);
+
+/** core_take_mail() - act on what has come, by the owner. Costs one load if nothing has. */
+void core_take_mail(struct core *c);
+
+/** core_has_irq() - would the vCPU take an interrupt if RFLAGS.IF were 1? */
+bool core_has_irq(struct core *c);
+
+/** core_ack_irq() - the interrupt acknowledge cycle. Return: the vector. */
+u8 core_ack_irq(struct core *c);
+
+/** core_sleep() - @c will wait in @s; if no sibling is left to wake it, the partition ends as "halted". */
+void core_sleep(struct core *c, enum core_state s);
+
+/** core_is_runnable() - neither halted nor waiting nor ended; mail has been taken. By the owner. */
+bool core_is_runnable(struct core *c);
+
+#endif
