@@ -25,15 +25,21 @@ struct cursor {
 #define REX_R(c) ((c)->rex << 1 & 8)
 #define REX_W(c) ((c)->rex & 8)
 
+static u8 take_byte(struct cursor *c)
+{
+	if (c->at == c->n) {
+		c->is_short = true;
+		return 0;
+	}
+	return c->bytes[c->at++];
+}
+
 static u64 take(struct cursor *c, u32 len)
 {
 	u64 value = 0;
-	if (len > c->n - c->at) {
-		c->is_short = true;
-		len = c->n - c->at;
+	for (u32 i = 0; i < len; i++) {
+		value |= (u64)take_byte(c) << 8 * i;
 	}
-	memcpy(&value, c->bytes + c->at, len);
-	c->at += len;
 	return value;
 }
 
@@ -46,7 +52,7 @@ static u64 take_signed(struct cursor *c, u32 len)
 static u8 take_prefixes(struct cursor *c, struct insn *in)
 {
 	for (;;) {
-		u8 byte = (u8)take(c, 1);
+		u8 byte = take_byte(c);
 		switch (byte) {
 		case 0x26: /* ES CS SS DS: nothing in 64-bit mode (SDM 2A 2.1.1, SDM 1 3.3.7.1) */
 		case 0x2e:
@@ -75,7 +81,11 @@ static u8 op_size(const struct cursor *c, const struct opcode *o, u8 byte)
 	u8 v = c->has_66 == (c->mode == MODE_16) ? 4 : 2;
 	v = REX_W(c) ? 8 : v;
 	switch (o->size) {
+	case SIZE_Y: return MAX(v, 4);
+	case SIZE_1: return 1;
 	case SIZE_2: return 2;
+	case SIZE_8: return 8;
+	case SIZE_STACK: return c->mode == MODE_64 && !c->has_66 ? 8 : v;
 	case SIZE_CR: return c->mode == MODE_64 ? 8 : 4;
 	case SIZE_W: return byte & 1 ? v : 1;
 	case SIZE_IO: return byte & 1 ? MIN(v, 4) : 1;
@@ -106,7 +116,7 @@ static void take_address_32(struct cursor *c, struct insn *in, u8 mod, u8 rm)
 {
 	u8 base = rm;
 	if (rm == GPR_RSP) {
-		u8 sib = (u8)take(c, 1), index = (u8)((sib >> 3 & 7) | REX_X(c));
+		u8 sib = take_byte(c), index = (u8)((sib >> 3 & 7) | REX_X(c));
 		base = sib & 7;
 		in->index = index == GPR_RSP ? -1 : (s8)index;
 		in->scale = (u8)(1 << (sib >> 6));
@@ -137,10 +147,12 @@ static enum seg operand_seg(const struct cursor *c, const struct insn *in)
 	return in->base == GPR_RSP || in->base == GPR_RBP ? SEG_SS : SEG_DS;
 }
 
-static u64 take_imm(struct cursor *c, const struct opcode *o, u8 size)
+static u64 take_imm(struct cursor *c, const struct opcode *o, u8 size, u8 byte)
 {
 	switch (o->imm) {
-	case IMM_8: return take(c, 1);
+	case IMM_1: return 1;
+	case IMM_CC: return byte & 15;
+	case IMM_8: return take_byte(c);
 	case IMM_8S: return take_signed(c, 1) & width_mask(size);
 	case IMM_Z: return take_signed(c, MIN(size, 4)) & width_mask(size);
 	default: return 0;
@@ -159,6 +171,8 @@ static struct opcode find_opcode(const struct opcode *row, u8 modrm)
 	if (o.group != GROUP_NONE) {
 		o.op = opcode_groups[o.group][modrm >> 3 & 7];
 		o.imm = o.op == OP_NOT || o.op == OP_NEG ? IMM_NONE : o.imm;
+		o.size = o.op == OP_PUSH ? SIZE_STACK : o.size;
+		o.flags |= o.op == OP_PUSH ? ONLY_MEM : 0;
 	}
 	if (o.group == GROUP_7 && o.op == OP_NONE) {
 		o.op = opcode_0f01[modrm];
@@ -170,7 +184,7 @@ static struct opcode find_opcode(const struct opcode *row, u8 modrm)
 /* SDM 2A "LOCK": these, with their destination in memory */
 static bool is_lockable(const struct insn *in)
 {
-	const u64 ops = BITS(OP_XOR, OP_ADD) | BITS(OP_XADD, OP_XCHG) | BITS(OP_BTC, OP_BTS);
+	const u64 ops = BITS(OP_XOR, OP_ADD) | BITS(OP_CMPXCHG8B, OP_XCHG) | BITS(OP_BTC, OP_BTS);
 	return in->is_mem && in->form != FORM_REG_RM && ops >> in->op & 1;
 }
 
@@ -184,27 +198,44 @@ static bool is_valid(const struct cursor *c, const struct insn *in, bool is_rep_
 	bool is_other = is_rep_opcode && (in->rep || (in->form == FORM_NONE && c->has_66));
 	bool is_bad_lock = in->has_lock && !is_lockable(in);
 	bool is_bad_cr = in->op == OP_MOV_CR && !(control_registers >> in->reg & 1);
+	bool is_bad_seg = in->op == OP_MOV_SEG && in->reg > SEG_GS;
+	bool is_16b = in->op == OP_CMPXCHG8B && REX_W(c); /* twice as wide as anything here */
 	bool is_66_63 = in->src_size == 4 && in->op_size == 2; /* manuals differ on it */
-	return !is_other && !is_bad_lock && !is_bad_cr && !is_66_63;
+	return !is_other && !is_bad_lock && !is_bad_cr && !is_bad_seg && !is_16b && !is_66_63;
+}
+
+/* The row of the opcode that starts with @*byte; its last byte is left there */
+static const struct opcode *take_opcode(struct cursor *c, u8 *byte)
+{
+	if (*byte != 0x0f) {
+		return &opcode_map1[*byte];
+	}
+	*byte = take_byte(c);
+	if (*byte != 0x38) {
+		return &opcode_map2[*byte];
+	}
+	*byte = take_byte(c);
+	return (*byte & 0xfe) == 0xf0 ? &opcode_movbe[*byte & 1] : &opcode_map2[0x38];
 }
 
 static bool decode(struct cursor *c, struct insn *in)
 {
 	u8 modrm = 0, byte = take_prefixes(c, in);
 	bool is_map2 = byte == 0x0f;
-	byte = is_map2 ? (u8)take(c, 1) : byte;
-	const struct opcode *row = is_map2 ? &opcode_map2[byte] : &opcode_map1[byte];
+	const struct opcode *row = take_opcode(c, &byte);
 	if (has_modrm(row)) {
-		modrm = (u8)take(c, 1);
+		modrm = take_byte(c);
 	}
 	struct opcode o = find_opcode(row, modrm);
-	if (o.op == OP_NONE || (o.flags & ONLY_64 && c->mode != MODE_64)) {
+	bool is_reg = modrm >> 6 == 3;
+	if (o.op == OP_NONE || (o.flags & ONLY_64 && c->mode != MODE_64) ||
+	    (o.flags & ONLY_MEM && is_reg) || (o.flags & NO_66 && c->has_66)) {
 		return false;
 	}
 	in->op = o.op;
 	in->form = o.form;
 	in->is_mem = o.form == FORM_STRING || o.flags & MOFFS ||
-		     (has_modrm(&o) && modrm >> 6 != 3 && !(o.flags & ONLY_REG));
+		     (has_modrm(&o) && !is_reg && !(o.flags & ONLY_REG));
 	in->has_rex = c->rex;
 	in->addr_size = address_size(c);
 	in->op_size = op_size(c, &o, byte);
@@ -215,7 +246,8 @@ static bool decode(struct cursor *c, struct insn *in)
 		in->disp = take(c, in->addr_size);
 	}
 	in->seg = operand_seg(c, in);
-	in->imm = take_imm(c, &o, in->op_size);
+	in->reg = o.flags & BY_CL ? GPR_RCX : in->reg;
+	in->imm = take_imm(c, &o, in->op_size, byte);
 	in->len = (u8)c->at;
 	return is_valid(c, in, is_map2 && has_modrm(row));
 }

@@ -11,10 +11,12 @@
 #include "verdict.h"
 #include "walk.h"
 
+/* @pkru: the guest's PKRU as it is now; asked only if the guest has set CR4.PKE. NULL: all allowed */
 struct emu {
 	struct vcpu *v;
 	const struct gmem *mem;
 	const struct bus *mmio, *ports;
+	u32 (*pkru)(void);
 };
 
 /** emulate_mmio() - the instruction at RIP touched @x->addr, which is no RAM. Validates, then performs. */

@@ -41,11 +41,51 @@ static u64 bit_op(enum insn_op op, u64 dst, u64 bit, u64 *rflags)
 	}
 }
 
+/* The bit that one step moves out is CF; the one that comes in at the other end is the operation's */
+static u64 shift_step(enum insn_op op, u64 dst, u32 top, u64 *cf)
+{
+	bool is_left = op == OP_ROL || op == OP_RCL || op == OP_SHL;
+	u64 out = dst >> (is_left ? top : 0) & 1, in = 0;
+	switch (op) {
+	case OP_ROL:
+	case OP_ROR: in = out; break;
+	case OP_RCL:
+	case OP_RCR: in = *cf; break;
+	case OP_SAR: in = dst >> top; break;
+	default: break;
+	}
+	*cf = out;
+	return is_left ? (dst << 1 | in) & (BIT(top) | (BIT(top) - 1)) : dst >> 1 | in << top;
+}
+
+/* OF as after one step, in which alone it is defined: SDM 2B "RCL/RCR/ROL/ROR", "SAL/SAR/SHL/SHR" */
+static u64 shift(enum insn_op op, u64 dst, u64 count, u32 width, u64 *flags)
+{
+	u32 top = 8 * width - 1;
+	u64 cf = *flags & RFLAGS_CF;
+	for (count &= width == 8 ? 63 : 31; count > 0; count--) {
+		dst = shift_step(op, dst, top, &cf);
+	}
+	u64 next = op == OP_ROL || op == OP_RCL || op == OP_SHL ? cf : dst >> (top - 1) & 1;
+	*flags = flag_if(cf, RFLAGS_CF) | flag_if((dst >> top ^ next) & 1, RFLAGS_OF);
+	return dst;
+}
+
+/* SDM 1 appendix B "EFLAGS Condition Codes": an odd one is the opposite of its neighbour */
+bool condition(u64 cc, u64 rflags)
+{
+	bool cf = rflags & RFLAGS_CF, zf = rflags & RFLAGS_ZF, sf = rflags & RFLAGS_SF;
+	bool of = rflags & RFLAGS_OF, pf = rflags & RFLAGS_PF;
+	const bool is[8] = { of, cf, zf, cf || zf, sf, pf, sf != of, zf || sf != of };
+	return is[cc >> 1 & 7] != (cc & 1);
+}
+
 u64 alu(enum insn_op op, u64 dst, u64 src, u32 width, u64 *rflags)
 {
 	bool is_step = op == OP_INC || op == OP_DEC; /* these leave CF as it was */
-	u64 mask = is_step ? STATUS_FLAGS & ~RFLAGS_CF : STATUS_FLAGS;
-	u64 carry = *rflags & RFLAGS_CF, flags = 0, result;
+	bool is_rotate = op >= OP_ROL && op <= OP_RCR;
+	u64 mask = is_rotate ? RFLAGS_CF | RFLAGS_OF : is_step ? STATUS_FLAGS & ~RFLAGS_CF : STATUS_FLAGS;
+	u64 carry = *rflags & RFLAGS_CF, flags = carry, result;
 	switch (op) {
 	case OP_ADD:
 	case OP_XADD: result = add(dst, src, 0, width, &flags); break;
@@ -57,9 +97,15 @@ u64 alu(enum insn_op op, u64 dst, u64 src, u32 width, u64 *rflags)
 	case OP_SBB: result = sub(dst, src, carry, width, &flags); break;
 	case OP_NEG: result = sub(0, dst, 0, width, &flags); break;
 	case OP_AND:
-	case OP_TEST: result = dst & src; break;
-	case OP_OR: result = dst | src; break;
-	case OP_XOR: result = dst ^ src; break;
+	case OP_TEST: result = dst & src, flags = 0; break;
+	case OP_OR: result = dst | src, flags = 0; break;
+	case OP_XOR: result = dst ^ src, flags = 0; break;
+	case OP_ROL ... OP_SAR:
+		if (!(src & (width == 8 ? 63 : 31))) {
+			return dst; /* no flag changes */
+		}
+		result = shift(op, dst, src, width, &flags);
+		break;
 	case OP_NOT: return ~dst & width_mask(width);
 	default: return bit_op(op, dst, BIT(src & (8 * width - 1)), rflags);
 	}

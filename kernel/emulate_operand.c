@@ -2,18 +2,31 @@
 /*
  * From an instruction to the bytes it works on: fetching it, its registers, its memory operands.
  * An operand is translated in full before its first byte is touched; then each page of it is RAM
- * or belongs to the MMIO bus. Alignment checks (#AC) are not modelled. Knows no operation.
+ * or belongs to the MMIO bus. Knows no operation.
  */
 #include "debug.h"
 #include "emulate_parts.h"
 #include "x86/regs.h"
 
+void work_init(struct work *w, const struct emu *e, const struct exit_mmio *x)
+{
+	w->e = e;
+	w->x = x;
+	w->debug = 0;
+	w->src.width = w->dst.width = 0;
+	w->src.page_lin = w->dst.page_lin = NO_PAGE;
+	paging_read(e->v, &w->paging);
+	if (w->paging.cr4 & CR4_PKE && e->pkru) {
+		w->paging.pkru = e->pkru();
+	}
+}
+
 enum decode_status work_fetch(struct work *w)
 {
 	struct vcpu *v = w->e->v;
-	struct fetch f = { .len = 0 };
+	struct fetch f;
 	enum decode_status status = DECODE_MORE;
-	paging_read(v, &w->paging);
+	f.len = 0;
 	while (status == DECODE_MORE) {
 		if (!fetch_more(v, w->e->mem, &w->paging, &f, &w->fault)) {
 			w->cr2 = f.lin;
@@ -76,28 +89,72 @@ u64 operand_address(const struct work *w)
 	struct vcpu *v = w->e->v;
 	u64 addr = in->disp + bit_string_offset(w);
 	addr += in->base >= 0 ? vcpu_gpr(v, (u8)in->base) : 0;
+	addr += in->op == OP_POP && in->base == GPR_RSP ? in->op_size : 0; /* SDM 2B "POP" */
 	addr += in->index >= 0 ? vcpu_gpr(v, (u8)in->index) * in->scale : 0;
 	addr += in->is_rip_relative ? v->ops->get(v, VREG_RIP) + in->len : 0;
 	return addr & width_mask(in->addr_size);
 }
 
-bool operand_resolve(struct work *w, enum seg s, u64 off, u32 width, enum access acc,
-		     struct operand *out)
+/*
+ * Is this the access that exited? The CPU has then just translated it, with all rights checked and
+ * A and D bits set. What it cannot tell apart is resolved by a walk: two operands that are both read.
+ * If the code has changed meanwhile, the guest still gets at nothing but what it had the right to.
+ */
+static bool is_translated(const struct work *w, u64 lin, enum access acc)
 {
-	const struct emu *e = w->e;
-	if (!seg_linear(e->v, &w->paging, s, off, width, acc, &w->cr2, &w->fault)) {
+	return w->x && w->insn.op != OP_CMPS && w->x->is_write == (acc == ACCESS_WRITE) &&
+	       w->x->addr.v % PAGE_SIZE == lin % PAGE_SIZE;
+}
+
+static bool translate(struct work *w, u64 lin, enum access acc, struct operand *o)
+{
+	gpa at;
+	if (lin >> PAGE_SHIFT != o->page_lin) {
+		if (is_translated(w, lin, acc)) {
+			at = w->x->addr;
+		} else if (!walk_linear(w->e->mem, &w->paging, lin, acc, &at, &w->fault)) {
+			return false;
+		}
+		o->page_lin = lin >> PAGE_SHIFT;
+		o->page = GPA(at.v & PAGE_MASK);
+	}
+	return true;
+}
+
+/* SDM 3A 6.15 "Interrupt 17 - Alignment Check Exception": of less priority than page faults */
+static bool is_aligned(struct work *w, u64 lin, u32 width)
+{
+	const struct paging *p = &w->paging;
+	if (lin % width == 0 || p->cpl != 3 || !(p->cr0 & CR0_AM) || !(p->rflags & RFLAGS_AC)) {
+		return true;
+	}
+	w->fault = (struct event){ .type = EVENT_EXCEPTION, .vector = VEC_AC, .has_error = true };
+	return false;
+}
+
+bool operand_resolve(struct work *w, enum seg s, u64 off, u32 width, enum access acc,
+		     struct operand *o)
+{
+	u64 lin;
+	if (!seg_linear(w->e->v, &w->paging, s, off, width, acc, &lin, &w->fault)) {
 		return false;
 	}
-	out->width = width;
-	out->width0 = (u32)MIN(width, PAGE_SIZE - w->cr2 % PAGE_SIZE);
-	if (!walk_linear(e->mem, &w->paging, w->cr2, acc, &out->addr, &w->fault)) {
+	w->cr2 = lin;
+	o->width = width;
+	o->width0 = (u32)MIN(width, PAGE_SIZE - lin % PAGE_SIZE);
+	if (!translate(w, lin, acc, o)) {
 		return false;
 	}
-	w->debug |= (u8)debug_hits(e->v, acc == ACCESS_WRITE ? DEBUG_WRITE : DEBUG_READ, w->cr2, width);
-	out->addr1 = out->addr;
-	w->cr2 += out->width0;
-	return out->width0 == width ||
-	       walk_linear(e->mem, &w->paging, w->cr2, acc, &out->addr1, &w->fault);
+	o->addr = o->addr1 = GPA(o->page.v + lin % PAGE_SIZE);
+	if (o->width0 != width) {
+		w->cr2 = lin + o->width0;
+		if (!translate(w, w->cr2, acc, o)) {
+			return false;
+		}
+		o->addr1 = o->page;
+	}
+	w->debug |= (u8)debug_hits(w->e->v, acc == ACCESS_WRITE ? DEBUG_WRITE : DEBUG_READ, lin, width);
+	return is_aligned(w, lin, width);
 }
 
 bool operand_is_on(const struct operand *o, gpa addr)
@@ -123,16 +180,43 @@ static gpa address_at(const struct operand *o, u32 i)
 	return i < o->width0 ? GPA(o->addr.v + i) : GPA(o->addr1.v + i - o->width0);
 }
 
+/* RAM in one access, since other CPUs may look; all of it is RAM, or the bus has it */
+static u64 load(const struct work *w, gpa at, u32 width)
+{
+	const void *ram = gmem_ptr(w->e->mem, at, width);
+	u64 value = 0;
+	if (!ram) {
+		return bus_read(w->e->mmio, at.v, width) & width_mask(width);
+	}
+	switch (width) {
+	case 1: return *(const u8 *)ram;
+	case 2: __builtin_memcpy(&value, ram, 2); break;
+	case 4: __builtin_memcpy(&value, ram, 4); break;
+	default: __builtin_memcpy(&value, ram, 8); break;
+	}
+	return value;
+}
+
+static void store(const struct work *w, gpa at, u32 width, u64 value)
+{
+	void *ram = gmem_ptr(w->e->mem, at, width);
+	if (!ram) {
+		bus_write(w->e->mmio, at.v, width, value & width_mask(width));
+		return;
+	}
+	switch (width) {
+	case 1: *(u8 *)ram = (u8)value; break;
+	case 2: __builtin_memcpy(ram, &value, 2); break;
+	case 4: __builtin_memcpy(ram, &value, 4); break;
+	default: __builtin_memcpy(ram, &value, 8); break;
+	}
+}
+
 u64 operand_read(const struct work *w, const struct operand *o)
 {
 	u64 value = 0;
 	for (u32 i = 0; i < o->width; i += stride(o)) {
-		gpa at = address_at(o, i);
-		u64 part = 0;
-		if (!gmem_read(w->e->mem, at, &part, stride(o))) {
-			part = bus_read(w->e->mmio, at.v, stride(o));
-		}
-		value |= part << (8 * i);
+		value |= load(w, address_at(o, i), stride(o)) << (8 * i);
 	}
 	return value;
 }
@@ -140,10 +224,6 @@ u64 operand_read(const struct work *w, const struct operand *o)
 void operand_write(const struct work *w, const struct operand *o, u64 value)
 {
 	for (u32 i = 0; i < o->width; i += stride(o)) {
-		gpa at = address_at(o, i);
-		u64 part = value >> (8 * i) & width_mask(stride(o));
-		if (!gmem_write(w->e->mem, at, &part, stride(o))) {
-			bus_write(w->e->mmio, at.v, stride(o), part);
-		}
+		store(w, address_at(o, i), stride(o), value >> (8 * i));
 	}
 }

@@ -8,21 +8,30 @@
 
 #include "emulate.h"
 
-/* A resolved memory operand: @width bytes, @width0 of them on the first page. 0: there is none. */
+/*
+ * A resolved memory operand: @width bytes, @width0 of them on the first page. 0: there is none.
+ * A string instruction's next element is most often on the page of the one before, which is
+ * translated once per exit, as a TLB would: @page_lin, NO_PAGE if there was none.
+ */
 struct operand {
 	gpa addr, addr1; /* @addr1: of the rest, or @addr again */
 	u32 width, width0;
+	u64 page_lin;
+	gpa page;
 };
+#define NO_PAGE ~0ull
 
 /**
  * struct work - the instruction at RIP while it is carried out
+ * @x:     the access that made it exit, if one of memory did; else NULL
  * @fault: why a step refused; EVENT_NONE means that code or page tables are not in RAM
  * @cr2:   for a #PF
  * @debug: breakpoints that resolved operands hit
- * @src, @dst: of a string instruction, seg:rSI and ES:rDI
+ * @src, @dst: of a string instruction, seg:rSI and ES:rDI; of PUSH and POP, what is read and written
  */
 struct work {
 	const struct emu *e;
+	const struct exit_mmio *x;
 	struct paging paging;
 	struct insn insn;
 	struct event fault;
@@ -30,6 +39,9 @@ struct work {
 	u8 debug;
 	struct operand src, dst;
 };
+
+/** work_init() - nothing is fetched or resolved yet. Not all of @w is cleared: it is large. */
+void work_init(struct work *w, const struct emu *e, const struct exit_mmio *x);
 
 /** work_fetch() - read and decode the instruction at RIP. DECODE_MORE: not readable, @w->fault. */
 enum decode_status work_fetch(struct work *w);
@@ -44,7 +56,7 @@ struct verdict work_done(const struct work *w, bool is_last);
 u64 work_gpr(const struct work *w, u8 n, u32 width);
 void work_set_gpr(const struct work *w, u8 n, u32 width, u64 value);
 
-/** operand_address() - effective address of the ModRM or moffs operand; BT's bit offset is in it. */
+/** operand_address() - of the ModRM or moffs operand, as an effective address: BT's bit offset is in it, and POP's RSP after. */
 u64 operand_address(const struct work *w);
 
 /** operand_resolve() - translate both pages, before any is touched. Return: false, @w->fault. */
@@ -67,13 +79,10 @@ u64 work_alu(const struct work *w, enum insn_op op, u64 dst, u64 src);
 /** alu() - @dst op @src in @width bytes; sets the arithmetic bits of *@rflags (undefined: 0). */
 u64 alu(enum insn_op op, u64 dst, u64 src, u32 width, u64 *rflags);
 
-/** struct string_io - where the other end of a string instruction is, if not in memory */
-struct string_io {
-	u16 port;
-	gpa mmio; /* not for ports: the first element touches this page, the others some device */
-};
+/** condition() - of Jcc, SETcc, CMOVcc: @cc is the opcode's low four bits. */
+bool condition(u64 cc, u64 rflags);
 
-/** string_run() - up to EMU_REP_BATCH elements: ADVANCE when done, else RESUME to go on. */
-struct verdict string_run(struct work *w, const struct string_io *io);
+/** string_run() - up to EMU_REP_BATCH elements: ADVANCE when done, else RESUME to go on. @port: of INS and OUTS. */
+struct verdict string_run(struct work *w, u16 port);
 
 #endif

@@ -8,38 +8,52 @@
 #include "debug.h"
 #include "emulate_parts.h"
 
-struct verdict emulate_pio(const struct emu *e, const struct exit *x)
+static void in_or_out(const struct emu *e, const struct exit_pio *pio)
 {
-	const struct exit_pio *pio = &x->pio;
-	static const u8 ops[2][2] = { { OP_OUT, OP_IN }, { OP_OUTS, OP_INS } };
-	const struct insn said = { .op = ops[pio->is_string][pio->is_in],
-				   .len = x->insn_len,
-				   .op_size = pio->width,
-				   .addr_size = pio->addr_size,
-				   .rep = pio->is_rep ? 0xf3 : 0,
-				   .seg = pio->seg };
-	struct work w = { .e = e, .insn = said };
 	u64 *rax = &e->v->regs[GPR_RAX];
-	if (!x->insn_len || (pio->is_string && !pio->addr_size)) {
-		enum decode_status status = work_fetch(&w);
-		if (status == DECODE_MORE) {
-			return work_refusal(&w);
-		}
-		/* the guest changed its code under the exit, or no CPU has it, as LOCK INS */
-		if (status != DECODE_OK || w.insn.op != said.op || w.insn.op_size != said.op_size) {
-			return VERDICT_UD;
-		}
-	} else if (pio->is_string) {
-		paging_read(e->v, &w.paging);
-	}
-	w.debug = (u8)debug_hits(e->v, DEBUG_IO, pio->port, pio->width);
-	if (pio->is_string) {
-		return string_run(&w, &(struct string_io){ .port = pio->port });
-	}
 	if (pio->is_in) {
 		*rax = reg_merge(*rax, bus_read(e->ports, pio->port, pio->width), pio->width);
 	} else {
 		bus_write(e->ports, pio->port, pio->width, *rax & width_mask(pio->width));
 	}
+}
+
+/* A string, or one whose length the CPU did not tell */
+static struct verdict run(const struct emu *e, const struct exit *x, u8 debug)
+{
+	static const u8 ops[2][2] = { { OP_OUT, OP_IN }, { OP_OUTS, OP_INS } };
+	const struct exit_pio *pio = &x->pio;
+	enum insn_op op = ops[pio->is_string][pio->is_in];
+	struct work w;
+	work_init(&w, e, NULL);
+	if (x->insn_len && pio->addr_size) {
+		w.insn = (struct insn){ .op = op, .len = x->insn_len, .op_size = pio->width,
+					.addr_size = pio->addr_size, .seg = pio->seg,
+					.rep = pio->is_rep ? 0xf3 : 0 };
+	} else {
+		enum decode_status status = work_fetch(&w);
+		if (status == DECODE_MORE) {
+			return work_refusal(&w);
+		}
+		/* the guest changed its code under the exit, or no CPU has it, as LOCK INS */
+		if (status != DECODE_OK || w.insn.op != op || w.insn.op_size != pio->width) {
+			return VERDICT_UD;
+		}
+	}
+	w.debug = debug;
+	if (pio->is_string) {
+		return string_run(&w, pio->port);
+	}
+	in_or_out(e, pio);
 	return work_done(&w, true);
+}
+
+struct verdict emulate_pio(const struct emu *e, const struct exit *x)
+{
+	u8 debug = (u8)debug_hits(e->v, DEBUG_IO, x->pio.port, x->pio.width);
+	if (x->pio.is_string || !x->insn_len) {
+		return run(e, x, debug);
+	}
+	in_or_out(e, &x->pio);
+	return (struct verdict){ .kind = V_ADVANCE, .insn_len = x->insn_len, .debug = debug };
 }

@@ -58,12 +58,13 @@ static void move(const struct work *w, u8 shape, u16 port)
 }
 
 /* MMIO: once the instruction has left the devices, the CPU itself is the better emulator */
-static bool is_ours(const struct work *w, const struct string_io *io, bool is_first)
+static bool is_ours(const struct work *w, bool is_first)
 {
-	if (w->insn.op == OP_INS || w->insn.op == OP_OUTS) {
+	if (!w->x) {
 		return true;
 	}
-	return is_first ? operand_is_on(&w->src, io->mmio) || operand_is_on(&w->dst, io->mmio) :
+	gpa first = w->x->addr;
+	return is_first ? operand_is_on(&w->src, first) || operand_is_on(&w->dst, first) :
 			  !operand_is_ram(w, &w->src) || !operand_is_ram(w, &w->dst);
 }
 
@@ -87,7 +88,7 @@ static bool count(const struct work *w, u8 shape)
 	return index_of(w, GPR_RCX) == 0 || (is_compare && !!(rflags & RFLAGS_ZF) != wants_equal);
 }
 
-struct verdict string_run(struct work *w, const struct string_io *io)
+struct verdict string_run(struct work *w, u16 port)
 {
 	u8 shape = shapes[w->insn.op], port_hits = w->debug;
 	bool is_stepped = w->paging.rflags & RFLAGS_TF;
@@ -99,10 +100,10 @@ struct verdict string_run(struct work *w, const struct string_io *io)
 		if (!resolve(w, shape)) {
 			return work_refusal(w);
 		}
-		if (!is_ours(w, io, i == 0)) {
+		if (!is_ours(w, i == 0)) {
 			break;
 		}
-		move(w, shape, io->port);
+		move(w, shape, port);
 		if (count(w, shape)) {
 			return work_done(w, true);
 		}

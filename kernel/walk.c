@@ -2,9 +2,9 @@
 /*
  * What the CPU does between an effective address and a guest-physical one: segment checks, then
  * the guest's page tables with their permissions and A/D bits. The three table formats differ by a
- * row of numbers. Knows neither devices nor instructions. Not modelled: protection keys, LA57 and
- * CET (guests are not offered them), and MAXPHYADDR: address bits up to 51 count, and lead to
- * where no RAM is. Called by the emulator and the post-mortem block. Pure.
+ * row of numbers. Knows neither devices nor instructions. Not modelled: LA57 and CET (guests are
+ * not offered them), and MAXPHYADDR: address bits up to 51 count, and lead to where no RAM is.
+ * Called by the emulator and the post-mortem block. Pure.
  */
 #include "walk.h"
 #include "lib/lib.h"
@@ -16,20 +16,36 @@
 #define PTE_A	 BIT(5)
 #define PTE_D	 BIT(6)
 #define PTE_PS	 BIT(7)
+#define PTE_KEY	 BITS(62, 59)
 #define PTE_NX	 BIT(63)
 #define PTE_ADDR BITS(51, 12)
+
+#define PKRU_AD BIT(0)
+#define PKRU_WD BIT(1)
 
 #define MAX_LEVELS 4
 #define MAX_TRIES  4
 
-/* SDM 3A 4.3 to 4.5; level 0 is the page table. A PDPTE of PAE has neither rights nor an A bit. */
+/*
+ * SDM 3A 4.3 table 4-4, 4.4 tables 4-8 to 4-11, 4.5 tables 4-15 to 4-20. Level 0 is the page table.
+ * A PDPTE of PAE has neither rights nor an A bit; its bit 5 is reserved, but QEMU sets it.
+ */
 struct format {
 	u8 levels, levels_with_rights, index_bits, entry_len;
-	u64 root_mask; /* of CR3: PCID, PWT, PCD and, with PAE, nothing below bit 5 */
+	u64 root_mask;		      /* of CR3: not PCID, PWT, PCD; with PAE, bits from 5 up */
+	u8 large;		      /* levels whose entries map pages if they have PTE_PS */
+	u64 reserved[MAX_LEVELS];     /* bits that must be 0 */
+	u64 reserved_too[MAX_LEVELS]; /* and in an entry that maps a large page */
 };
-static const struct format format_32 = { 2, 2, 10, 4, BITS(31, 12) };
-static const struct format format_pae = { 3, 2, 9, 8, BITS(31, 5) };
-static const struct format format_4_level = { 4, 4, 9, 8, PTE_ADDR };
+static const struct format format_32 = { 2, 2, 10, 4, BITS(31, 12), 0, { 0 }, { 0 } };
+static const struct format format_pse = { 2, 2, 10, 4, BITS(31, 12), BIT(1), { 0 }, { 0, BIT(21) } };
+static const struct format format_pae = {
+	3, 2, 9, 8, BITS(31, 5), BIT(1),
+	{ BITS(62, 52), BITS(62, 52), BITS(63, 52) | BITS(8, 6) | BITS(2, 1) }, { 0, BITS(20, 13) }
+};
+static const struct format format_4_level = {
+	4, 4, 9, 8, PTE_ADDR, BIT(1) | BIT(2), { 0, 0, 0, PTE_PS }, { 0, BITS(20, 13), BITS(29, 13) }
+};
 
 /* One translation: what is asked, the entries that it used by level, and what they add up to */
 struct path {
@@ -40,8 +56,7 @@ struct path {
 	void *slot[MAX_LEVELS];
 	u64 entry[MAX_LEVELS];
 	u32 leaf;
-	u64 page;  /* guest-physical address of @lin */
-	u64 allow; /* PTE_W, PTE_U set in every entry */
+	u64 allow; /* PTE_W, PTE_U, PTE_A set in every entry */
 	u64 deny;  /* PTE_NX set in any */
 };
 
@@ -50,24 +65,23 @@ static const struct format *format_of(const struct paging *p)
 	if (p->efer & EFER_LMA) {
 		return &format_4_level;
 	}
-	return p->cr4 & CR4_PAE ? &format_pae : &format_32;
+	return p->cr4 & CR4_PAE ? &format_pae : p->cr4 & CR4_PSE ? &format_pse : &format_32;
 }
 
 void paging_read(struct vcpu *v, struct paging *p)
 {
-	struct segment cs, ss;
-	v->ops->get_seg(v, SEG_CS, &cs);
-	v->ops->get_seg(v, SEG_SS, &ss);
-	*p = (struct paging){ .cr0 = v->ops->get(v, VREG_CR0),
-			      .cr3 = v->ops->get(v, VREG_CR3),
-			      .cr4 = v->ops->get(v, VREG_CR4),
-			      .efer = v->ops->get(v, VREG_EFER),
-			      .rflags = v->ops->get(v, VREG_RFLAGS),
-			      .cpl = (u8)field_get(SEG_DPL, ss.attr),
-			      .code_size = cs.attr & SEG_DB ? 4 : 2 };
-	if (p->efer & EFER_LMA && cs.attr & SEG_L) {
-		p->code_size = 8;
-	}
+	const struct vcpu_ops *ops = v->ops;
+	struct segment seg;
+	p->cr0 = ops->get(v, VREG_CR0);
+	p->cr3 = ops->get(v, VREG_CR3);
+	p->cr4 = ops->get(v, VREG_CR4);
+	p->efer = ops->get(v, VREG_EFER);
+	p->rflags = ops->get(v, VREG_RFLAGS);
+	p->pkru = 0;
+	ops->get_seg(v, SEG_SS, &seg);
+	p->cpl = (u8)field_get(SEG_DPL, seg.attr);
+	ops->get_seg(v, SEG_CS, &seg);
+	p->code_size = p->efer & EFER_LMA && seg.attr & SEG_L ? 8 : seg.attr & SEG_DB ? 4 : 2;
 }
 
 static bool refuse(struct event *fault, u8 vector, u64 error)
@@ -78,10 +92,10 @@ static bool refuse(struct event *fault, u8 vector, u64 error)
 	return false;
 }
 
-/* SDM 3A 4.7 "Page-Fault Exceptions"; @cause is PF_P, PF_RSV or 0 */
+/* SDM 3A 4.7 "Page-Fault Exceptions"; @cause is PF_P, PF_RSV, PF_PK or 0 */
 static bool page_fault(const struct path *t, u64 cause, struct event *fault)
 {
-	bool has_nx = t->p->efer & EFER_NXE && t->f != &format_32;
+	bool has_nx = t->p->efer & EFER_NXE && t->f->entry_len == 8;
 	u64 error = cause | (t->p->cpl == 3 ? PF_U : 0) | (t->acc == ACCESS_WRITE ? PF_W : 0);
 	if (t->acc == ACCESS_FETCH && (has_nx || t->p->cr4 & CR4_SMEP)) {
 		error |= PF_I;
@@ -89,36 +103,12 @@ static bool page_fault(const struct path *t, u64 cause, struct event *fault)
 	return refuse(fault, VEC_PF, error);
 }
 
-static u32 level_shift(const struct format *f, u32 level)
-{
-	return PAGE_SHIFT + level * f->index_bits;
-}
-
-static bool is_leaf(const struct path *t, u32 level, u64 entry)
-{
-	bool has_large = t->f == &format_32 ? t->p->cr4 & CR4_PSE : level + 1u < t->f->levels;
-	return level == 0 || (has_large && entry & PTE_PS);
-}
-
-/* SDM 3A 4.3 table 4-4, 4.4 tables 4-8 to 4-11, 4.5 tables 4-15 to 4-20: bits that must be 0 */
-static u64 reserved_bits(const struct path *t, u32 level)
-{
-	bool is_large = level > 0 && is_leaf(t, level, t->entry[level]);
-	if (t->f == &format_32) {
-		return is_large ? BIT(21) : 0;
-	}
-	if (level >= t->f->levels_with_rights) {
-		return BITS(63, 52) | BITS(8, 6) | BITS(2, 1); /* QEMU sets A, bit 5 */
-	}
-	return (t->p->efer & EFER_NXE ? 0 : PTE_NX) | (t->f == &format_pae ? BITS(62, 52) : 0) |
-	       (level == 3 ? PTE_PS : 0) | (is_large ? BITS(level_shift(t->f, level) - 1, 13) : 0);
-}
-
 /* Guest-physical, of @t->lin in the page of this size */
 static u64 page_address(const struct path *t)
 {
-	u64 base = t->entry[t->leaf] & PTE_ADDR, in_page = BIT(level_shift(t->f, t->leaf)) - 1;
-	if (t->f == &format_32 && t->leaf == 1) {
+	u64 base = t->entry[t->leaf] & PTE_ADDR;
+	u64 in_page = BIT(PAGE_SHIFT + t->leaf * t->f->index_bits) - 1;
+	if (t->f == &format_pse && t->leaf == 1) {
 		base |= (base & BITS(20, 13)) << 19; /* PSE-36 */
 	}
 	return (base & ~in_page) | (t->lin & in_page);
@@ -134,35 +124,38 @@ static u64 load_entry(const void *slot, u32 len)
 static bool descend(const struct gmem *m, struct path *t, struct event *fault)
 {
 	const struct format *f = t->f;
-	u64 table = t->p->cr3 & f->root_mask;
-	t->allow = PTE_W | PTE_U;
+	u64 table = t->p->cr3 & f->root_mask, no_nx = t->p->efer & EFER_NXE ? 0 : PTE_NX;
+	u32 level = f->levels, shift = PAGE_SHIFT + f->levels * f->index_bits;
+	bool is_leaf = false;
+	t->allow = PTE_W | PTE_U | PTE_A;
 	t->deny = 0;
-	for (u32 level = f->levels - 1u;; level--) {
-		u64 index = t->lin >> level_shift(f, level) & ((1u << f->index_bits) - 1);
+	while (!is_leaf) {
+		level--;
+		shift -= f->index_bits;
+		u64 index = t->lin >> shift & ((1u << f->index_bits) - 1);
 		void *slot = gmem_ptr(m, GPA(table + index * f->entry_len), f->entry_len);
 		if (!slot) {
 			*fault = (struct event){ .type = EVENT_NONE };
 			return false;
 		}
-		u64 entry = load_entry(slot, f->entry_len);
+		u64 entry = load_entry(slot, f->entry_len), reserved = f->reserved[level] | no_nx;
 		t->slot[level] = slot;
 		t->entry[level] = entry;
 		if (!(entry & PTE_P)) {
 			return page_fault(t, 0, fault);
 		}
-		if (entry & reserved_bits(t, level)) {
+		is_leaf = level == 0 || (entry & PTE_PS && f->large >> level & 1);
+		if (entry & (reserved | (is_leaf ? f->reserved_too[level] : 0))) {
 			return page_fault(t, PF_P | PF_RSV, fault);
 		}
 		if (level < f->levels_with_rights) {
 			t->allow &= entry;
 			t->deny |= entry & PTE_NX;
 		}
-		if (is_leaf(t, level, entry)) {
-			t->leaf = level;
-			return true;
-		}
 		table = entry & PTE_ADDR;
 	}
+	t->leaf = level;
+	return true;
 }
 
 /* SDM 3A 4.6.1 "Determination of Access Rights". Without EFER.NXE, NX was a reserved bit. */
@@ -182,6 +175,19 @@ static bool is_allowed(const struct path *t)
 	return t->acc == ACCESS_READ || t->allow & PTE_W || (!is_user && !(p->cr0 & CR0_WP));
 }
 
+/* SDM 3A 4.6.2 "Protection Keys": of user pages, for data */
+static bool key_allows(const struct path *t)
+{
+	const struct paging *p = t->p;
+	if (!(p->cr4 & CR4_PKE) || t->f != &format_4_level || !(t->allow & PTE_U) ||
+	    t->acc == ACCESS_FETCH) {
+		return true;
+	}
+	u32 rights = p->pkru >> 2 * field_get(PTE_KEY, t->entry[t->leaf]);
+	bool checks_write = t->acc == ACCESS_WRITE && (p->cpl == 3 || p->cr0 & CR0_WP);
+	return !(rights & PKRU_AD) && !(checks_write && rights & PKRU_WD);
+}
+
 static bool replace(void *slot, u32 len, u64 old, u64 new)
 {
 	return len == 8 ? __sync_bool_compare_and_swap((u64 *)slot, old, new) :
@@ -192,6 +198,9 @@ static bool replace(void *slot, u32 len, u64 old, u64 new)
 static bool mark_used(const struct path *t)
 {
 	u64 marks = t->acc == ACCESS_WRITE ? PTE_A | PTE_D : PTE_A;
+	if (t->allow & PTE_A && !(marks & ~t->entry[t->leaf])) {
+		return true; /* as most often */
+	}
 	for (u32 level = t->leaf; level < t->f->levels_with_rights; level++, marks = PTE_A) {
 		u64 old = t->entry[level], new = old | marks;
 		if (new != old && !replace(t->slot[level], t->f->entry_len, old, new)) {
@@ -204,8 +213,11 @@ static bool mark_used(const struct path *t)
 bool walk_linear(const struct gmem *m, const struct paging *p, u64 lin, enum access acc, gpa *out,
 		 struct event *fault)
 {
-	struct path t = { .p = p, .f = format_of(p), .lin = lin, .acc = acc };
+	struct path t; /* not all of it is used: clearing it costs more than a level */
+	t.p = p;
+	t.f = format_of(p);
 	t.lin = p->efer & EFER_LMA ? lin : (u32)lin;
+	t.acc = acc;
 	if (!(p->cr0 & CR0_PG)) {
 		*out = GPA(t.lin);
 		return true;
@@ -216,6 +228,9 @@ bool walk_linear(const struct gmem *m, const struct paging *p, u64 lin, enum acc
 		}
 		if (!is_allowed(&t)) {
 			return page_fault(&t, PF_P, fault);
+		}
+		if (!key_allows(&t)) {
+			return page_fault(&t, PF_P | PF_PK, fault);
 		}
 		if (mark_used(&t)) {
 			*out = GPA(page_address(&t));
@@ -249,19 +264,20 @@ static bool type_allows(const struct segment *seg, enum access acc)
 bool seg_linear(struct vcpu *v, const struct paging *p, enum seg s, u64 off, u32 len,
 		enum access acc, u64 *out, struct event *fault)
 {
-	struct segment seg;
+	struct segment seg = { .base = 0 };
 	u64 last = off + len - 1;
 	bool ok, is_protected = p->cr0 & CR0_PE && !(p->rflags & RFLAGS_VM);
-	v->ops->get_seg(v, s, &seg);
-	*out = (u32)(seg.base + off);
+	if (p->code_size != 8 || s == SEG_FS || s == SEG_GS) {
+		v->ops->get_seg(v, s, &seg);
+	}
+	*out = seg.base + off;
 	if (p->code_size == 8) {
-		*out = off + (s == SEG_FS || s == SEG_GS ? seg.base : 0);
 		ok = is_canonical(*out) && is_canonical(*out + len - 1);
-	} else if (is_protected) {
-		ok = !(seg.attr & SEG_UNUSABLE) && type_allows(&seg, acc) &&
-		     is_in_limit(&seg, off, last);
 	} else {
-		ok = last <= seg.limit;
+		*out = (u32)*out;
+		ok = !is_protected ? last <= seg.limit :
+				     !(seg.attr & SEG_UNUSABLE) && type_allows(&seg, acc) &&
+					     is_in_limit(&seg, off, last);
 	}
 	return ok || refuse(fault, s == SEG_SS ? VEC_SS : VEC_GP, 0);
 }
@@ -277,13 +293,16 @@ u32 fetch_more(struct vcpu *v, const struct gmem *m, const struct paging *p, str
 		return 0;
 	}
 	n = (u32)MIN(n, PAGE_SIZE - f->lin % PAGE_SIZE);
-	while (!seg_linear(v, p, SEG_CS, off, n, ACCESS_FETCH, &f->lin, fault)) {
+	while (p->code_size != 8 &&
+	       !seg_linear(v, p, SEG_CS, off, n, ACCESS_FETCH, &f->lin, fault)) {
 		n--; /* the segment ends before the page */
 	}
-	if (!gmem_read(m, at, f->bytes + f->len, n)) {
+	const u8 *ram = gmem_ptr(m, at, n);
+	if (!ram) {
 		*fault = (struct event){ .type = EVENT_NONE };
 		return 0;
 	}
+	memcpy(f->bytes + f->len, ram, n);
 	f->len += n;
 	return n;
 }

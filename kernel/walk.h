@@ -15,6 +15,7 @@ enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };
 /* What translation depends on, read from the vCPU once per exit */
 struct paging {
 	u64 cr0, cr3, cr4, efer, rflags;
+	u32 pkru; /* paging_read() says 0, which allows all */
 	u8 cpl;
 	u8 code_size; /* 2, 4, 8: 16-, 32-, 64-bit code */
 };

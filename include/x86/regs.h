@@ -108,5 +108,6 @@
 #define PF_U   BIT(2)
 #define PF_RSV BIT(3)
 #define PF_I   BIT(4)
+#define PF_PK  BIT(5)
 
 #endif

@@ -124,7 +124,8 @@ static void step(struct emu *e, const struct exit *x, const u8 *ram)
 	bool is_done = d.kind == V_ADVANCE;
 	bool is_string = x->kind == EXIT_PIO ? x->pio.is_string : len && in.form == FORM_STRING;
 	bool is_sane = is_done ? d.insn_len >= 1 && d.insn_len <= 15 :
-				 d.kind == V_RESUME || d.kind == V_INJECT || (d.kind == V_KILL && d.why);
+				 d.kind == V_RESUME || d.kind == V_INJECT ||
+					 (d.kind == V_REPEAT && is_string) || (d.kind == V_KILL && d.why);
 	if (!is_sane || (!is_done && !is_string && (nr_accesses || memcmp(regs, e->v->regs, sizeof(regs)))) ||
 	    nr_accesses > 16 * EMU_REP_BATCH) {
 		abort();
