@@ -32,5 +32,18 @@ $(B)/guests/spin.bin:
 GUESTS += $(B)/guests/taskswitch.bin
 $(B)/guests/taskswitch.bin: $(B)/guests/obj/guests/taskswitch.S.o
 	$(Q)ld -N -e 0 -Ttext=0x10000 --oformat binary -o $@ $<
+# multiboot by addresses in the header: the file begins 64 bytes before what is loaded at 2 MiB
+GUESTS += $(B)/guests/kludge.bin
+$(B)/guests/kludge.bin: $(B)/guests/obj/guests/kludge.S.o
+	$(Q)ld -N -e 0 -Ttext=0x1fffc0 --oformat binary -o $@ $<
+# one flat guest, entered at each of its stages
+GUESTS += $(B)/guests/flat-real.bin $(B)/guests/flat-protected.bin $(B)/guests/flat-long.bin
+$(B)/guests/flat.elf.64: $(B)/guests/obj/guests/flat.S.o
+	$(Q)ld -N -e 0 --section-start=.real=0x8000 --section-start=.protected=0x9000 --section-start=.long=0xa000 -o $@ $<
+$(B)/guests/flat-real.bin: FROM := -j .real -j .protected -j .long
+$(B)/guests/flat-protected.bin: FROM := -j .protected -j .long
+$(B)/guests/flat-long.bin: FROM := -j .long
+$(B)/guests/flat-%.bin: $(B)/guests/flat.elf.64
+	$(Q)objcopy -O binary $(FROM) $< $@
 .PHONY: guests
 guests: $(GUESTS)

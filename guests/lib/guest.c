@@ -4,6 +4,8 @@
 #include "abi/hypercall.h"
 
 #define MB_INFO_CMDLINE 16 /* offset of the command line's address in the multiboot information */
+#define PVH_INFO_CMDLINE 24
+#define PVH_MAGIC 0x336ec578
 
 extern char guest_stubs[], user_back[];
 extern uint64_t user_rsp;
@@ -300,7 +302,8 @@ void udelay(unsigned us)
 void guest_start(void)
 {
 	load_idt();
-	uint32_t cmdline = *(uint32_t *)(boot_info + MB_INFO_CMDLINE);
+	bool is_pvh = *(uint32_t *)boot_info == PVH_MAGIC;
+	uint32_t cmdline = *(uint32_t *)(boot_info + (is_pvh ? PVH_INFO_CMDLINE : MB_INFO_CMDLINE));
 	int code = main((const char *)(uint64_t)cmdline);
 	print("verdict %s checks=%u failures=%u\n", code == 0 ? "OK" : "FAIL", checks, failures);
 	end((uint32_t)code);

@@ -57,6 +57,12 @@ TESTS = [
     Test("debugregs", "debugregs.dts", log=good("debugregs-a", "debugregs-b")),
     Test("slices", "slices.dts", log=good("slices-a", "slices-b")),
     Test("memory", "memory.dts", log=good("modules", "none", "big")),
+    Test("protocols", "protocols.dts",
+         log=good("multiboot-elf64", "pvh-elf32", "pvh-elf64")
+         + ended('OK reason="exit"', "multiboot-addresses", "flat-real", "flat-protected", "flat-long")
+         + [r"^\[multiboot-addresses\] \S*kludge.bin for no ELF file$",
+            r"^\[flat-real\] real$", r"^\[flat-real\] protected$", r"^\[flat-real\] long$",
+            r"^\[flat-protected\] protected$", r"^\[flat-protected\] long$", r"^\[flat-long\] long$"]),
     Test("resets", "resets.dts", expect=FAILED,  # a reset is no clean end
          log=[r"^bulkhead: \[kbc\] reset by keyboard controller", r"^bulkhead: \[cf9\] reset by 0xcf9",
               r"^bulkhead: \[port92\] reset by port 0x92", r"^bulkhead: \[s5\] poweroff by acpi-s5"]
