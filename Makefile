@@ -84,7 +84,7 @@ fuzz: $(FUZZ)
 $(B)/gen/acpi_tables.h: $(wildcard kernel/acpi/*.asl)
 	@mkdir -p $(@D)
 	$(Q)for t in $(basename $(notdir $^)); do \
-		iasl -vs -p $(B)/gen/$$t kernel/acpi/$$t.asl >$(B)/gen/$$t.log || { cat $(B)/gen/$$t.log >&2; exit 1; }; \
+		iasl -vs -vw 2095 -p $(B)/gen/$$t kernel/acpi/$$t.asl >$(B)/gen/$$t.log || { cat $(B)/gen/$$t.log >&2; exit 1; }; \
 		echo "static const unsigned char acpi_$$t[] = {"; \
 		od -An -v -tx1 $(B)/gen/$$t.aml | sed 's/ \(..\)/0x\1,/g'; echo "};"; done >$@
 $(B)/obj/kernel/guest_acpi.c.o $(B)/host/kernel/guest_acpi.c.o: $(B)/gen/acpi_tables.h

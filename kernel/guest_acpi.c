@@ -11,7 +11,8 @@
 #include "acpi_tables.h"
 
 /* Where those files expect each other, behind GUEST_ACPI_BASE */
-enum { RSDP = 0, RSDT = 0x40, XSDT = 0x80, FACS = 0xc0, FADT = 0x100, MADT = 0x240, DSDT = 0x400 };
+enum { RSDP = 0, RSDT = 0x40, XSDT = 0x80, FACS = 0xc0, FADT = 0x100, MADT = 0x240, MCFG = 0x3c0,
+       DSDT = 0x400 };
 
 #define TABLE(offset, bytes) { offset, sizeof(bytes), bytes }
 static const struct {
@@ -19,13 +20,14 @@ static const struct {
 	const u8 *bytes;
 } tables[] = {
 	TABLE(RSDP, acpi_rsdp), TABLE(RSDT, acpi_rsdt), TABLE(XSDT, acpi_xsdt),
-	TABLE(FACS, acpi_facs), TABLE(FADT, acpi_fadt), TABLE(DSDT, acpi_dsdt),
+	TABLE(FACS, acpi_facs), TABLE(FADT, acpi_fadt), TABLE(MCFG, acpi_mcfg),
+	TABLE(DSDT, acpi_dsdt),
 };
 
 /* Offsets in the MADT (ACPI 6.5 5.2.12) and in its I/O APIC entry, the first */
 enum { LEN = 4, CHECKSUM = 9, IOAPIC_ID = 44 + 2, LAPIC_LEN = 8 };
 #define MADT_MAX (sizeof(acpi_madt) + CONFIG_MAX_VCPUS * LAPIC_LEN)
-static_assert(MADT_MAX < 256 && MADT + MADT_MAX <= DSDT, "one byte of length, and room");
+static_assert(MADT_MAX < 256 && MADT + MADT_MAX <= MCFG, "one byte of length, and room");
 
 /* One enabled local APIC per CPU, IDs from 0; the I/O APIC's follows. Return: the table's length */
 static u32 madt_build(u8 madt[MADT_MAX], u32 nr_vcpus)

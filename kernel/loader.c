@@ -4,6 +4,7 @@
  * share: a ledger of used memory, so that nothing a loader places overlaps anything else.
  * Knows no file format. Called at boot, once per partition.
  */
+#include "devices/vpci.h"
 #include "load.h"
 #include "log.h"
 
@@ -163,6 +164,7 @@ u32 guest_e820(const struct gmem *mem, struct e820_entry out[E820_MAX])
 	if (low > MIB) {
 		out[n++] = (struct e820_entry){ MIB, low - MIB, 1 };
 	}
+	out[n++] = (struct e820_entry){ VPCI_ECAM_BASE, VPCI_ECAM_LEN, 2 };
 	out[n++] = (struct e820_entry){ 0xfec00000, PAGE_SIZE, 2 }; /* I/O APIC */
 	out[n++] = (struct e820_entry){ 0xfee00000, PAGE_SIZE, 2 }; /* local APICs */
 	if (high > 4 * GIB) {

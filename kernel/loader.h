@@ -53,7 +53,7 @@ struct e820_entry {
 #define E820_MAX 16
 u32 guest_e820(const struct gmem *mem, struct e820_entry out[E820_MAX]);
 
-/** guest_acpi_build() - RSDP, RSDT, XSDT, FACS, FADT, MADT, DSDT into the partition's memory at
+/** guest_acpi_build() - RSDP, RSDT, XSDT, FACS, FADT, MADT, MCFG, DSDT into the partition's memory at
  * GUEST_ACPI_BASE. Return: where the RSDP is, 0 if there is no room. */
 #define GUEST_ACPI_BASE 0xe0000
 #define GUEST_ACPI_LEN	0x10000

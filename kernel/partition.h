@@ -11,6 +11,7 @@
 #include "config.h"
 #include "devices/vacpi.h"
 #include "devices/vioapic.h"
+#include "devices/vpci.h"
 #include "devices/vpic.h"
 #include "devices/vpit.h"
 #include "devices/vrtc.h"
@@ -39,6 +40,7 @@ struct pc {
 	struct vpit pit;
 	struct vrtc rtc;
 	struct vacpi acpi;
+	struct vpci pci;
 	struct vioapic ioapic;
 	struct console_source console;
 	u64 console_ns;	 /* when an unfinished line is due */

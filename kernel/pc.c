@@ -208,7 +208,8 @@ static enum status attach_all(struct partition *p)
 		{ 0x3f8, 8, "uart", &vuart_ops, &pc->uart },
 		{ 0x4d0, 2, "elcr", &vpic_elcr_ops, &pc->pic },
 		{ VACPI_PM1_EVT, VACPI_BLOCK_LEN, "acpi", &vacpi_pm_ops, &pc->acpi },
-		{ 0xcf9, 1, "reset", &vacpi_cf9_ops, &pc->acpi },
+		{ VPCI_ADDRESS_PORT, 4, "pci-address", &vpci_address_ops, &pc->pci },
+		{ VPCI_DATA_PORT, 4, "pci-data", &vpci_data_ops, &pc->pci },
 	};
 	enum status s = STATUS_OK;
 	for (u32 i = 0; i < ARRAY_SIZE(map) && s == STATUS_OK; i++) {
@@ -228,6 +229,8 @@ enum status pc_attach_core(struct core *c)
 {
 	struct partition *p = c->v.part;
 	const struct bus_range map[] = {
+		{ VPCI_MMIO_BASE, VPCI_MMIO_LEN, "pci", &vpci_mmio_ops, &p->pc.pci },
+		{ VPCI_ECAM_BASE, VPCI_ECAM_LEN, "ecam", &vpci_ecam_ops, &p->pc.pci },
 		{ VIOAPIC_BASE, PAGE_SIZE, "ioapic", &vioapic_ops, &p->pc.ioapic },
 		{ VLAPIC_BASE, PAGE_SIZE, "lapic", &vlapic_mmio_ops, &c->lapic },
 	};
@@ -254,6 +257,7 @@ enum status pc_init(struct partition *p)
 	vacpi_init(&pc->acpi, &pc->clock, isa_irq(pc, VACPI_SCI_IRQ));
 	pc->acpi.notify = acpi_notify;
 	pc->acpi.ctx = p;
+	vpci_init(&pc->pci, &vacpi_cf9_ops, &pc->acpi);
 	vioapic_init(&pc->ioapic, (u8)p->nr_cores, ioapic_deliver, p);
 	pc->ports.lock = p->nr_cores > 1 ? &pc->lock : NULL;
 	return attach_all(p);

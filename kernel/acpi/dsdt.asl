@@ -47,7 +47,22 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "GUEST", 1)
 				IRQNoFlags () { 4 }
 			})
 		}
-		// ports that nobody may hand out: POST code, system control, PM blocks, reset
+		// Bus 0, with memory BARs in VPCI_MMIO. No function has an interrupt pin, so _PRT is empty;
+		// 0xcf9 among the ports is the reset register.
+		Device (PCI0)
+		{
+			Name (_HID, EisaId ("PNP0A03"))
+			Name (_BBN, 0)
+			Name (_CRS, ResourceTemplate ()
+			{
+				WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode, 0, 0, 0, 0, 1)
+				IO (Decode16, 0xcf8, 0xcf8, 1, 8)
+				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
+					ReadWrite, 0, 0xc0000000, 0xdfffffff, 0, 0x20000000)
+			})
+			Name (_PRT, Package (0) {})
+		}
+		// what nobody may hand out: POST code, system control, PM blocks; ECAM
 		Device (BRD)
 		{
 			Name (_HID, EisaId ("PNP0C02"))
@@ -56,7 +71,7 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "GUEST", 1)
 				IO (Decode16, 0x80, 0x80, 1, 1)
 				IO (Decode16, 0x92, 0x92, 1, 1)
 				IO (Decode16, 0x600, 0x600, 1, 0x10)
-				IO (Decode16, 0xcf9, 0xcf9, 1, 1)
+				Memory32Fixed (ReadWrite, 0xe0000000, 0x100000)
 			})
 		}
 	}

@@ -12,3 +12,4 @@
 
 [0004]             ACPI Table Address   0 : 000E0100
 [0004]             ACPI Table Address   1 : 000E0240
+[0004]             ACPI Table Address   2 : 000E03C0

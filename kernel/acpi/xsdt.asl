@@ -12,3 +12,4 @@
 
 [0008]             ACPI Table Address   0 : 00000000000E0100
 [0008]             ACPI Table Address   1 : 00000000000E0240
+[0008]             ACPI Table Address   2 : 00000000000E03C0

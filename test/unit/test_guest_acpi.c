@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "devices/vacpi.h"
+#include "devices/vpci.h"
 
 static u8 *ram;
 static struct gmem mem;
@@ -89,14 +90,16 @@ static void test_roots(void **state)
 	assert_int_equal(le(rsdp + 20, 4), 36);
 	assert_int_equal(sum(rsdp, 36), 0);
 	check_table(le(rsdp + 24, 8), "XSDT");
-	assert_int_equal(le(le(rsdp + 24, 8) + 4, 4), 36 + 2 * 8);
+	assert_int_equal(le(le(rsdp + 24, 8) + 4, 4), 36 + 3 * 8);
 	check_table(find_table("FACP"), "FACP");
 	check_table(find_table("APIC"), "APIC");
+	check_table(find_table("MCFG"), "MCFG");
 	u64 rsdt = le(rsdp + 16, 4);
 	check_table(rsdt, "RSDT"); /* the same tables, by 32-bit addresses */
-	assert_int_equal(le(rsdt + 4, 4), 36 + 2 * 4);
+	assert_int_equal(le(rsdt + 4, 4), 36 + 3 * 4);
 	assert_int_equal(le(rsdt + 36, 4), find_table("FACP"));
 	assert_int_equal(le(rsdt + 40, 4), find_table("APIC"));
+	assert_int_equal(le(rsdt + 44, 4), find_table("MCFG"));
 	assert_int_equal(ram[GUEST_ACPI_BASE - 1], 0xaa); /* nothing outside the window */
 	assert_int_equal(ram[GUEST_ACPI_BASE + GUEST_ACPI_LEN], 0xaa);
 }
@@ -196,6 +199,41 @@ static void test_madt(void **state)
 	assert_int_equal(seen[4], 1);
 }
 
+/* PCI Firmware 3.2, table 4-2: one allocation, segment 0, bus 0 alone */
+static void test_mcfg(void **state)
+{
+	(void)state;
+	guest_acpi_build(&mem, 1);
+	u64 m = find_table("MCFG");
+	assert_int_equal(le(m + 4, 4), 44 + 16);
+	assert_int_equal(le(m + 44, 8), VPCI_ECAM_BASE);
+	assert_int_equal(le(m + 52, 8), 0);
+	assert_int_equal(VPCI_ECAM_LEN, 32 * 8 * 4096); /* what one bus takes */
+}
+
+/* The DSDT must name the bridge, its window and the ECAM as vpci.h has them (ACPI 6.5 6.4.3) */
+static void test_pci_root(void **state)
+{
+	struct {
+		u8 tag;
+		u16 len;
+		u8 type, flags, specific;
+		u32 granularity, min, max, offset, size;
+	} __attribute__((packed)) window = { 0x87, 0x17, 0, 0x0c, 1, 0, VPCI_MMIO_BASE,
+					     VPCI_MMIO_BASE + VPCI_MMIO_LEN - 1, 0, VPCI_MMIO_LEN };
+	static const u8 ports[] = { 0x47, 1, 0xf8, 0x0c, 0xf8, 0x0c, 1, 8 };
+	static const u8 ecam[] = { 0x86, 9, 0, 1, 0, 0, 0, 0xe0, 0, 0, 0x10, 0 };
+	(void)state;
+	guest_acpi_build(&mem, 1);
+	u64 dsdt = le(find_table("FACP") + 40, 4), len = le(dsdt + 4, 4);
+	assert_non_null(memmem(ram + dsdt, len, "PCI0", 4));
+	assert_non_null(memmem(ram + dsdt, len, "_PRT", 4));
+	assert_non_null(memmem(ram + dsdt, len, "\x41\xd0\x0a\x03", 4)); /* PNP0A03 */
+	assert_non_null(memmem(ram + dsdt, len, &window, sizeof(window)));
+	assert_non_null(memmem(ram + dsdt, len, ports, sizeof(ports)));
+	assert_non_null(memmem(ram + dsdt, len, ecam, sizeof(ecam)));
+}
+
 static void test_limits(void **state)
 {
 	struct gmem small = mem;
@@ -215,6 +253,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fadt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_s5, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_madt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mcfg, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pci_root, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,13 +179,14 @@ static void check_map(u64 low, u64 high, const struct e820_entry *want, u32 nr)
 static void test_e820(void **state)
 {
 	struct e820_entry small[] = { { 0, 0x9fc00, 1 }, { 0x9fc00, 0x60400, 2 },
-				      { 0xfec00000, 4096, 2 }, { 0xfee00000, 4096, 2 } };
+				      { 0xe0000000, MIB, 2 }, { 0xfec00000, 4096, 2 },
+				      { 0xfee00000, 4096, 2 } };
 	struct e820_entry big[] = { { 0, 0x9fc00, 1 }, { 0x9fc00, 0x60400, 2 }, { MIB, 3 * GIB - MIB, 1 },
-				    { 0xfec00000, 4096, 2 }, { 0xfee00000, 4096, 2 },
-				    { 4 * GIB, 5 * GIB, 1 } };
+				    { 0xe0000000, MIB, 2 }, { 0xfec00000, 4096, 2 },
+				    { 0xfee00000, 4096, 2 }, { 4 * GIB, 5 * GIB, 1 } };
 	(void)state;
-	check_map(MIB, 0, small, 4);
-	check_map(3 * GIB, 5 * GIB, big, 6);
+	check_map(MIB, 0, small, 5);
+	check_map(3 * GIB, 5 * GIB, big, 7);
 }
 
 /* ---- Linux: Documentation/x86/boot.rst ---- */
@@ -240,7 +241,7 @@ static void test_linux(void **state)
 	assert_int_equal(peek(zp + 0x218, 4), 0x7fe000); /* the last two pages of RAM */
 	assert_int_equal(peek(zp + 0x21c, 4), 5000);
 	check_bytes(0x7fe000, initrd, sizeof(initrd));
-	assert_int_equal(peek(zp + 0x1e8, 1), 5);
+	assert_int_equal(peek(zp + 0x1e8, 1), 6);
 	assert_int_equal(peek(zp + 0x2d0 + 2 * 20, 8), MIB);
 	assert_int_equal(peek(zp + 0x2d0 + 2 * 20 + 8, 8), 7 * MIB);
 	assert_int_equal(peek(zp + 0x2d0 + 2 * 20 + 16, 4), 1);
@@ -419,8 +420,8 @@ static void test_multiboot(void **state)
 	check_bytes(0x203000, "first", 5);
 	check_bytes(0x204000, "second", 6);
 	u64 mmap = peek(info + 48, 4);
-	assert_int_equal(peek(info + 44, 4), 5 * 24);
-	assert_in_range(mmap, 0x1000, 0x9fc00 - 5 * 24);
+	assert_int_equal(peek(info + 44, 4), 6 * 24);
+	assert_in_range(mmap, 0x1000, 0x9fc00 - 6 * 24);
 	assert_int_equal(peek(mmap, 4), 20);
 	assert_int_equal(peek(mmap + 4, 8), 0);
 	assert_int_equal(peek(mmap + 12, 8), 0x9fc00);
@@ -649,7 +650,7 @@ static void test_pvh(void **state)
 		check_bytes(0x203000, "data", 4);
 		assert_string_equal(string_at(peek(info + 24, 8)), "a=1 b");
 		assert_int_equal(peek(info + 32, 8), GUEST_ACPI_BASE);
-		assert_int_equal(peek(info + 48, 4), 5);
+		assert_int_equal(peek(info + 48, 4), 6);
 		u64 map = peek(info + 40, 8);
 		assert_int_equal(peek(map + 48, 8), MIB);
 		assert_int_equal(peek(map + 56, 8), 7 * MIB);
