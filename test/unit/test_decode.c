@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The decoder against Zydis, an independent one: whatever ours accepts, Zydis must accept with the same
- * length, operation, sizes, memory operand, registers and immediate. All opcodes of both maps times
+ * length, operation, sizes, memory operand, registers and immediate. All opcodes of three maps times
  * ModRM (with prefixes, every third or 13th), SIB, prefixes and modes, then random bytes; counters show that the comparison really happened.
  */
 #include "kernel/decode.h"
@@ -229,8 +229,8 @@ static const u8 prefixes[][3] = {
 };
 static const u8 rex[] = { 0, 0x40, 0x48, 0x45, 0x42, 0x4f };
 
-/* Opcode byte, or 0f and it, behind every prefix and REX, before ModRM, SIB and ten other bytes */
-static u32 build(u8 *b, u32 pre, u8 r, bool is_map2, u8 opcode)
+/* Opcode byte, or 0f or 0f 38 and it, behind every prefix and REX, before ModRM, SIB and ten other bytes */
+static u32 build(u8 *b, u32 pre, u8 r, u32 map, u8 opcode)
 {
 	u32 n = 0;
 	for (u32 i = 0; prefixes[pre][i]; i++) {
@@ -239,8 +239,11 @@ static u32 build(u8 *b, u32 pre, u8 r, bool is_map2, u8 opcode)
 	if (r) {
 		b[n++] = r;
 	}
-	if (is_map2) {
+	if (map > 0) {
 		b[n++] = 0x0f;
+	}
+	if (map > 1) {
+		b[n++] = 0x38;
 	}
 	b[n++] = opcode;
 	return n;
@@ -267,10 +270,10 @@ static void test_all_opcodes(void **state)
 		b[i] = (u8)(0x81 + 7 * i);
 	}
 	for (u32 m = 0; m < 3; m++) {
-		for (u32 at = 0; at < 512 * ARRAY_SIZE(prefixes); at++) {
+		for (u32 at = 0; at < 768 * ARRAY_SIZE(prefixes); at++) {
 			for (u32 r = 0; r < (modes[m] == MODE_64 ? sizeof(rex) : 1); r++) {
-				u32 n = build(b, at / 512, rex[r], at & 256, (u8)at);
-				all_modrm(b, n, modes[m], at < 512 ? 1 : r ? 13 : 3);
+				u32 n = build(b, at / 768, rex[r], at / 256 % 3, (u8)at);
+				all_modrm(b, n, modes[m], at < 768 ? 1 : r ? 13 : 3);
 			}
 		}
 	}

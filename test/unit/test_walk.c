@@ -207,6 +207,34 @@ static void test_all_rights(void **state)
 }
 
 /* The I bit of the error code exists only with NX or SMEP (SDM 3A 4.7) */
+/* SDM 3A 4.6.2: a key's AD forbids any data access to user pages, WD writes; none of it for fetches */
+static void test_protection_keys(void **state)
+{
+	(void)state;
+	for (u32 i = 0; i < 3 * 64; i++) {
+		enum access acc = i / 64;
+		bool is_user = i & 1, is_user_page = i & 2, has_wp = i & 4, has_pke = i & 8, ad = i & 16, wd = i & 32;
+		struct paging p = paging_of(F4L);
+		struct event fault = { .type = EVENT_NONE };
+		u64 out, key = 5, lin = 0x403abc;
+		map(F4L, 0, lin, 0x5000);
+		set_entry(F4L, 0, lin, 0x5000 | P | W | (is_user_page ? U : 0) | key << 59);
+		p.cr0 = CR0_PE | CR0_PG | (has_wp ? CR0_WP : 0);
+		p.cr4 |= has_pke ? CR4_PKE : 0;
+		p.pkru = ~(3u << 2 * key) | ad << 2 * key | wd << (2 * key + 1);
+		p.cpl = is_user ? 3 : 0;
+		bool is_data = acc != ACCESS_FETCH, checks_w = acc == ACCESS_WRITE && (is_user || has_wp);
+		bool by_rights = !is_user || is_user_page;
+		bool by_key = !has_pke || !is_user_page || !is_data || (!ad && !(wd && checks_w));
+		assert_int_equal(walk(&p, lin, acc, &out, &fault), by_rights && by_key);
+		if (by_rights && !by_key) {
+			assert_int_equal(fault.error, PF_P | PF_PK | (is_user ? PF_U : 0) |
+							      (acc == ACCESS_WRITE ? PF_W : 0));
+			assert_int_equal(get_entry(F4L, 0, lin) & (A | D), 0);
+		}
+	}
+}
+
 static void test_fetch_error_code(void **state)
 {
 	(void)state;
@@ -510,7 +538,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paging_off),	   cmocka_unit_test(test_sizes_and_marks),
 		cmocka_unit_test(test_no_pse),		   cmocka_unit_test(test_all_rights),
-		cmocka_unit_test(test_fetch_error_code),   cmocka_unit_test(test_reserved),
+		cmocka_unit_test(test_fetch_error_code),   cmocka_unit_test(test_protection_keys),
+		   cmocka_unit_test(test_reserved),
 		cmocka_unit_test(test_absent),		   cmocka_unit_test(test_marks_are_atomic),
 		cmocka_unit_test(test_segments),	   cmocka_unit_test(test_paging_read),
 		cmocka_unit_test(test_fetch),
