@@ -104,17 +104,60 @@ static const char *put_directive(const char *fmt, va_list *ap)
 	return fmt + 1;
 }
 
-void print(const char *fmt, ...)
+static void vprint(const char *fmt, va_list *ap)
 {
-	va_list ap;
-	va_start(ap, fmt);
 	while (*fmt) {
 		if (*fmt == '%') {
-			fmt = put_directive(fmt + 1, &ap);
+			fmt = put_directive(fmt + 1, ap);
 		} else {
 			putch(*fmt++);
 		}
 	}
+}
+
+static volatile bool is_printing;
+
+/* Whoever waits long goes ahead: the holder may be the code that this trap interrupted, or a dead CPU. */
+static void print_begin(void)
+{
+	for (unsigned i = 0; __atomic_exchange_n(&is_printing, true, __ATOMIC_ACQUIRE) && i < 1000000; i++) {
+		__asm__ volatile("pause");
+	}
+}
+
+static void print_end(void)
+{
+	__atomic_store_n(&is_printing, false, __ATOMIC_RELEASE);
+}
+
+void print(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	print_begin();
+	vprint(fmt, &ap);
+	print_end();
+	va_end(ap);
+}
+
+static void print_where(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vprint(fmt, &ap);
+	va_end(ap);
+}
+
+void check_failed(const char *file, int line, const char *cond, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	__atomic_add_fetch(&failures, 1, __ATOMIC_RELAXED);
+	print_begin();
+	print_where("FAIL %s:%d %s ", file, line, cond);
+	vprint(fmt, &ap);
+	putch('\n');
+	print_end();
 	va_end(ap);
 }
 
@@ -226,7 +269,16 @@ void pit_periodic(unsigned hz)
 	outb(0x40, (uint8_t)(count >> 8));
 }
 
-static void load_idt(void)
+void idt_load(void)
+{
+	struct {
+		uint16_t limit;
+		uint64_t base;
+	} __attribute__((packed)) pointer = { sizeof(idt) - 1, (uint64_t)idt };
+	__asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+static void fill_idt(void)
 {
 	for (unsigned i = 0; i < 256; i++) {
 		uint64_t at = (uint64_t)guest_stubs + 16u * i;
@@ -236,11 +288,6 @@ static void load_idt(void)
 		idt[i].offset_mid = (uint16_t)(at >> 16);
 		idt[i].offset_hi = (uint32_t)(at >> 32);
 	}
-	struct {
-		uint16_t limit;
-		uint64_t base;
-	} __attribute__((packed)) pointer = { sizeof(idt) - 1, (uint64_t)idt };
-	__asm__ volatile("lidt %0" : : "m"(pointer));
 	idt[USER_RETURN].attr = 0xee00;
 }
 
@@ -301,7 +348,9 @@ void udelay(unsigned us)
 
 void guest_start(void)
 {
-	load_idt();
+	fill_idt();
+	idt_load();
+	outb(COM1 + 3, 3); /* 8 bits: not every firmware leaves it so */
 	bool is_pvh = *(uint32_t *)boot_info == PVH_MAGIC;
 	uint32_t cmdline = *(uint32_t *)(boot_info + (is_pvh ? PVH_INFO_CMDLINE : MB_INFO_CMDLINE));
 	int code = main((const char *)(uint64_t)cmdline);

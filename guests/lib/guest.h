@@ -53,6 +53,9 @@ extern volatile struct trap_frame try_frame;
 int user_run(void (*fn)(void));
 #define USER_RETURN 0x80 /* INT of this vector ends user_run() */
 
+/** idt_load() - this CPU takes the library's IDT; the first one has it already. */
+void idt_load(void);
+
 /** ist_stack() - vector @v gets a stack of its own from now on (IST 1). */
 void ist_stack(uint8_t v);
 
@@ -95,17 +98,16 @@ void pic_unmask(unsigned irq);
 /** pit_periodic() - channel 0 at @hz by IRQ 0 */
 void pit_periodic(unsigned hz);
 
-/** CHECK() - print and count a failure; the verdict is `failures` */
+/** CHECK() - print and count a failure, on any CPU; the verdict is `failures` */
 extern unsigned failures, checks;
-#define CHECK(cond, ...)                                             \
-	do {                                                         \
-		checks++;                                            \
-		if (!(cond)) {                                       \
-			failures++;                                  \
-			print("FAIL %s:%d %s ", __FILE__, __LINE__, #cond); \
-			print(__VA_ARGS__);                          \
-			print("\n");                                 \
-		}                                                    \
+void check_failed(const char *file, int line, const char *cond, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+#define CHECK(cond, ...)                                                       \
+	do {                                                                   \
+		__atomic_add_fetch(&checks, 1, __ATOMIC_RELAXED);              \
+		if (!(cond)) {                                                 \
+			check_failed(__FILE__, __LINE__, #cond, __VA_ARGS__);  \
+		}                                                              \
 	} while (0)
 
 extern uint64_t boot_info, boot_magic; /* EBX and EAX at the first instruction */
