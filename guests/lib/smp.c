@@ -255,11 +255,11 @@ bool smp_all(void (*fn)(void *), void *arg, unsigned ms)
 	for (unsigned i = 1; i < nr_cpus; i++) {
 		smp_call(&cpus[i], fn, arg);
 	}
-	sti();
+	sti(); /* until all have ended: others may want an answer of this CPU */
 	fn(arg);
-	cli();
 	for (unsigned i = 1; i < nr_cpus; i++) {
 		is_all &= smp_wait(&cpus[i], ms);
 	}
+	cli();
 	return is_all;
 }
