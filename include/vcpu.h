@@ -214,7 +214,7 @@ struct feature {
 	bool is_present;
 	const char *reason; /* if absent: what a user can do about it */
 };
-#define MAX_FEATURES 24
+#define MAX_FEATURES 32
 
 /* MSRs that a guest may touch without an exit; everything else exits. From the kernel's table. */
 #define MSR_PASS_READ  1
@@ -229,6 +229,7 @@ struct msr_range {
  * @second_level: root of the EPT or NPT, built by mm
  * @msrs:         pass-through table, sorted; all other MSRs exit
  * @io_pass:      ports that do not exit (sorted); all others do
+ * @exits_on_pause: EXIT_PAUSE from a loop of PAUSEs, or from each, if the CPU cannot tell
  */
 struct vcpu_params {
 	hpa second_level;
@@ -238,6 +239,7 @@ struct vcpu_params {
 	u16 tag; /* ASID or VPID, from 1, unique on its physical CPU */
 	const u16 *io_pass;
 	u32 nr_io_pass;
+	bool exits_on_pause;
 };
 
 /**

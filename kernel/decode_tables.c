@@ -41,6 +41,7 @@ const struct opcode opcode_map1[256] = {
 	PAIR(0xc6, GROUP(GROUP_11, SIZE_W, IMM_Z)),
 	PAIR(0xe4, PORT(OP_IN, IMM_8)), PAIR(0xe6, PORT(OP_OUT, IMM_8)),
 	PAIR(0xec, PORT(OP_IN, IMM_NONE)), PAIR(0xee, PORT(OP_OUT, IMM_NONE)),
+	[0x90] = PLAIN(OP_PAUSE), /* and NOP, and XCHG with R8, which never exit */
 	[0xf4] = PLAIN(OP_HLT),
 	PAIR(0xf6, GROUP(GROUP_3, SIZE_W, IMM_Z)),
 	[0xfe] = GROUP(GROUP_4, SIZE_W, IMM_NONE), [0xff] = GROUP(GROUP_5, SIZE_W, IMM_NONE),

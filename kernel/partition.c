@@ -179,7 +179,8 @@ static const char *build_core(struct core *c, const struct partition_resources *
 				      .pages = res->pages,
 				      .tag = ++res->tags[v->cpu],
 				      .msrs = v->part->policy->pass,
-				      .nr_msrs = v->part->policy->nr_pass };
+				      .nr_msrs = v->part->policy->nr_pass,
+				      .exits_on_pause = res->nr_on_cpu[v->cpu] > 1 };
 	v->ops = res->ops;
 	v->deadline_tsc = NEVER;
 	c->state = v->id == 0 ? CORE_RUNNING : CORE_WAITING;

@@ -86,6 +86,7 @@ struct partition_resources {
 	u32 xsave_len;
 	struct load_input files; /* cfg is filled in by partition_build() */
 	u16 *tags;		 /* by CPU: the last one given out */
+	const u8 *nr_on_cpu;	 /* by CPU: vCPUs of all partitions */
 };
 
 /**

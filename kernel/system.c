@@ -14,7 +14,8 @@
 
 static struct system_config system_config;
 static struct config_faults faults;
-static u16 tags[MAX_CPUS]; /* ASIDs or VPIDs given out; one space on each CPU */
+static u16 tags[MAX_CPUS];    /* ASIDs or VPIDs given out; one space on each CPU */
+static u8 nr_on_cpu[MAX_CPUS]; /* vCPUs, of all partitions */
 
 static const struct boot_module *find_config(const struct boot_info *info)
 {
@@ -136,6 +137,7 @@ static const char *build_one(const struct boot_info *info, const struct partitio
 		.xsave_len = xsave_len(),
 		.files = files_of(info, cfg),
 		.tags = tags,
+		.nr_on_cpu = nr_on_cpu,
 	};
 	struct partition *p = new_partition();
 	if (!p) {
@@ -159,6 +161,12 @@ bool system_build(const struct boot_info *info)
 		return false;
 	}
 	bool is_ok = true;
+	for (u32 i = 0; i < system_config.nr_partitions; i++) {
+		const struct partition_config *cfg = &system_config.partitions[i];
+		for (u32 k = 0; k < MAX(cfg->nr_vcpus, cfg->nr_cpus); k++) {
+			nr_on_cpu[cfg->cpus[k % cfg->nr_cpus]]++;
+		}
+	}
 	for (u32 i = 0; i < system_config.nr_partitions; i++) {
 		const struct partition_config *cfg = &system_config.partitions[i];
 		const char *why = build_one(info, cfg);

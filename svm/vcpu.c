@@ -6,6 +6,8 @@
 #include "svm_vcpu.h"
 #include "x86/regs.h"
 
+/* Spinning, not a short wait: some tens of microseconds (APM 2 15.14.4 "Pause Intercept Filtering") */
+#define PAUSES_IN_SPIN 1000
 #define PAT_RESET 0x0007040600070406ull
 
 /* APM 2 table 14-1 "Initial Processor State" */
@@ -43,6 +45,8 @@ void svm_vcpu_setup(struct svm_vcpu *hw, const struct vcpu_params *p, u32 featur
 	b->v_intr = V_INTR_MASKING;
 	b->np_control = NP_ENABLE;
 	b->n_cr3 = p->second_level.v;
+	vmcb_intercept(b, VMEXIT_PAUSE, p->exits_on_pause);
+	b->pause_count = features & SVM_FEATURE_PAUSE_COUNT ? PAUSES_IN_SPIN : 0;
 	reset_state(b);
 	b->clean = 0;
 	b->tlb_control = TLB_FLUSH_ALL;

@@ -29,6 +29,7 @@ static const struct {
 	{ "unrestricted-guest", WORD_PROC2, REQUIRED, PROC2_UNRESTRICTED_GUEST },
 	{ "vpid", WORD_PROC2, REQUIRED, PROC2_VPID },
 	{ "rdtscp", WORD_PROC2, REQUIRED, PROC2_RDTSCP },
+	{ "pause-loop-exiting", WORD_PROC2, OPTIONAL, PROC2_PAUSE_LOOP },
 	{ "invpcid", WORD_PROC2, OPTIONAL, PROC2_INVPCID },
 	{ "wbinvd-exiting", WORD_PROC2, OPTIONAL, PROC2_WBINVD },
 	{ "exit-switching", WORD_EXIT, REQUIRED, EXITC_ALL },

@@ -36,7 +36,7 @@ static const struct vmx_reason reasons[] = {
 	[34] = { "entry failure: MSR loading", EXIT_ENTRY_FAILED, QUAL },
 	[35] = NEVER_ASKED("35"),			[36] = NOT_OFFERED("MWAIT"),
 	[37 ... 38] = NEVER_ASKED("monitor trap flag"), [39] = NOT_OFFERED("MONITOR"),
-	[40] = NEVER_ASKED("PAUSE"),
+	[40] = { "PAUSE", EXIT_PAUSE, LEN },
 	[41] = { "machine check during entry", EXIT_MACHINE_CHECK, 0 },
 	[42 ... 47] = NEVER_ASKED("virtual APIC, descriptor tables"),
 	[48] = { "EPT violation", EXIT_MMIO, QUAL | NEEDS_PHYS | VECT },

@@ -20,11 +20,30 @@
 /* CR4 bits that a guest may change without anybody looking */
 #define CR4_FREE (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
+/* A loop: PAUSEs at most so many TSC ticks apart; it spins if it does so for so many */
+#define PLE_GAP	   128
+#define PLE_WINDOW 16384
+
 /* MSRs that entry and exit do not switch: guests have them without exits, the host not at all */
 static const u32 switched[VMX_NR_SWITCHED] = { MSR_STAR,   MSR_LSTAR,	       MSR_CSTAR,
 					       MSR_SFMASK, MSR_KERNEL_GS_BASE, MSR_TSC_AUX };
 
-static void init_controls(const struct vmx_vcpu *x, u16 vpid)
+/* SDM 3C 26.1.3 "Instructions That Cause VM Exits Conditionally": PAUSE. A CPU that knows no loops exits at each. */
+static void init_pause(bool exits)
+{
+	bool knows_loops = vmx_common.ctl[WORD_PROC2] & PROC2_PAUSE_LOOP;
+
+	if (knows_loops && exits) {
+		vmcs_write32(VMCS_PLE_GAP, PLE_GAP);
+		vmcs_write32(VMCS_PLE_WINDOW, PLE_WINDOW);
+	} else if (knows_loops) {
+		vmcs_update32(VMCS_PROC_CTLS2, PROC2_PAUSE_LOOP, 0);
+	} else if (exits) {
+		vmcs_update32(VMCS_PROC_CTLS, 0, PROC_PAUSE);
+	}
+}
+
+static void init_controls(const struct vmx_vcpu *x, const struct vcpu_params *p)
 {
 	/* Activity 0 is active: HLT is the kernel's. The host has no SYSENTER. */
 	const u16 zero[] = {
@@ -43,6 +62,7 @@ static void init_controls(const struct vmx_vcpu *x, u16 vpid)
 	vmcs_write32(VMCS_PIN_CTLS, ctl[WORD_PIN]);
 	vmcs_write32(VMCS_PROC_CTLS, ctl[WORD_PROC]);
 	vmcs_write32(VMCS_PROC_CTLS2, ctl[WORD_PROC2]);
+	init_pause(p->exits_on_pause);
 	vmcs_write32(VMCS_EXIT_CTLS, ctl[WORD_EXIT]);
 	vmcs_write32(VMCS_ENTRY_CTLS, ctl[WORD_ENTRY]);
 	vmcs_write32(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);
@@ -53,7 +73,7 @@ static void init_controls(const struct vmx_vcpu *x, u16 vpid)
 	vmcs_write64(VMCS_MSR_BITMAP, x->pa.v + offsetof(struct vmx_vcpu, msr_bitmap));
 	vmcs_write64(VMCS_EPTP, x->eptp);
 	vmcs_write64(VMCS_LINK_POINTER, ~0ull);
-	vmcs_write16(VMCS_VPID, vpid);
+	vmcs_write16(VMCS_VPID, p->tag);
 }
 
 /* SDM 3A table 10-1 "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
@@ -97,7 +117,7 @@ enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 
 	BUG_ON(vmclear(pa.v));
 	u64 before = vmcs_borrow(v);
-	init_controls(x, p->tag);
+	init_controls(x, p);
 	init_guest(v);
 	vmcs_return(v, before);
 	return STATUS_OK;

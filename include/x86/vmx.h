@@ -56,6 +56,8 @@ typedef struct { u16 enc; } vmcs_nat;
 #define VMCS_ENTRY_INTR_ERROR	 VMCS32(0x4018)
 #define VMCS_ENTRY_INSN_LEN	 VMCS32(0x401a)
 #define VMCS_PROC_CTLS2		 VMCS32(0x401e) /* secondary controls */
+#define VMCS_PLE_GAP		 VMCS32(0x4020) /* with PROC2_PAUSE_LOOP */
+#define VMCS_PLE_WINDOW		 VMCS32(0x4022)
 #define VMCS_INSN_ERROR		 VMCS32(0x4400)
 #define VMCS_EXIT_REASON	 VMCS32(0x4402)
 #define VMCS_EXIT_INTR_INFO	 VMCS32(0x4404)
@@ -119,6 +121,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define PROC_IO_BITMAPS	 BIT(25)
 #define PROC_MSR_BITMAPS BIT(28)
 #define PROC_MONITOR	 BIT(29)
+#define PROC_PAUSE	 BIT(30)
 #define PROC_SECONDARY	 BIT(31)
 
 #define PROC2_EPT		 BIT(1)
@@ -126,6 +129,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define PROC2_VPID		 BIT(5)
 #define PROC2_WBINVD		 BIT(6)
 #define PROC2_UNRESTRICTED_GUEST BIT(7)
+#define PROC2_PAUSE_LOOP		 BIT(10)
 #define PROC2_INVPCID		 BIT(12)
 
 /* SDM 3C 25.7.1 "VM-Exit Controls", 25.8.1 "VM-Entry Controls" */

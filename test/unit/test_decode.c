@@ -62,7 +62,7 @@ static const u16 family[][16] = {
 	[OP_INS] = { M(INSB), M(INSW), M(INSD) }, [OP_OUTS] = { M(OUTSB), M(OUTSW), M(OUTSD) },
 	[OP_IN] = { M(IN) }, [OP_OUT] = { M(OUT) }, [OP_MOV_CR] = { M(MOV) },
 	[OP_CLTS] = { M(CLTS) }, [OP_LMSW] = { M(LMSW) }, [OP_CPUID] = { M(CPUID) },
-	[OP_HLT] = { M(HLT) }, [OP_RDMSR] = { M(RDMSR) }, [OP_WRMSR] = { M(WRMSR) },
+	[OP_PAUSE] = { M(PAUSE), M(NOP), M(XCHG) }, [OP_HLT] = { M(HLT) }, [OP_RDMSR] = { M(RDMSR) }, [OP_WRMSR] = { M(WRMSR) },
 	[OP_INVD] = { M(INVD) }, [OP_WBINVD] = { M(WBINVD) }, [OP_XSETBV] = { M(XSETBV) },
 	[OP_VMCALL] = { M(VMCALL) }, [OP_VMMCALL] = { M(VMMCALL) },
 };
@@ -350,7 +350,7 @@ static void test_rules(void **state)
 		{ { 0xf0, 0x0f, 0xc1, 0x07 }, 4, MODE_64, DECODE_OK },
 		{ { 0xf0, 0x85, 0x07 }, 3, MODE_64, DECODE_UNKNOWN },	    /* LOCK TEST, CMP */
 		{ { 0xf0, 0x39, 0x07 }, 3, MODE_64, DECODE_UNKNOWN },
-		{ { 0x90 }, 1, MODE_64, DECODE_UNKNOWN },		    /* NOP: never exits */
+		{ { 0x91 }, 1, MODE_64, DECODE_UNKNOWN },		    /* XCHG with RAX: never exits */
 		{ { 0x63, 0x07 }, 2, MODE_32, DECODE_UNKNOWN },		    /* ARPL */
 		{ { 0x0f, 0x22, 0xc8 }, 3, MODE_64, DECODE_UNKNOWN },	    /* CR1 */
 		{ { 0x44, 0x0f, 0x22, 0xc0 }, 4, MODE_64, DECODE_OK },	    /* CR8 */

@@ -170,7 +170,8 @@ static int setup(void **state)
 					   .frames = &frames,
 					   .pages = &pages,
 					   .xsave_len = 832,
-					   .tags = (u16[4]){ 0 } };
+					   .tags = (u16[4]){ 0 },
+					   .nr_on_cpu = (u8[4]){ 1 } };
 	res.files.kernel = (struct blob){ image, sizeof(image) };
 	const char *why = partition_build(part, &cfg, &res);
 	if (why) {
