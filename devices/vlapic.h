@@ -58,12 +58,11 @@ void vlapic_reset_by_init(struct vlapic *a);
  */
 void vlapic_set_virtual_wire(struct vlapic *a);
 
-/**
- * vlapic_poll() - expire the timer if due at @now_ns
- *
- * Context: at deadline_ns, and after each change of the guest's TSC. Return: new deadline_ns, or NEVER.
- */
+/** vlapic_poll() - expire the timer if due at @now_ns. Return: the new deadline_ns, NEVER = none. */
 u64 vlapic_poll(struct vlapic *a, u64 now_ns);
+
+/** vlapic_catch_up() - the same now, for one: after each change of the guest's TSC. Return: now. */
+u64 vlapic_catch_up(struct vlapic *a);
 
 /** vlapic_has_request() - can vlapic_pending() be other than -1? One load. */
 static inline bool vlapic_has_request(const struct vlapic *a)

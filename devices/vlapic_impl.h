@@ -67,8 +67,6 @@ void vlapic_eoi(struct vlapic *a);
 void vlapic_error(struct vlapic *a, u32 bit);
 void vlapic_lint_changed(struct vlapic *a);
 
-/** vlapic_catch_up() - let happen what is due, see vlapic_poll(). Return: now. */
-u64 vlapic_catch_up(struct vlapic *a);
 u32 vlapic_timer_count(struct vlapic *a);
 void vlapic_timer_start(struct vlapic *a, u32 count);
 

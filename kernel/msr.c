@@ -50,6 +50,7 @@ static bool tsc_move(const struct msr_env *env, u64 delta)
 	struct vcpu *v = env->v;
 	v->ops->set(v, VREG_TSC_OFFSET, v->ops->get(v, VREG_TSC_OFFSET) + delta);
 	env->state->tsc_adjust += delta;
+	vlapic_catch_up(env->apic); /* an armed TSC deadline has moved */
 	kvmclock_publish(v, &env->state->clock);
 	return true;
 }

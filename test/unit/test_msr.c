@@ -179,6 +179,39 @@ static void test_tsc(void **state)
 	assert_int_equal(rd(MSR_TSC), 6000);
 }
 
+static u64 to_ns(void *ctx, u64 tsc)
+{
+	(void)ctx;
+	return tsc - rd(MSR_TSC);
+}
+
+static u64 guest_now(void *ctx)
+{
+	(void)ctx;
+	return rd(MSR_TSC);
+}
+
+/* A deadline that is armed stays where it is in the guest's TSC, so it moves in time */
+static void test_tsc_moves_deadline(void **state)
+{
+	(void)state;
+	const struct vlapic_env with_tsc = { .now_ns = zero_time, .guest_tsc = guest_now,
+					     .tsc_to_ns = to_ns };
+	vlapic_init(&apic, &with_tsc, 0, true, true);
+	vlapic_mmio_ops.write(&apic, 0xf0, 4, 0x1ff);
+	vlapic_mmio_ops.write(&apic, 0x320, 4, 0x40050);
+	assert_true(wr(MSR_TSC, 1000));
+	assert_true(wr(MSR_TSC_DEADLINE, 9000));
+	assert_int_equal(apic.deadline_ns, 8000);
+	assert_true(wr(MSR_TSC, 4000));
+	assert_int_equal(apic.deadline_ns, 5000);
+	assert_true(wr(MSR_TSC_ADJUST, rd(MSR_TSC_ADJUST) - 2000));
+	assert_int_equal(apic.deadline_ns, 7000);
+	assert_true(wr(MSR_TSC, 9000));
+	assert_int_equal(vlapic_pending(&apic), 0x50);
+	assert_int_equal(apic.deadline_ns, NEVER);
+}
+
 static void test_apic(void **state)
 {
 	(void)state;
@@ -343,6 +376,7 @@ int main(void)
 		cmocka_unit_test_setup(test_empty_policy, on_intel),
 		cmocka_unit_test_setup(test_pass_table, on_intel),
 		cmocka_unit_test_setup(test_tsc, on_intel),
+		cmocka_unit_test_setup(test_tsc_moves_deadline, on_intel),
 		cmocka_unit_test_setup(test_apic, on_intel),
 		cmocka_unit_test_setup(test_efer, on_amd),
 		cmocka_unit_test_setup(test_pat, on_intel),
