@@ -28,10 +28,6 @@ GUESTS += $(B)/guests/spin.bin
 $(B)/guests/spin.bin:
 	@mkdir -p $(@D)
 	$(Q)printf '\353\376' >$@
-# the flat guest: loaded at 64 KiB, entered in 32-bit mode
-GUESTS += $(B)/guests/taskswitch.bin
-$(B)/guests/taskswitch.bin: $(B)/guests/obj/guests/taskswitch.S.o
-	$(Q)ld -N -e 0 -Ttext=0x10000 --oformat binary -o $@ $<
 # multiboot by addresses in the header: the file begins 64 bytes before what is loaded at 2 MiB
 GUESTS += $(B)/guests/kludge.bin
 $(B)/guests/kludge.bin: $(B)/guests/obj/guests/kludge.S.o

@@ -108,11 +108,12 @@ static void inject(struct vcpu *v, const struct exit *e, const struct verdict *d
 
 bool vcpu_apply(struct vcpu *v, const struct exit *e, const struct verdict *d)
 {
-	if (e->vectoring.type != EVENT_NONE) {
+	if (e->vectoring.type != EVENT_NONE && d->kind != V_SWITCHED) {
 		v->pending = e->vectoring;
 		debug_mark_fault(v, &e->vectoring);
 	}
 	switch (d->kind) {
+	case V_SWITCHED:
 	case V_RESUME: return false;
 	case V_ADVANCE: advance(v, e, d); return false;
 	case V_REPEAT: repeat(v, d); return false;

@@ -6,6 +6,7 @@
 #include "abi/hypercall.h"
 #include "kernel/emulate.h"
 #include "kernel/exit.h"
+#include "kernel/task_switch.h"
 #include "x86/regs.h"
 
 static struct emu emu_of(struct vcpu *v)
@@ -157,7 +158,7 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	case EXIT_PAUSE: return verdict(V_YIELD);
 	case EXIT_UNDEFINED: return VERDICT_UD;
 	case EXIT_RDPMC: return VERDICT_GP; /* no counter is offered */
-	case EXIT_TASK_SWITCH: return verdict_kill("hardware task switch");
+	case EXIT_TASK_SWITCH: return task_switch(v, e);
 	case EXIT_TRIPLE_FAULT: return verdict_kill("triple fault");
 	case EXIT_MACHINE_CHECK: return verdict_kill("machine check");
 	case EXIT_ENTRY_FAILED: return verdict_kill("guest state refused by the CPU");

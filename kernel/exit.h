@@ -24,6 +24,9 @@ bool must_check exit_measure(struct vcpu *v, struct exit *e, struct verdict *d);
 /** exit_cr() - MOV CR, CLTS, LMSW as SDM 3A 2.5 and 4.1.2 check them. */
 struct verdict exit_cr(struct vcpu *v, const struct exit *e);
 
+/** cr3_load_pdptes() - for PAE paging, from guest memory at @cr3. Return: false, nothing done, if one is bad. */
+bool must_check cr3_load_pdptes(struct vcpu *v, u64 cr3);
+
 /**
  * vcpu_apply() - the only place that moves RIP, queues events, halts or ends a partition
  *

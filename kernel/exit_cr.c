@@ -20,7 +20,7 @@ static bool is_pae(u64 cr0, u64 cr4, u64 efer)
  * MOV to CR0 or CR4 loads the PDPTEs when paging is or becomes PAE (SDM 3A 4.4.1). AMD's do not under
  * nested paging: a walk reads them, and faults then (APM 2 15.25.10 "Legacy PAE Mode").
  */
-static bool load_pdptes(struct vcpu *v, u64 cr3)
+bool cr3_load_pdptes(struct vcpu *v, u64 cr3)
 {
 	u64 pdpte[4];
 	if (!cpuid_guest_is_intel(&core_of(v)->cpuid)) {
@@ -72,7 +72,7 @@ static struct verdict write_cr0(struct vcpu *v, u64 value, u8 insn_len)
 	bool is_long = (efer & EFER_LME) && (value & CR0_PG);
 	bool reloads = ((value ^ old) & (CR0_PG | CR0_CD | CR0_NW)) &&
 		       is_pae(value, v->ops->get(v, VREG_CR4), is_long ? EFER_LMA : 0);
-	if (reloads && !load_pdptes(v, v->ops->get(v, VREG_CR3))) {
+	if (reloads && !cr3_load_pdptes(v, v->ops->get(v, VREG_CR3))) {
 		return VERDICT_GP;
 	}
 	v->ops->set(v, VREG_CR0, value);
@@ -96,7 +96,7 @@ static struct verdict write_cr4(struct vcpu *v, u64 value, u8 insn_len)
 	    (sets_pcide && (!(efer & EFER_LMA) || (cr3 & BITS(11, 0))))) {
 		return VERDICT_GP;
 	}
-	if (((value ^ old) & reloading) && is_pae(cr0, value, efer) && !load_pdptes(v, cr3)) {
+	if (((value ^ old) & reloading) && is_pae(cr0, value, efer) && !cr3_load_pdptes(v, cr3)) {
 		return VERDICT_GP;
 	}
 	v->ops->set(v, VREG_CR4, value);

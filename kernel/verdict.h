@@ -11,6 +11,7 @@ enum verdict_kind {
 	V_INJECT,  /* deliver .event (CR2 first, for #PF) */
 	V_BLOCK,   /* HLT: RIP moves past it, the vCPU waits for an event */
 	V_REPEAT,  /* one iteration of a REP is done and not the last: RIP stays, traps are due */
+	V_SWITCHED, /* another task runs now: nothing to move, and what was being delivered has been */
 	V_YIELD,   /* RIP moves past it, the slice goes to the next vCPU */
 	V_END,	   /* the partition has ended: RIP stays */
 	V_KILL,	   /* the partition dies: .why */

@@ -48,7 +48,7 @@ static const struct row {
 	[VMEXIT_INVLPGA] = { EXIT_UNDEFINED, ON | INSN },
 	[VMEXIT_IOIO] = { EXIT_PIO, ON },
 	[VMEXIT_MSR] = { EXIT_RDMSR, ON | INSN }, /* or EXIT_WRMSR */
-	[VMEXIT_TASK_SWITCH] = { EXIT_TASK_SWITCH, ON }, /* as VT-x always does */
+	[VMEXIT_TASK_SWITCH] = UNASKED, /* the CPU does them by itself */
 	[VMEXIT_SHUTDOWN] = { EXIT_TRIPLE_FAULT, ON },
 	[VMEXIT_VMRUN] = { EXIT_UNDEFINED, ON | INSN },
 	[VMEXIT_VMMCALL] = { EXIT_HYPERCALL, ON | INSN },
@@ -157,14 +157,6 @@ static struct exit_cr cr_of(const struct svm_vcpu *hw)
 	return cr;
 }
 
-/* APM 2 15.14.1 "Task Switch Intercept" */
-static struct exit_task task_of(const struct exit *e)
-{
-	u8 other = e->vectoring.type != EVENT_NONE ? 3 : 0; /* a gate in the IDT; else CALL */
-	u8 source = e->info[1] & TASK_IRET ? 1 : e->info[1] & TASK_JMP ? 2 : other;
-	return (struct exit_task){ (u16)e->info[0], source };
-}
-
 static void decode_npf(const struct vmcb *b, struct exit *e)
 {
 	e->kind = b->exit_info1 & PF_RSV ? EXIT_MISCONFIG : EXIT_MMIO;
@@ -188,7 +180,6 @@ void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e)
 	case EXIT_RDMSR: e->kind = b->exit_info1 & 1 ? EXIT_WRMSR : EXIT_RDMSR; break;
 	case EXIT_MMIO: decode_npf(b, e); break;
 	case EXIT_CR: e->cr = cr_of(hw); break;
-	case EXIT_TASK_SWITCH: e->task = task_of(e); break;
 	case EXIT_EXCEPTION: e->event = exception_of(b); break;
 	default: break;
 	}

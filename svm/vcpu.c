@@ -108,6 +108,10 @@ void svm_inject(struct vcpu *v, const struct event *e)
 static void step_begin(struct svm_vcpu *hw)
 {
 	struct vmcb *b = &hw->vmcb;
+	if (b->rflags & RFLAGS_NT && !(b->efer & EFER_LMA)) {
+		svm_nmi_block(hw, false); /* a switch to another task: our TF would stay in the old TSS */
+		return;
+	}
 	hw->is_stepping = true;
 	hw->had_tf = b->rflags & RFLAGS_TF;
 	hw->step_rip = b->rip;

@@ -22,7 +22,7 @@ static const struct vmx_reason reasons[] = {
 	[2] = { "triple fault", EXIT_TRIPLE_FAULT, 0 },	[3] = { "INIT", EXIT_INIT, 0 },
 	[4] = { "SIPI", EXIT_SIPI, QUAL },		[5 ... 6] = NEVER_ASKED("SMI"),
 	[7] = { "interrupt window", EXIT_WINDOW, 0 },	[8] = { "NMI window", EXIT_NMI_WINDOW, 0 },
-	[9] = { "task switch", EXIT_TASK_SWITCH, QUAL | VECT },
+	[9] = { "task switch", EXIT_TASK_SWITCH, LEN | QUAL | VECT },
 	[10] = { "CPUID", EXIT_CPUID, LEN },		[11] = NOT_OFFERED("GETSEC"),
 	[12] = { "HLT", EXIT_HLT, LEN },		[13] = { "INVD", EXIT_CACHE, LEN },
 	[14] = NEVER_ASKED("INVLPG"),			[15] = { "RDPMC", EXIT_RDPMC, LEN },

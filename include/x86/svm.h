@@ -191,8 +191,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB");
 #define CLEAN_CR2	 BIT(9)
 #define CLEAN_ALL	 BITS(9, 0)
 
-/* EXITINFO1 of IOIO (15.10.2), MOV CR (15.8.1), NPF (15.25.6; its low bits are a #PF code);
- * EXITINFO2 of a task switch (15.14.1) */
+/* EXITINFO1 of IOIO (15.10.2), MOV CR (15.8.1), NPF (15.25.6; its low bits are a #PF code) */
 #define IOIO_IN	       BIT(0)
 #define IOIO_STRING    BIT(2)
 #define IOIO_REP       BIT(3)
@@ -203,7 +202,5 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB");
 #define CR_INFO_GPR    BITS(3, 0)
 #define CR_INFO_IS_MOV BIT(63)
 #define NPF_WALK       BIT(33)
-#define TASK_IRET      BIT(36)
-#define TASK_JMP       BIT(38)
 
 #endif

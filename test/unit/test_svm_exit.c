@@ -46,7 +46,7 @@ static const struct {
 	{ 0x60, EXIT_INTERRUPT },   { 0x61, EXIT_NMI },	      { 0x63, EXIT_INIT },
 	{ 0x6f, EXIT_RDPMC },	    { 0x72, EXIT_CPUID },     { 0x76, EXIT_CACHE },
 	{ 0x78, EXIT_HLT },	    { 0x7a, EXIT_UNDEFINED }, { 0x7b, EXIT_PIO },
-	{ 0x7c, EXIT_RDMSR },	    { 0x7d, EXIT_TASK_SWITCH }, { 0x7f, EXIT_TRIPLE_FAULT }, { 0x80, EXIT_UNDEFINED },
+	{ 0x7c, EXIT_RDMSR },	    { 0x7f, EXIT_TRIPLE_FAULT }, { 0x80, EXIT_UNDEFINED },
 	{ 0x81, EXIT_HYPERCALL },   { 0x82, EXIT_UNDEFINED }, { 0x83, EXIT_UNDEFINED },
 	{ 0x84, EXIT_UNDEFINED },   { 0x85, EXIT_UNDEFINED }, { 0x86, EXIT_UNDEFINED },
 	{ 0x89, EXIT_CACHE },	    { 0x8a, EXIT_UNDEFINED }, { 0x8b, EXIT_UNDEFINED },
@@ -194,21 +194,6 @@ static void vector(u64 info)
 	take(VMEXIT_NPF, 0, 0);
 }
 
-/* APM 2 15.14.1: the selector in EXITINFO1, bits 36 and 38 of EXITINFO2 for IRET and far JMP */
-static void test_task_switch(void **state)
-{
-	(void)state;
-	take(0x7d, 0x28, 0);
-	assert_true(e.task.sel == 0x28 && e.task.source == 0);
-	take(0x7d, 0x30, BIT(36));
-	assert_true(e.task.sel == 0x30 && e.task.source == 1);
-	take(0x7d, 0x30, BIT(38));
-	assert_int_equal(e.task.source, 2);
-	hw.vmcb.exit_int_info = 0x80000b08; /* #DF through a task gate */
-	take(0x7d, 0x30, BIT(44));
-	assert_int_equal(e.task.source, 3);
-}
-
 static void test_vectoring(void **state)
 {
 	(void)state;
@@ -261,7 +246,6 @@ int main(void)
 		cmocka_unit_test_setup(test_msr_cr, setup),
 		cmocka_unit_test_setup(test_npf, setup),
 		cmocka_unit_test_setup(test_exception, setup),
-		cmocka_unit_test_setup(test_task_switch, setup),
 		cmocka_unit_test_setup(test_vectoring, setup),
 		cmocka_unit_test_setup(test_encode, setup),
 	};
