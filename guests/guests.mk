@@ -5,6 +5,13 @@ $(B)/linux/vmlinuz: | deps-run
 $(B)/linux/initrd.img: tools/make-initrd tools/bhtool/initramfs.py tools/bhtool/demo_init.sh | deps-run
 	@mkdir -p $(@D)
 	$(Q)tools/make-initrd $@
+# software that nobody here wrote, and the ELF file in Debian's kernel
+SOFTWARE := $(patsubst %,$(B)/software/%,memtest64.bin memtest32.bin xen.elf vmlinux)
+$(filter-out %/vmlinux,$(SOFTWARE)) &: tools/fetch-software | deps-run
+	$(Q)tools/fetch-software $(B)/software
+$(B)/software/vmlinux: $(B)/linux/vmlinuz tools/extract-vmlinux
+	@mkdir -p $(@D)
+	$(Q)tools/extract-vmlinux $< $@
 
 # guests/<name>/*.c and guests/lib make build/guests/<name>.elf
 GUEST_FLAGS := -std=gnu11 -O2 -g -Iguests -Iinclude -ffreestanding -fno-pic -fno-pie -mno-red-zone -mcmodel=small \
@@ -41,5 +48,6 @@ $(B)/guests/flat-protected.bin: FROM := -j .protected -j .long
 $(B)/guests/flat-long.bin: FROM := -j .long
 $(B)/guests/flat-%.bin: $(B)/guests/flat.elf.64
 	$(Q)objcopy -O binary $(FROM) $< $@
-.PHONY: guests
+.PHONY: guests software
 guests: $(GUESTS)
+software: $(SOFTWARE)

@@ -8,7 +8,7 @@ test: deps-test
 # what the runner needs before it starts, so that no two of its jobs run make at the same time
 test-binaries: $(UNIT) $(FUZZ)
 test-systems: $(B)/bulkhead.elf $(B)/bulkhead.elf32 $(B)/host/config-check guests \
-	$(B)/linux/vmlinuz $(B)/linux/initrd.img
+	$(B)/linux/vmlinuz $(B)/linux/initrd.img software
 
 # the other compiler's opinion; never the image that is shipped
 clang: deps-test

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The machines a system can run on: QEMU's TCG (SVM), Bochs (VMX, SVM), KVM, and KVM inside TCG."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -177,13 +178,21 @@ BEDS = {
 }
 
 
-def finished(path):
-    """Has the hypervisor said its last word?"""
+def tail(path):
     with open(path, "rb") as f:
         f.seek(0, os.SEEK_END)
         f.seek(max(0, f.tell() - 8192))
-        tail = f.read()
-    return any(words in tail for words in LAST_WORDS)
+        return f.read()
+
+
+def finished(path):
+    """Has the hypervisor said its last word?"""
+    return any(words in tail(path) for words in LAST_WORDS)
+
+
+def enough(run):
+    """Has a guest said what --until waits for?"""
+    return run.opts.until and any(re.search(run.opts.until.encode(), tail(path)) for path in run.com)
 
 
 def verdict(path):
@@ -199,7 +208,7 @@ def verdict(path):
 
 
 def wait(run, process, grace=3.0):
-    """Until the machine is off, the verdict is out (then a moment more), or time is up."""
+    """Until the machine is off, the verdict is out (then a moment more), enough is seen, or time is up."""
     deadline = time.monotonic() + run.opts.timeout if run.opts.timeout else None
     last_word = None
     while process.poll() is None:
@@ -208,6 +217,8 @@ def wait(run, process, grace=3.0):
             last_word = now
         if last_word is not None and now - last_word > grace:
             break
+        if enough(run):
+            return OK
         if deadline and now > deadline and last_word is None:
             return TIMEOUT
         time.sleep(0.05)
