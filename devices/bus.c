@@ -74,10 +74,8 @@ static void leave(struct lock *l)
 	}
 }
 
-static u64 read_piece(const struct bus *b, u64 addr, u32 width)
+static u64 read_piece(const struct bus *b, const struct bus_range *r, u64 addr, u32 width)
 {
-	const struct bus_range *r = bus_find(b, addr, width);
-
 	u64 value = ~0ull;
 
 	if (r) {
@@ -88,10 +86,9 @@ static u64 read_piece(const struct bus *b, u64 addr, u32 width)
 	return value & width_mask(width);
 }
 
-static void write_piece(const struct bus *b, u64 addr, u32 width, u64 value)
+static void write_piece(const struct bus *b, const struct bus_range *r, u64 addr, u32 width,
+			u64 value)
 {
-	const struct bus_range *r = bus_find(b, addr, width);
-
 	if (r) {
 		enter(lock_of(b, r));
 		r->ops->write(r->self, addr - r->base, width, value & width_mask(width));
@@ -99,30 +96,35 @@ static void write_piece(const struct bus *b, u64 addr, u32 width, u64 value)
 	}
 }
 
-/* The device of the first byte does not take the access whole */
-static bool is_split(const struct bus *b, u64 addr, u32 width)
+/* @r, the device of the first byte, does not take the access whole */
+static bool is_split(const struct bus_range *r, u64 addr, u32 width)
 {
-	const struct bus_range *r = bus_find(b, addr, 1);
-
-	return r && width > 1 && (r->ops->is_byte_wide || !bus_find(b, addr, width));
+	return r && width > 1 && (r->ops->is_byte_wide || width > r->len - (addr - r->base));
 }
 
 u64 bus_read(const struct bus *b, u64 addr, u32 width)
 {
-	u32 step = is_split(b, addr, width) ? 1 : width;
+	const struct bus_range *r = bus_find(b, addr, 1);
 	u64 value = 0;
 
-	for (u32 i = 0; i < width; i += step) {
-		value |= read_piece(b, addr + i, step) << (8 * i);
+	if (!is_split(r, addr, width)) {
+		return read_piece(b, r, addr, width);
+	}
+	for (u32 i = 0; i < width; i++) {
+		value |= read_piece(b, bus_find(b, addr + i, 1), addr + i, 1) << (8 * i);
 	}
 	return value;
 }
 
 void bus_write(const struct bus *b, u64 addr, u32 width, u64 value)
 {
-	u32 step = is_split(b, addr, width) ? 1 : width;
+	const struct bus_range *r = bus_find(b, addr, 1);
 
-	for (u32 i = 0; i < width; i += step) {
-		write_piece(b, addr + i, step, value >> (8 * i));
+	if (!is_split(r, addr, width)) {
+		write_piece(b, r, addr, width, value);
+		return;
+	}
+	for (u32 i = 0; i < width; i++) {
+		write_piece(b, bus_find(b, addr + i, 1), addr + i, 1, value >> (8 * i));
 	}
 }

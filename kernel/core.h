@@ -9,6 +9,7 @@
 
 #include "bus.h"
 #include "devices/vlapic.h"
+#include "kernel/emulate.h"
 #include "kernel/msr.h"
 #include "vcpu.h"
 
@@ -49,6 +50,7 @@ struct core {
 	struct msr_state msrs;
 	struct cpuid_env cpuid;
 	struct mailbox mail;
+	struct insn_cache insns;
 };
 
 static inline struct core *core_of(struct vcpu *v)

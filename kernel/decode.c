@@ -82,7 +82,6 @@ static u8 op_size(const struct cursor *c, const struct opcode *o, u8 byte)
 	v = REX_W(c) ? 8 : v;
 	switch (o->size) {
 	case SIZE_Y: return MAX(v, 4);
-	case SIZE_1: return 1;
 	case SIZE_2: return 2;
 	case SIZE_8: return 8;
 	case SIZE_STACK: return c->mode == MODE_64 && !c->has_66 ? 8 : v;
@@ -147,11 +146,10 @@ static enum seg operand_seg(const struct cursor *c, const struct insn *in)
 	return in->base == GPR_RSP || in->base == GPR_RBP ? SEG_SS : SEG_DS;
 }
 
-static u64 take_imm(struct cursor *c, const struct opcode *o, u8 size, u8 byte)
+static u64 take_imm(struct cursor *c, const struct opcode *o, u8 size)
 {
 	switch (o->imm) {
 	case IMM_1: return 1;
-	case IMM_CC: return byte & 15;
 	case IMM_8: return take_byte(c);
 	case IMM_8S: return take_signed(c, 1) & width_mask(size);
 	case IMM_Z: return take_signed(c, MIN(size, 4)) & width_mask(size);
@@ -247,7 +245,7 @@ static bool decode(struct cursor *c, struct insn *in)
 	}
 	in->seg = operand_seg(c, in);
 	in->reg = o.flags & BY_CL ? GPR_RCX : in->reg;
-	in->imm = take_imm(c, &o, in->op_size, byte);
+	in->imm = take_imm(c, &o, in->op_size);
 	in->len = (u8)c->at;
 	return is_valid(c, in, is_map2 && has_modrm(row));
 }

@@ -12,7 +12,6 @@
 #define GROUP(group, size, imm)	       { 0, FORM_RM, size, imm, group, 0, 0 }
 #define SHIFT(imm)		       { 0, FORM_RM, SIZE_W, imm, GROUP_2, 0, 0 }
 #define SHIFT_BY_CL		       { 0, FORM_RM_REG, SIZE_W, 0, GROUP_2, 0, BY_CL }
-#define ON_FLAGS(op, form, size)       { op, form, size, IMM_CC, 0, 0, 0 }
 #define PORT(op, imm)		       { op, FORM_NONE, SIZE_IO, imm, 0, 0, 0 }
 #define PLAIN(op)		       ROW(op, FORM_NONE, 0)
 #define BITS_OF(op)		       ROW(op, FORM_RM_REG, SIZE_V)
@@ -54,8 +53,6 @@ const struct opcode opcode_map2[256] = {
 	[0x20] = FLAGGED(OP_MOV_CR, FORM_RM_REG, SIZE_CR, ONLY_REG),
 	[0x22] = FLAGGED(OP_MOV_CR, FORM_REG_RM, SIZE_CR, ONLY_REG),
 	[0x30] = PLAIN(OP_WRMSR), [0x32] = PLAIN(OP_RDMSR), [0xa2] = PLAIN(OP_CPUID),
-	[0x40 ... 0x4f] = ON_FLAGS(OP_CMOVCC, FORM_REG_RM, SIZE_V),
-	[0x90 ... 0x9f] = ON_FLAGS(OP_SETCC, FORM_RM, SIZE_1),
 	[0xa3] = BITS_OF(OP_BT), [0xab] = BITS_OF(OP_BTS),
 	[0xb3] = BITS_OF(OP_BTR), [0xbb] = BITS_OF(OP_BTC),
 	[0xba] = GROUP(GROUP_8, SIZE_V, IMM_8),

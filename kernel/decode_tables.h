@@ -13,7 +13,6 @@ enum size_rule {
 	SIZE_IO, /* likewise, but 4 at most */
 	SIZE_CR, /* the mode's full width, no prefix asked */
 	SIZE_STACK, /* of PUSH and POP: no 4 in 64-bit mode */
-	SIZE_1,
 	SIZE_2,
 	SIZE_8,
 };
@@ -23,7 +22,6 @@ enum imm_rule {
 	IMM_8,	/* zero-extended */
 	IMM_8S, /* sign-extended */
 	IMM_1,	/* none in the code, but 1 */
-	IMM_CC, /* likewise, but the opcode's low four bits: a condition */
 	IMM_Z,	/* of the operand's size, but 4 at most and then sign-extended */
 };
 

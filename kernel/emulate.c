@@ -12,7 +12,7 @@
 #define PLAIN_OPS  BITS(OP_MOV_SEG, OP_MOV)
 #define STRING_OPS BITS(OP_SCAS, OP_MOVS)
 #define TEST_OPS   (BIT(OP_CMP) | BIT(OP_TEST) | BIT(OP_BT)) /* only flags come of them */
-#define STORE_OPS  (BIT(OP_MOV) | BIT(OP_MOVBE) | BIT(OP_SETCC) | BIT(OP_MOV_SEG)) /* memory is not read */
+#define STORE_OPS  (BIT(OP_MOV) | BIT(OP_MOVBE) | BIT(OP_MOV_SEG)) /* memory is not read */
 static_assert(NR_OPS <= 64, "sets of operations fit a word");
 
 static bool is_in(u64 set, enum insn_op op)
@@ -24,7 +24,7 @@ u64 work_alu(const struct work *w, enum insn_op op, u64 dst, u64 src)
 {
 	struct vcpu *v = w->e->v;
 	u64 rflags = v->ops->get(v, VREG_RFLAGS);
-	u64 result = alu(op, dst, src, w->insn.op_size, &rflags);
+	u64 result = alu(op, dst, src, w->in->op_size, &rflags);
 	v->ops->set(v, VREG_RFLAGS, rflags);
 	return result;
 }
@@ -42,7 +42,7 @@ static u64 compare_pair(const struct work *w, u64 mem)
 	struct vcpu *v = w->e->v;
 	u64 *r = v->regs;
 	bool is_equal = mem == (r[GPR_RDX] << 32 | (u32)r[GPR_RAX]);
-	u64 rflags = w->paging.rflags & ~RFLAGS_ZF;
+	u64 rflags = v->ops->get(v, VREG_RFLAGS) & ~RFLAGS_ZF;
 	v->ops->set(v, VREG_RFLAGS, rflags | (is_equal ? RFLAGS_ZF : 0));
 	if (is_equal) {
 		return r[GPR_RCX] << 32 | (u32)r[GPR_RBX];
@@ -55,7 +55,7 @@ static u64 compare_pair(const struct work *w, u64 mem)
 /* What the destination then holds; all other effects on registers and flags are done */
 static u64 combine(const struct work *w, u64 dst, u64 src)
 {
-	const struct insn *in = &w->insn;
+	const struct insn *in = w->in;
 	switch (in->op) {
 	case OP_MOV:
 	case OP_MOVZX: return src;
@@ -70,8 +70,6 @@ static u64 combine(const struct work *w, u64 dst, u64 src)
 		return dst;
 	case OP_CMPXCHG8B: return compare_pair(w, dst);
 	case OP_MOVBE: return __builtin_bswap64(src) >> (64 - 8 * in->op_size);
-	case OP_SETCC: return condition(in->imm, w->paging.rflags);
-	case OP_CMOVCC: return condition(in->imm, w->paging.rflags) ? src : dst;
 	case OP_MOV_SEG: return selector(w, in->reg);
 	default: break;
 	}
@@ -80,7 +78,7 @@ static u64 combine(const struct work *w, u64 dst, u64 src)
 
 static void perform(const struct work *w, const struct operand *o)
 {
-	const struct insn *in = &w->insn;
+	const struct insn *in = w->in;
 	bool is_load = in->form == FORM_REG_RM;
 	u64 mem = is_load || !is_in(STORE_OPS, in->op) ? operand_read(w, o) : 0;
 	u64 other = in->form == FORM_RM ? in->imm : work_gpr(w, in->reg, in->op_size);
@@ -97,7 +95,7 @@ static void perform(const struct work *w, const struct operand *o)
 
 static struct verdict run_plain(struct work *w)
 {
-	const struct insn *in = &w->insn;
+	const struct insn *in = w->in;
 	bool is_write = in->form != FORM_REG_RM && !is_in(TEST_OPS, in->op);
 	if (!operand_resolve(w, in->seg, operand_address(w), in->src_size,
 			     is_write ? ACCESS_WRITE : ACCESS_READ, &w->src)) {
@@ -113,7 +111,7 @@ static struct verdict run_plain(struct work *w)
 /* SDM 2B "PUSH", "POP": where the stack is a device, or where the operand is */
 static struct verdict run_stack(struct work *w)
 {
-	const struct insn *in = &w->insn;
+	const struct insn *in = w->in;
 	struct vcpu *v = w->e->v;
 	struct segment ss;
 	v->ops->get_seg(v, SEG_SS, &ss);
@@ -147,26 +145,27 @@ struct verdict emulate_mmio(const struct emu *e, const struct exit_mmio *x)
 	if (status == DECODE_MORE) {
 		return work_refusal(&w);
 	}
-	if (status == DECODE_OK && is_in(STRING_OPS, w.insn.op)) {
+	if (status == DECODE_OK && is_in(STRING_OPS, w.in->op)) {
 		return string_run(&w, 0);
 	}
-	if (status == DECODE_OK && w.insn.is_mem && is_in(PLAIN_OPS, w.insn.op)) {
+	if (status == DECODE_OK && w.in->is_mem && is_in(PLAIN_OPS, w.in->op)) {
 		return run_plain(&w);
 	}
-	if (status == DECODE_OK && (w.insn.op == OP_PUSH || w.insn.op == OP_POP)) {
+	if (status == DECODE_OK && (w.in->op == OP_PUSH || w.in->op == OP_POP)) {
 		return run_stack(&w);
 	}
 	return verdict_kill("cannot emulate instruction at MMIO");
 }
 
-u32 emulate_length(struct vcpu *v, const struct gmem *m, enum insn_op want, struct insn *out,
-		   struct event *fault)
+u32 emulate_length(const struct emu *e, enum insn_op want, struct insn *out, struct event *fault)
 {
-	const struct emu e = { .v = v, .mem = m };
 	struct work w;
-	work_init(&w, &e, NULL);
+	work_init(&w, e, NULL);
 	enum decode_status status = work_fetch(&w);
 	*fault = status == DECODE_MORE ? w.fault : (struct event){ .type = EVENT_NONE };
-	*out = w.insn;
-	return status == DECODE_OK && (want == OP_NONE || w.insn.op == want) ? w.insn.len : 0;
+	if (status != DECODE_OK || (want != OP_NONE && w.in->op != want)) {
+		return 0;
+	}
+	*out = *w.in;
+	return out->len;
 }

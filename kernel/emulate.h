@@ -11,11 +11,25 @@
 #include "verdict.h"
 #include "walk.h"
 
-/* @pkru: the guest's PKRU as it is now; asked only if the guest has set CR4.PKE. NULL: all allowed */
+/* Instructions of 64-bit code that have exited lately, by RIP; see emulate_fetch.c */
+#define NR_INSN_ROWS 8
+struct insn_row {
+	u64 rip, cr3;
+	struct trail trail;
+	const u8 *code; /* where it lies in RAM; NULL: nothing is here */
+	u64 bytes[2], mask[2];
+	struct insn insn;
+};
+struct insn_cache {
+	struct insn_row row[NR_INSN_ROWS];
+};
+
+/* @insns: of this vCPU, all 0 at first; NULL: none. @pkru: the guest's PKRU as it is now; asked only if the guest has set CR4.PKE. NULL: all allowed */
 struct emu {
 	struct vcpu *v;
 	const struct gmem *mem;
 	const struct bus *mmio, *ports;
+	struct insn_cache *insns;
 	u32 (*pkru)(void);
 };
 
@@ -29,7 +43,6 @@ struct verdict emulate_pio(const struct emu *e, const struct exit *x);
 
 /** emulate_length() - the length of the instruction at RIP, for SVM without nRIP; 0 = cannot be read
  * (then *@fault says why, or EVENT_NONE: unknown bytes). @want: what it must be (OP_NONE: anything). */
-u32 emulate_length(struct vcpu *v, const struct gmem *m, enum insn_op want, struct insn *out,
-		   struct event *fault);
+u32 emulate_length(const struct emu *e, enum insn_op want, struct insn *out, struct event *fault);
 
 #endif

@@ -71,15 +71,6 @@ static u64 shift(enum insn_op op, u64 dst, u64 count, u32 width, u64 *flags)
 	return dst;
 }
 
-/* SDM 1 appendix B "EFLAGS Condition Codes": an odd one is the opposite of its neighbour */
-bool condition(u64 cc, u64 rflags)
-{
-	bool cf = rflags & RFLAGS_CF, zf = rflags & RFLAGS_ZF, sf = rflags & RFLAGS_SF;
-	bool of = rflags & RFLAGS_OF, pf = rflags & RFLAGS_PF;
-	const bool is[8] = { of, cf, zf, cf || zf, sf, pf, sf != of, zf || sf != of };
-	return is[cc >> 1 & 7] != (cc & 1);
-}
-
 u64 alu(enum insn_op op, u64 dst, u64 src, u32 width, u64 *rflags)
 {
 	bool is_step = op == OP_INC || op == OP_DEC; /* these leave CF as it was */

@@ -1,41 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From an instruction to the bytes it works on: fetching it, its registers, its memory operands.
+ * From an instruction to the bytes it works on: its registers, its memory operands.
  * An operand is translated in full before its first byte is touched; then each page of it is RAM
  * or belongs to the MMIO bus. Knows no operation.
  */
 #include "debug.h"
 #include "emulate_parts.h"
 #include "x86/regs.h"
-
-void work_init(struct work *w, const struct emu *e, const struct exit_mmio *x)
-{
-	w->e = e;
-	w->x = x;
-	w->debug = 0;
-	w->src.width = w->dst.width = 0;
-	w->src.page_lin = w->dst.page_lin = NO_PAGE;
-	paging_read(e->v, &w->paging);
-	if (w->paging.cr4 & CR4_PKE && e->pkru) {
-		w->paging.pkru = e->pkru();
-	}
-}
-
-enum decode_status work_fetch(struct work *w)
-{
-	struct vcpu *v = w->e->v;
-	struct fetch f;
-	enum decode_status status = DECODE_MORE;
-	f.len = 0;
-	while (status == DECODE_MORE) {
-		if (!fetch_more(v, w->e->mem, &w->paging, &f, &w->fault)) {
-			w->cr2 = f.lin;
-			return DECODE_MORE;
-		}
-		status = insn_decode(f.bytes, f.len, w->paging.code_size, &w->insn);
-	}
-	return status;
-}
 
 struct verdict work_refusal(const struct work *w)
 {
@@ -46,14 +17,14 @@ struct verdict work_refusal(const struct work *w)
 struct verdict work_done(const struct work *w, bool is_last)
 {
 	return (struct verdict){ .kind = is_last ? V_ADVANCE : V_REPEAT,
-				 .insn_len = w->insn.len,
+				 .insn_len = w->in->len,
 				 .debug = w->debug };
 }
 
 /* SDM 2A table 3-1: without REX, byte registers 4 to 7 are AH to BH */
 static bool is_high_byte(const struct work *w, u8 n, u32 width)
 {
-	return width == 1 && !w->insn.has_rex && n >= 4 && n < 8;
+	return width == 1 && !w->in->has_rex && n >= 4 && n < 8;
 }
 
 u64 work_gpr(const struct work *w, u8 n, u32 width)
@@ -75,7 +46,7 @@ void work_set_gpr(const struct work *w, u8 n, u32 width, u64 value)
 /* SDM 2A "BT": a register's bit offset is signed and reaches beyond the operand */
 static u64 bit_string_offset(const struct work *w)
 {
-	const struct insn *in = &w->insn;
+	const struct insn *in = w->in;
 	if (in->op < OP_BT || in->op > OP_BTC || in->form != FORM_RM_REG) {
 		return 0;
 	}
@@ -85,7 +56,7 @@ static u64 bit_string_offset(const struct work *w)
 
 u64 operand_address(const struct work *w)
 {
-	const struct insn *in = &w->insn;
+	const struct insn *in = w->in;
 	struct vcpu *v = w->e->v;
 	u64 addr = in->disp + bit_string_offset(w);
 	addr += in->base >= 0 ? vcpu_gpr(v, (u8)in->base) : 0;
@@ -102,7 +73,7 @@ u64 operand_address(const struct work *w)
  */
 static bool is_translated(const struct work *w, u64 lin, enum access acc)
 {
-	return w->x && w->insn.op != OP_CMPS && w->x->is_write == (acc == ACCESS_WRITE) &&
+	return w->x && w->in->op != OP_CMPS && w->x->is_write == (acc == ACCESS_WRITE) &&
 	       w->x->addr.v % PAGE_SIZE == lin % PAGE_SIZE;
 }
 
@@ -112,7 +83,7 @@ static bool translate(struct work *w, u64 lin, enum access acc, struct operand *
 	if (lin >> PAGE_SHIFT != o->page_lin) {
 		if (is_translated(w, lin, acc)) {
 			at = w->x->addr;
-		} else if (!walk_linear(w->e->mem, &w->paging, lin, acc, &at, &w->fault)) {
+		} else if (!walk_linear(w->e->mem, work_paging(w), lin, acc, &at, &w->fault)) {
 			return false;
 		}
 		o->page_lin = lin >> PAGE_SHIFT;
@@ -124,8 +95,11 @@ static bool translate(struct work *w, u64 lin, enum access acc, struct operand *
 /* SDM 3A 6.15 "Interrupt 17 - Alignment Check Exception": of less priority than page faults */
 static bool is_aligned(struct work *w, u64 lin, u32 width)
 {
-	const struct paging *p = &w->paging;
-	if (lin % width == 0 || p->cpl != 3 || !(p->cr0 & CR0_AM) || !(p->rflags & RFLAGS_AC)) {
+	if (lin % width == 0) {
+		return true;
+	}
+	const struct paging *p = work_paging(w);
+	if (p->cpl != 3 || !(p->cr0 & CR0_AM) || !(p->rflags & RFLAGS_AC)) {
 		return true;
 	}
 	w->fault = (struct event){ .type = EVENT_EXCEPTION, .vector = VEC_AC, .has_error = true };
@@ -169,12 +143,6 @@ bool operand_is_ram(const struct work *w, const struct operand *o)
 	return o->width == 0 || (gmem_ptr(m, o->addr, 1) && gmem_ptr(m, o->addr1, 1));
 }
 
-/* How far one access goes: all of it, or a byte if it crosses pages */
-static u32 stride(const struct operand *o)
-{
-	return o->width0 == o->width ? o->width : 1;
-}
-
 static gpa address_at(const struct operand *o, u32 i)
 {
 	return i < o->width0 ? GPA(o->addr.v + i) : GPA(o->addr1.v + i - o->width0);
@@ -215,15 +183,22 @@ static void store(const struct work *w, gpa at, u32 width, u64 value)
 u64 operand_read(const struct work *w, const struct operand *o)
 {
 	u64 value = 0;
-	for (u32 i = 0; i < o->width; i += stride(o)) {
-		value |= load(w, address_at(o, i), stride(o)) << (8 * i);
+	if (o->width0 == o->width) {
+		return load(w, o->addr, o->width);
+	}
+	for (u32 i = 0; i < o->width; i++) {
+		value |= load(w, address_at(o, i), 1) << (8 * i);
 	}
 	return value;
 }
 
 void operand_write(const struct work *w, const struct operand *o, u64 value)
 {
-	for (u32 i = 0; i < o->width; i += stride(o)) {
-		store(w, address_at(o, i), stride(o), value >> (8 * i));
+	if (o->width0 == o->width) {
+		store(w, o->addr, o->width, value);
+		return;
+	}
+	for (u32 i = 0; i < o->width; i++) {
+		store(w, address_at(o, i), 1, value >> (8 * i));
 	}
 }

@@ -32,8 +32,10 @@ struct operand {
 struct work {
 	const struct emu *e;
 	const struct exit_mmio *x;
-	struct paging paging;
-	struct insn insn;
+	bool has_paging;
+	struct paging paging; /* .code_size; the rest by work_paging() */
+	const struct insn *in;
+	struct insn decoded; /* if it is not in the cache */
 	struct event fault;
 	u64 cr2;
 	u8 debug;
@@ -43,7 +45,10 @@ struct work {
 /** work_init() - nothing is fetched or resolved yet. Not all of @w is cleared: it is large. */
 void work_init(struct work *w, const struct emu *e, const struct exit_mmio *x);
 
-/** work_fetch() - read and decode the instruction at RIP. DECODE_MORE: not readable, @w->fault. */
+/** work_paging() - what walks depend on, read when the first one needs it. */
+const struct paging *work_paging(struct work *w);
+
+/** work_fetch() - @w->in: read and decode the instruction at RIP. DECODE_MORE: not readable, @w->fault. */
 enum decode_status work_fetch(struct work *w);
 
 /** work_refusal() - the verdict for a step that returned false: @w->fault, or the end. */
@@ -78,9 +83,6 @@ u64 work_alu(const struct work *w, enum insn_op op, u64 dst, u64 src);
 
 /** alu() - @dst op @src in @width bytes; sets the arithmetic bits of *@rflags (undefined: 0). */
 u64 alu(enum insn_op op, u64 dst, u64 src, u32 width, u64 *rflags);
-
-/** condition() - of Jcc, SETcc, CMOVcc: @cc is the opcode's low four bits. */
-bool condition(u64 cc, u64 rflags);
 
 /** string_run() - up to EMU_REP_BATCH elements: ADVANCE when done, else RESUME to go on. @port: of INS and OUTS. */
 struct verdict string_run(struct work *w, u16 port);

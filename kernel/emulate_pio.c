@@ -27,7 +27,7 @@ static struct verdict run(const struct emu *e, const struct exit *x, u8 debug)
 	struct work w;
 	work_init(&w, e, NULL);
 	if (x->insn_len && pio->addr_size) {
-		w.insn = (struct insn){ .op = op, .len = x->insn_len, .op_size = pio->width,
+		w.decoded = (struct insn){ .op = op, .len = x->insn_len, .op_size = pio->width,
 					.addr_size = pio->addr_size, .seg = pio->seg,
 					.rep = pio->is_rep ? 0xf3 : 0 };
 	} else {
@@ -36,7 +36,7 @@ static struct verdict run(const struct emu *e, const struct exit *x, u8 debug)
 			return work_refusal(&w);
 		}
 		/* the guest changed its code under the exit, or no CPU has it, as LOCK INS */
-		if (status != DECODE_OK || w.insn.op != op || w.insn.op_size != pio->width) {
+		if (status != DECODE_OK || w.in->op != op || w.in->op_size != pio->width) {
 			return VERDICT_UD;
 		}
 	}

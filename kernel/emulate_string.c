@@ -19,19 +19,19 @@ static const u8 shapes[NR_OPS] = {
 
 static u64 index_of(const struct work *w, u8 reg)
 {
-	return vcpu_gpr(w->e->v, reg) & width_mask(w->insn.addr_size);
+	return vcpu_gpr(w->e->v, reg) & width_mask(w->in->addr_size);
 }
 
 static void add_to_index(const struct work *w, u8 reg, u64 delta)
 {
 	u64 old = vcpu_gpr(w->e->v, reg);
-	vcpu_set_gpr(w->e->v, reg, reg_merge(old, old + delta, w->insn.addr_size));
+	vcpu_set_gpr(w->e->v, reg, reg_merge(old, old + delta, w->in->addr_size));
 }
 
 static bool resolve(struct work *w, u8 shape)
 {
-	u8 size = w->insn.op_size;
-	if (shape & SOURCE && !operand_resolve(w, w->insn.seg, index_of(w, GPR_RSI), size,
+	u8 size = w->in->op_size;
+	if (shape & SOURCE && !operand_resolve(w, w->in->seg, index_of(w, GPR_RSI), size,
 					       ACCESS_READ, &w->src)) {
 		return false;
 	}
@@ -43,8 +43,8 @@ static bool resolve(struct work *w, u8 shape)
 static void move(const struct work *w, u8 shape, u16 port)
 {
 	const struct bus *ports = w->e->ports;
-	enum insn_op op = w->insn.op;
-	u32 size = w->insn.op_size;
+	enum insn_op op = w->in->op;
+	u32 size = w->in->op_size;
 	u64 value = shape & SOURCE ? operand_read(w, &w->src) :
 		    op == OP_INS   ? bus_read(ports, port, size) :
 				     work_gpr(w, GPR_RAX, size);
@@ -71,7 +71,7 @@ static bool is_ours(const struct work *w, bool is_first)
 /* After one element: registers forward. Return: true if that was the last */
 static bool count(const struct work *w, u8 shape)
 {
-	const struct insn *in = &w->insn;
+	const struct insn *in = w->in;
 	u64 rflags = w->e->v->ops->get(w->e->v, VREG_RFLAGS);
 	u64 delta = rflags & RFLAGS_DF ? -(u64)in->op_size : in->op_size;
 	if (shape & SOURCE) {
@@ -90,10 +90,10 @@ static bool count(const struct work *w, u8 shape)
 
 struct verdict string_run(struct work *w, u16 port)
 {
-	u8 shape = shapes[w->insn.op], port_hits = w->debug;
-	bool is_stepped = w->paging.rflags & RFLAGS_TF;
-	if (w->insn.rep && index_of(w, GPR_RCX) == 0) {
-		return verdict_advance(w->insn.len);
+	u8 shape = shapes[w->in->op], port_hits = w->debug;
+	bool is_stepped = w->e->v->ops->get(w->e->v, VREG_RFLAGS) & RFLAGS_TF;
+	if (w->in->rep && index_of(w, GPR_RCX) == 0) {
+		return verdict_advance(w->in->len);
 	}
 	for (u32 i = 0; i < EMU_REP_BATCH; i++) {
 		w->debug = port_hits;

@@ -13,7 +13,7 @@ static struct emu emu_of(struct vcpu *v)
 {
 	struct partition *p = v->part;
 	return (struct emu){ .v = v, .mem = &p->mem, .mmio = &core_of(v)->mmio,
-			     .ports = &p->pc.ports };
+			     .ports = &p->pc.ports, .insns = &core_of(v)->insns };
 }
 
 static u64 read_edx_eax(const struct vcpu *v)
@@ -180,7 +180,8 @@ bool exit_measure(struct vcpu *v, struct exit *e, struct verdict *d)
 	if (e->insn_len || !(MEASURED >> e->kind & 1)) {
 		return true;
 	}
-	e->insn_len = (u8)emulate_length(v, &v->part->mem, OP_NONE, &insn, &fault);
+	struct emu emu = emu_of(v);
+	e->insn_len = (u8)emulate_length(&emu, OP_NONE, &insn, &fault);
 	*d = fault.type == EVENT_NONE ? VERDICT_UD : verdict_event(&fault, e->rip);
 	return e->insn_len;
 }

@@ -157,7 +157,8 @@ static struct verdict decode_mov(struct vcpu *v, struct exit_cr *x, u8 *insn_len
 {
 	struct insn insn;
 	struct event fault;
-	*insn_len = (u8)emulate_length(v, &v->part->mem, OP_MOV_CR, &insn, &fault);
+	const struct emu emu = { .v = v, .mem = &v->part->mem, .insns = &core_of(v)->insns };
+	*insn_len = (u8)emulate_length(&emu, OP_MOV_CR, &insn, &fault);
 	if (*insn_len == 0) {
 		return fault.type == EVENT_NONE ? VERDICT_UD :
 						  verdict_event(&fault, v->ops->get(v, VREG_RIP));

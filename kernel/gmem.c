@@ -6,7 +6,7 @@
 #include "gmem.h"
 #include "lib/lib.h"
 
-enum transfer { READ, WRITE, FILL };
+enum transfer { LOOK, READ, WRITE, FILL };
 
 /* The host memory at @addr, and in *@run how many of @len bytes its extent holds; NULL: not RAM */
 static u8 *run_at(const struct gmem *m, u64 addr, u64 len, u64 *run)
@@ -32,25 +32,16 @@ void *gmem_ptr(const struct gmem *m, gpa addr, u64 len)
 	return NULL;
 }
 
-static bool is_all_ram(const struct gmem *m, u64 addr, u64 len)
-{
-	for (u64 run; len > 0; addr += run, len -= run) {
-		if (!run_at(m, addr, len, &run)) {
-			return false;
-		}
-	}
-	return true;
-}
-
-/* FILL takes one byte from @buf, again and again */
+/* FILL takes one byte from @buf, again and again; LOOK does nothing. Return: false when RAM ends */
 static bool transfer(const struct gmem *m, u64 addr, void *buf, u64 len, enum transfer what)
 {
-	if (!is_all_ram(m, addr, len)) {
-		return false;
-	}
-	for (u64 run = 0, at = 0; at < len; at += run) {
+	for (u64 run, at = 0; at < len; at += run) {
 		u8 *host = run_at(m, addr + at, len - at, &run);
+		if (!host) {
+			return false;
+		}
 		switch (what) {
+		case LOOK: break;
 		case READ: memcpy((u8 *)buf + at, host, run); break;
 		case WRITE: memcpy(host, (const u8 *)buf + at, run); break;
 		case FILL: memset(host, *(const u8 *)buf, run); break;
@@ -61,17 +52,17 @@ static bool transfer(const struct gmem *m, u64 addr, void *buf, u64 len, enum tr
 
 bool gmem_read(const struct gmem *m, gpa addr, void *buf, u64 len)
 {
-	return transfer(m, addr.v, buf, len, READ);
+	return transfer(m, addr.v, buf, len, LOOK) && transfer(m, addr.v, buf, len, READ);
 }
 
 bool gmem_write(const struct gmem *m, gpa addr, const void *buf, u64 len)
 {
-	return transfer(m, addr.v, (void *)buf, len, WRITE);
+	return transfer(m, addr.v, NULL, len, LOOK) && transfer(m, addr.v, (void *)buf, len, WRITE);
 }
 
 bool gmem_fill(const struct gmem *m, gpa addr, u8 byte, u64 len)
 {
-	return transfer(m, addr.v, &byte, len, FILL);
+	return transfer(m, addr.v, NULL, len, LOOK) && transfer(m, addr.v, &byte, len, FILL);
 }
 
 u64 gmem_top_below(const struct gmem *m, u64 limit)

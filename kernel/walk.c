@@ -23,8 +23,7 @@
 #define PKRU_AD BIT(0)
 #define PKRU_WD BIT(1)
 
-#define MAX_LEVELS 4
-#define MAX_TRIES  4
+#define MAX_TRIES 4
 
 /*
  * SDM 3A 4.3 table 4-4, 4.4 tables 4-8 to 4-11, 4.5 tables 4-15 to 4-20. Level 0 is the page table.
@@ -53,9 +52,8 @@ struct path {
 	const struct format *f;
 	u64 lin;
 	enum access acc;
-	void *slot[MAX_LEVELS];
-	u64 entry[MAX_LEVELS];
-	u32 leaf;
+	struct trail *trail; /* .first: of the leaf */
+	u64 leaf;	     /* its entry */
 	u64 allow; /* PTE_W, PTE_U, PTE_A set in every entry */
 	u64 deny;  /* PTE_NX set in any */
 };
@@ -66,6 +64,16 @@ static const struct format *format_of(const struct paging *p)
 		return &format_4_level;
 	}
 	return p->cr4 & CR4_PAE ? &format_pae : p->cr4 & CR4_PSE ? &format_pse : &format_32;
+}
+
+u8 paging_code_size(struct vcpu *v)
+{
+	struct segment cs;
+	v->ops->get_seg(v, SEG_CS, &cs);
+	if (cs.attr & SEG_L && v->ops->get(v, VREG_EFER) & EFER_LMA) {
+		return 8;
+	}
+	return cs.attr & SEG_DB ? 4 : 2;
 }
 
 void paging_read(struct vcpu *v, struct paging *p)
@@ -80,8 +88,7 @@ void paging_read(struct vcpu *v, struct paging *p)
 	p->pkru = 0;
 	ops->get_seg(v, SEG_SS, &seg);
 	p->cpl = (u8)field_get(SEG_DPL, seg.attr);
-	ops->get_seg(v, SEG_CS, &seg);
-	p->code_size = p->efer & EFER_LMA && seg.attr & SEG_L ? 8 : seg.attr & SEG_DB ? 4 : 2;
+	p->code_size = paging_code_size(v);
 }
 
 static bool refuse(struct event *fault, u8 vector, u64 error)
@@ -106,9 +113,9 @@ static bool page_fault(const struct path *t, u64 cause, struct event *fault)
 /* Guest-physical, of @t->lin in the page of this size */
 static u64 page_address(const struct path *t)
 {
-	u64 base = t->entry[t->leaf] & PTE_ADDR;
-	u64 in_page = BIT(PAGE_SHIFT + t->leaf * t->f->index_bits) - 1;
-	if (t->f == &format_pse && t->leaf == 1) {
+	u32 level = t->trail->first;
+	u64 base = t->leaf & PTE_ADDR, in_page = BIT(PAGE_SHIFT + level * t->f->index_bits) - 1;
+	if (t->f == &format_pse && level == 1) {
 		base |= (base & BITS(20, 13)) << 19; /* PSE-36 */
 	}
 	return (base & ~in_page) | (t->lin & in_page);
@@ -139,8 +146,8 @@ static bool descend(const struct gmem *m, struct path *t, struct event *fault)
 			return false;
 		}
 		u64 entry = load_entry(slot, f->entry_len), reserved = f->reserved[level] | no_nx;
-		t->slot[level] = slot;
-		t->entry[level] = entry;
+		t->trail->slot[level] = slot;
+		t->trail->entry[level] = t->leaf = entry;
 		if (!(entry & PTE_P)) {
 			return page_fault(t, 0, fault);
 		}
@@ -154,7 +161,8 @@ static bool descend(const struct gmem *m, struct path *t, struct event *fault)
 		}
 		table = entry & PTE_ADDR;
 	}
-	t->leaf = level;
+	t->trail->first = level;
+	t->trail->end = f->levels;
 	return true;
 }
 
@@ -183,7 +191,7 @@ static bool key_allows(const struct path *t)
 	    t->acc == ACCESS_FETCH) {
 		return true;
 	}
-	u32 rights = p->pkru >> 2 * field_get(PTE_KEY, t->entry[t->leaf]);
+	u32 rights = p->pkru >> 2 * field_get(PTE_KEY, t->leaf);
 	bool checks_write = t->acc == ACCESS_WRITE && (p->cpl == 3 || p->cr0 & CR0_WP);
 	return !(rights & PKRU_AD) && !(checks_write && rights & PKRU_WD);
 }
@@ -198,47 +206,59 @@ static bool replace(void *slot, u32 len, u64 old, u64 new)
 static bool mark_used(const struct path *t)
 {
 	u64 marks = t->acc == ACCESS_WRITE ? PTE_A | PTE_D : PTE_A;
-	if (t->allow & PTE_A && !(marks & ~t->entry[t->leaf])) {
+	if (t->allow & PTE_A && !(marks & ~t->leaf)) {
 		return true; /* as most often */
 	}
-	for (u32 level = t->leaf; level < t->f->levels_with_rights; level++, marks = PTE_A) {
-		u64 old = t->entry[level], new = old | marks;
-		if (new != old && !replace(t->slot[level], t->f->entry_len, old, new)) {
+	for (u32 level = t->trail->first; level < t->f->levels_with_rights; level++, marks = PTE_A) {
+		u64 *entry = &t->trail->entry[level], new = *entry | marks;
+		if (new != *entry && !replace(t->trail->slot[level], t->f->entry_len, *entry, new)) {
 			return false;
 		}
+		*entry = new;
 	}
 	return true;
+}
+
+static bool walk(const struct gmem *m, struct path *t, gpa *out, struct event *fault)
+{
+	for (u32 tries = 0; tries < MAX_TRIES; tries++) {
+		if (!descend(m, t, fault)) {
+			return false;
+		}
+		if (!is_allowed(t)) {
+			return page_fault(t, PF_P, fault);
+		}
+		if (!key_allows(t)) {
+			return page_fault(t, PF_P | PF_PK, fault);
+		}
+		if (mark_used(t)) {
+			*out = GPA(page_address(t));
+			return true;
+		}
+	}
+	/* Someone rewrites these entries all the time: a spurious fault lets the guest try again */
+	return page_fault(t, 0, fault);
+}
+
+/* What @t asks is set: .p, .lin, .acc, .trail */
+static bool translate(const struct gmem *m, struct path *t, gpa *out, struct event *fault)
+{
+	t->f = format_of(t->p);
+	t->lin = t->p->efer & EFER_LMA ? t->lin : (u32)t->lin;
+	if (!(t->p->cr0 & CR0_PG)) {
+		t->trail->first = t->trail->end = 0;
+		*out = GPA(t->lin);
+		return true;
+	}
+	return walk(m, t, out, fault);
 }
 
 bool walk_linear(const struct gmem *m, const struct paging *p, u64 lin, enum access acc, gpa *out,
 		 struct event *fault)
 {
-	struct path t; /* not all of it is used: clearing it costs more than a level */
-	t.p = p;
-	t.f = format_of(p);
-	t.lin = p->efer & EFER_LMA ? lin : (u32)lin;
-	t.acc = acc;
-	if (!(p->cr0 & CR0_PG)) {
-		*out = GPA(t.lin);
-		return true;
-	}
-	for (u32 tries = 0; tries < MAX_TRIES; tries++) {
-		if (!descend(m, &t, fault)) {
-			return false;
-		}
-		if (!is_allowed(&t)) {
-			return page_fault(&t, PF_P, fault);
-		}
-		if (!key_allows(&t)) {
-			return page_fault(&t, PF_P | PF_PK, fault);
-		}
-		if (mark_used(&t)) {
-			*out = GPA(page_address(&t));
-			return true;
-		}
-	}
-	/* Someone rewrites these entries all the time: a spurious fault lets the guest try again */
-	return page_fault(&t, 0, fault);
+	struct trail trail; /* not cleared, which would cost more than a level */
+	struct path t = { .p = p, .lin = lin, .acc = acc, .trail = &trail };
+	return translate(m, &t, out, fault);
 }
 
 static bool is_canonical(u64 lin)
@@ -261,20 +281,29 @@ static bool type_allows(const struct segment *seg, enum access acc)
 	return acc == ACCESS_FETCH || (acc == ACCESS_READ ? !is_code || is_rw : !is_code && is_rw);
 }
 
+static bool linear_64(struct vcpu *v, enum seg s, u64 off, u32 len, u64 *out)
+{
+	struct segment seg;
+	*out = off;
+	if (s == SEG_FS || s == SEG_GS) {
+		v->ops->get_seg(v, s, &seg);
+		*out += seg.base;
+	}
+	return is_canonical(*out) && is_canonical(*out + len - 1);
+}
+
 bool seg_linear(struct vcpu *v, const struct paging *p, enum seg s, u64 off, u32 len,
 		enum access acc, u64 *out, struct event *fault)
 {
-	struct segment seg = { .base = 0 };
+	struct segment seg;
 	u64 last = off + len - 1;
-	bool ok, is_protected = p->cr0 & CR0_PE && !(p->rflags & RFLAGS_VM);
-	if (p->code_size != 8 || s == SEG_FS || s == SEG_GS) {
-		v->ops->get_seg(v, s, &seg);
-	}
-	*out = seg.base + off;
+	bool ok;
 	if (p->code_size == 8) {
-		ok = is_canonical(*out) && is_canonical(*out + len - 1);
+		ok = linear_64(v, s, off, len, out);
 	} else {
-		*out = (u32)*out;
+		bool is_protected = p->cr0 & CR0_PE && !(p->rflags & RFLAGS_VM);
+		v->ops->get_seg(v, s, &seg);
+		*out = (u32)(seg.base + off);
 		ok = !is_protected ? last <= seg.limit :
 				     !(seg.attr & SEG_UNUSABLE) && type_allows(&seg, acc) &&
 					     is_in_limit(&seg, off, last);
@@ -288,8 +317,11 @@ u32 fetch_more(struct vcpu *v, const struct gmem *m, const struct paging *p, str
 	gpa at;
 	u64 off = v->ops->get(v, VREG_RIP) + f->len;
 	u32 n = (u32)sizeof(f->bytes) - f->len;
-	if (n == 0 || !seg_linear(v, p, SEG_CS, off, 1, ACCESS_FETCH, &f->lin, fault) ||
-	    !walk_linear(m, p, f->lin, ACCESS_FETCH, &at, fault)) {
+	if (n == 0 || !seg_linear(v, p, SEG_CS, off, 1, ACCESS_FETCH, &f->lin, fault)) {
+		return 0;
+	}
+	struct path t = { .p = p, .lin = f->lin, .acc = ACCESS_FETCH, .trail = &f->trail };
+	if (!translate(m, &t, &at, fault)) {
 		return 0;
 	}
 	n = (u32)MIN(n, PAGE_SIZE - f->lin % PAGE_SIZE);
@@ -297,12 +329,12 @@ u32 fetch_more(struct vcpu *v, const struct gmem *m, const struct paging *p, str
 	       !seg_linear(v, p, SEG_CS, off, n, ACCESS_FETCH, &f->lin, fault)) {
 		n--; /* the segment ends before the page */
 	}
-	const u8 *ram = gmem_ptr(m, at, n);
-	if (!ram) {
+	f->ram = gmem_ptr(m, at, n);
+	if (!f->ram) {
 		*fault = (struct event){ .type = EVENT_NONE };
 		return 0;
 	}
-	memcpy(f->bytes + f->len, ram, n);
+	memcpy(f->bytes + f->len, f->ram, n);
 	f->len += n;
 	return n;
 }

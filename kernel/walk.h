@@ -20,6 +20,9 @@ struct paging {
 	u8 code_size; /* 2, 4, 8: 16-, 32-, 64-bit code */
 };
 
+/** paging_code_size() - 2, 4, 8: 16-, 32-, 64-bit code. */
+u8 paging_code_size(struct vcpu *v);
+
 /** paging_read() - fill @p from @v's registers; CPL is SS.DPL. */
 void paging_read(struct vcpu *v, struct paging *p);
 
@@ -41,11 +44,21 @@ bool walk_linear(const struct gmem *m, const struct paging *p, u64 lin, enum acc
 bool seg_linear(struct vcpu *v, const struct paging *p, enum seg s, u64 off, u32 len,
 		enum access acc, u64 *out, struct event *fault);
 
-/* Instruction bytes so far; @lin is the linear address where the last fetch_more() began */
+/* The entries that a walk used, by level, and what they were: [first, end) */
+#define MAX_LEVELS 4
+struct trail {
+	u32 first, end;
+	void *slot[MAX_LEVELS];
+	u64 entry[MAX_LEVELS];
+};
+
+/* Instruction bytes so far. Of the last fetch_more(): where it began, in RAM too, and its walk */
 struct fetch {
 	u8 bytes[15];
 	u32 len;
 	u64 lin;
+	const u8 *ram;
+	struct trail trail;
 };
 
 /**

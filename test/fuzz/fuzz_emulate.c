@@ -116,7 +116,7 @@ static void step(struct emu *e, const struct exit *x, const u8 *ram)
 	u64 regs[NR_GPRS];
 	struct insn in;
 	struct event fault;
-	u32 len = emulate_length(e->v, e->mem, OP_NONE, &in, &fault);
+	u32 len = emulate_length(e, OP_NONE, &in, &fault);
 	memcpy(before, ram, sizeof(before));
 	memcpy(regs, e->v->regs, sizeof(regs));
 	nr_accesses = 0;
@@ -145,7 +145,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bus mmio = { .nr = 0 }, ports = { .nr = 0 };
 	u8 *ram = aligned_alloc(PAGE_SIZE, RAM_PAGES * PAGE_SIZE);
 	struct gmem mem = { .ext = { { GPA(0), HPA((uintptr_t)ram), RAM_PAGES * PAGE_SIZE } }, .nr = 1 };
-	struct emu e = { .v = &v, .mem = &mem, .mmio = &mmio, .ports = &ports };
+	static struct insn_cache insns; /* its rows point into the RAM that this run frees */
+	memset(&insns, 0, sizeof(insns));
+	struct emu e = { .v = &v, .mem = &mem, .mmio = &mmio, .ports = &ports, .insns = &insns };
 	const struct bus_range range = { RAM_PAGES * PAGE_SIZE, 0x100000, "device", &device, NULL };
 	const struct bus_range port = { 0x100, 0x10, "port", &device, NULL };
 	memset(ram, 0, RAM_PAGES * PAGE_SIZE);

@@ -19,6 +19,7 @@ static u64 port_value, port_log[600];
 static u32 nr_ports;
 static struct bus mmio, ports;
 static struct gmem mem;
+static struct insn_cache insns;
 static struct vcpu_ops ops; /* the fake's, but EFER.LMA stays as the test set it */
 static struct vcpu vcpu = { .ops = &ops };
 
@@ -60,7 +61,7 @@ static const struct vdev_ops port_ops = { .read = port_read, .write = port_write
 
 static struct emu emu(void)
 {
-	return (struct emu){ .v = &vcpu, .mem = &mem, .mmio = &mmio, .ports = &ports };
+	return (struct emu){ .v = &vcpu, .mem = &mem, .mmio = &mmio, .ports = &ports, .insns = &insns };
 }
 
 /* 64-bit code, flat, paging off (which no CPU has, but address arithmetic does not care) */
@@ -324,6 +325,53 @@ static void test_no_second_walk(void **state)
 	expect_fault(RUN("\xa6", RAM + 0x10), VEC_PF, 0, RAM + PAGE_SIZE + 0x10);
 }
 
+/* A remembered instruction is forgotten when its code, any table entry on its way, or CR3 changes */
+static void test_instruction_cache(void **state)
+{
+	(void)state;
+	struct fake *f = small_machine();
+	paged(f);
+	memcpy(ram + 0x2000, "\x8a\x03", 2); /* mov al, [rbx]; at 1000: mov cl, [rbx] */
+	vcpu.regs[GPR_RBX] = RAM + 5;
+	for (u32 i = 0; i < 3; i++) {
+		vcpu.regs[GPR_RCX] = 0;
+		assert_int_equal(RUN("\x8a\x0b", RAM + 5).kind, V_ADVANCE);
+		assert_int_equal(vcpu.regs[GPR_RCX], device[5]);
+	}
+	assert_int_equal(RUN("\x8a\x13", RAM + 5).kind, V_ADVANCE); /* other code */
+	assert_int_equal(vcpu.regs[GPR_RDX], device[5]);
+	set_entry(0x7000 + 8 * 1, 0x2007); /* another page, absent accessed bit */
+	assert_int_equal(RUN("\x8a\x13", RAM + 5).kind, V_ADVANCE);
+	assert_int_equal(vcpu.regs[GPR_RAX], device[5]);
+	assert_int_equal(ram_u64(0x7008), 0x2027);
+	vcpu.regs[GPR_RAX] = 0;
+	set_entry(0x8000, 0x5007); /* another root, the same tables */
+	f->reg[VREG_CR3] = 0x8000;
+	assert_int_equal(RUN("\x8a\x13", RAM + 5).kind, V_ADVANCE);
+	assert_int_equal(vcpu.regs[GPR_RAX], device[5]);
+	assert_int_equal(ram_u64(0x8000), 0x5027);
+	for (u32 level = 0; level < 4; level++) { /* gone at each level */
+		u64 at = level == 0 ? 0x8000 : level == 3 ? 0x7008 : 0x4000 + 0x1000 * level, old = ram_u64(at);
+		set_entry(at, 0);
+		expect_fault(RUN("\x8a\x13", RAM + 5), VEC_PF, 0, 0x1000);
+		set_entry(at, old);
+		assert_int_equal(RUN("\x8a\x13", RAM + 5).kind, V_ADVANCE);
+	}
+	/* long ones count to their last byte, wherever they are */
+	set_entry(0x7008, 0x1007);
+	for (u64 at = 0x1fe0; at < 0x1ff8; at++) {
+		f->reg[VREG_RIP] = at;
+		for (u8 last = 1; last < 4; last++) {
+			memcpy(ram + at, "\xc7\x83\0\0\0\0\x11\x22\x33", 9);
+			ram[at + 9] = last; /* mov dword [rbx + 0], imm32 */
+			struct emu e = emu();
+			const struct exit_mmio x = { .addr = GPA(RAM + 5), .is_write = true };
+			assert_int_equal(emulate_mmio(&e, &x).kind, V_ADVANCE);
+			assert_int_equal(device[8], last);
+		}
+	}
+}
+
 static u32 deny_all(void)
 {
 	return ~0u;
@@ -564,23 +612,24 @@ static void test_length(void **state)
 	struct fake *f = small_machine();
 	struct insn in;
 	struct event fault;
+	struct emu e = emu();
 	memcpy(ram + 0x1000, "\x0f\xa2", 2);
-	assert_int_equal(emulate_length(&vcpu, &mem, OP_CPUID, &in, &fault), 2);
-	assert_int_equal(emulate_length(&vcpu, &mem, OP_NONE, &in, &fault), 2);
+	assert_int_equal(emulate_length(&e, OP_CPUID, &in, &fault), 2);
+	assert_int_equal(emulate_length(&e, OP_NONE, &in, &fault), 2);
 	assert_int_equal(in.op, OP_CPUID);
-	assert_int_equal(emulate_length(&vcpu, &mem, OP_HLT, &in, &fault), 0);
+	assert_int_equal(emulate_length(&e, OP_HLT, &in, &fault), 0);
 	assert_int_equal(fault.type, EVENT_NONE);
 	paged(f);
 	set_entry(0x7000 + 8 * 2, 0);
 	f->reg[VREG_RIP] = 0x1fff; /* the next page is absent: only asked for if needed */
 	ram[0x1fff] = 0xf4;
-	assert_int_equal(emulate_length(&vcpu, &mem, OP_HLT, &in, &fault), 1);
+	assert_int_equal(emulate_length(&e, OP_HLT, &in, &fault), 1);
 	ram[0x1fff] = 0x0f;
-	assert_int_equal(emulate_length(&vcpu, &mem, OP_NONE, &in, &fault), 0);
+	assert_int_equal(emulate_length(&e, OP_NONE, &in, &fault), 0);
 	assert_int_equal(fault.vector, VEC_PF);
 	set_entry(0x7000 + 8 * 2, 0x2007);
 	ram[0x2000] = 0xa2;
-	assert_int_equal(emulate_length(&vcpu, &mem, OP_CPUID, &in, &fault), 2);
+	assert_int_equal(emulate_length(&e, OP_CPUID, &in, &fault), 2);
 }
 
 int main(void)
@@ -589,7 +638,8 @@ int main(void)
 		cmocka_unit_test(test_kills),
 		cmocka_unit_test(test_other_page_resumes), cmocka_unit_test(test_page_crossing),
 		cmocka_unit_test(test_faults), cmocka_unit_test(test_alignment_check),
-		cmocka_unit_test(test_no_second_walk), cmocka_unit_test(test_protection_keys),
+		cmocka_unit_test(test_no_second_walk), cmocka_unit_test(test_instruction_cache),
+		 cmocka_unit_test(test_protection_keys),
 		cmocka_unit_test(test_push_pop),
 		cmocka_unit_test(test_other_modes), cmocka_unit_test(test_rep_batches),
 		cmocka_unit_test(test_in_out), cmocka_unit_test(test_string_io),

@@ -116,6 +116,7 @@ static u8 device[BUF_LEN]; /* the device's memory behind buf's address */
 static u32 nr_reads, nr_writes;
 static struct bus mmio, ports;
 static struct gmem mem;
+static struct insn_cache insns; /* the code changes all the time, at one address */
 static struct vcpu_ops ops; /* the fake's, but EFER.LMA stays as the test set it */
 static struct vcpu vcpu = { .ops = &ops };
 
@@ -246,9 +247,6 @@ static const struct form {
 	{ n " m,cl", 0, 0xd2, i, 0, BOTH | WRITES, flags }, { n " m,imm8", 0, 0xc0, i, 1, BOTH | WRITES, flags }
 	SHIFTS("rol", 0, ROTATE), SHIFTS("ror", 1, ROTATE), SHIFTS("rcl", 2, ROTATE), SHIFTS("rcr", 3, ROTATE),
 	SHIFTS("shl", 4, SHIFT), SHIFTS("shr", 5, SHIFT), SHIFTS("sar", 7, SHIFT),
-#define COND(n) { "set" #n, 0x0f, 0x90 + (n), 0, 0, BYTES | WRITES, ALL }, { "cmov" #n, 0x0f, 0x40 + (n), -1, 0, WORDS, ALL }
-	COND(0), COND(1), COND(2), COND(3), COND(4), COND(5), COND(6), COND(7),
-	COND(8), COND(9), COND(10), COND(11), COND(12), COND(13), COND(14), COND(15),
 	{ "push m", 0, 0xff, 6, 0, WORDS | STACK, ALL }, { "pop m", 0, 0x8f, 0, 0, WORDS | STACK | WRITES, ALL },
 	{ "mov m,ds", 0, 0x8c, SEG_DS, 0, FIXED | WRITES, ALL },
 };
@@ -495,7 +493,7 @@ static void agree(const struct trial *t, const struct verdict *d)
 /* Natively and emulated, from the same registers, flags and memory */
 static void run(struct trial *t, u64 touched, bool is_write)
 {
-	struct emu e = { .v = &vcpu, .mem = &mem, .mmio = &mmio, .ports = &ports };
+	struct emu e = { .v = &vcpu, .mem = &mem, .mmio = &mmio, .ports = &ports, .insns = &insns };
 	struct exit_mmio x = { .addr = GPA(touched), .is_write = is_write };
 	set_mode(t->mode);
 	memcpy(code, t->bytes, t->len);

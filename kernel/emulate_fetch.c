@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The instruction at RIP: read and decoded, or remembered from the last time. A row of the cache is
+ * good as long as the page table entries on the way to its code, and the code, are what they were.
+ * Both are compared at each use, so that nobody has to invalidate anything. Rights are not looked at
+ * again: the CPU, which exited from this instruction, has just fetched it.
+ */
+#include "emulate_parts.h"
+#include "lib/lib.h"
+#include "x86/regs.h"
+
+void work_init(struct work *w, const struct emu *e, const struct exit_mmio *x)
+{
+	w->e = e;
+	w->x = x;
+	w->in = &w->decoded;
+	w->debug = 0;
+	w->src.width = w->dst.width = 0;
+	w->src.page_lin = w->dst.page_lin = NO_PAGE;
+	w->has_paging = false;
+	w->paging.code_size = paging_code_size(e->v);
+	if (w->paging.code_size != 8) {
+		work_paging(w);
+	}
+}
+
+const struct paging *work_paging(struct work *w)
+{
+	if (!w->has_paging) {
+		paging_read(w->e->v, &w->paging);
+		w->paging.pkru = w->paging.cr4 & CR4_PKE && w->e->pkru ? w->e->pkru() : 0;
+		w->has_paging = true;
+	}
+	return &w->paging;
+}
+
+static u64 load(const void *p)
+{
+	u64 value;
+	__builtin_memcpy(&value, p, sizeof(value));
+	return value;
+}
+
+static bool is_good(const struct insn_row *r, u64 rip, u64 cr3)
+{
+	if (r->rip != rip || r->cr3 != cr3 || !r->code) {
+		return false;
+	}
+	for (u32 i = r->trail.first; i < r->trail.end; i++) {
+		if (*(volatile u64 *)r->trail.slot[i] != r->trail.entry[i]) {
+			return false;
+		}
+	}
+	return !((load(r->code) ^ r->bytes[0]) & r->mask[0]) &&
+	       !((load(r->code + 8) ^ r->bytes[1]) & r->mask[1]);
+}
+
+/* 64-bit code, on one page, and its 16 bytes too */
+static void remember(const struct work *w, struct insn_row *r, const struct fetch *f)
+{
+	u32 len = w->decoded.len;
+	if (f->lin % PAGE_SIZE > PAGE_SIZE - 16 || w->paging.code_size != 8) {
+		return;
+	}
+	*r = (struct insn_row){ .rip = f->lin, .cr3 = w->paging.cr3, .trail = f->trail, .code = f->ram,
+				.insn = w->decoded,
+				.mask = { len < 8 ? width_mask(len) : ~0ull, len > 8 ? width_mask(len - 8) : 0 } };
+	memcpy(r->bytes, f->bytes, sizeof(f->bytes));
+}
+
+static enum decode_status read_and_decode(struct work *w, struct fetch *f)
+{
+	enum decode_status status = DECODE_MORE;
+	work_paging(w);
+	f->len = 0;
+	while (status == DECODE_MORE) {
+		if (!fetch_more(w->e->v, w->e->mem, &w->paging, f, &w->fault)) {
+			w->cr2 = f->lin;
+			return DECODE_MORE;
+		}
+		status = insn_decode(f->bytes, f->len, w->paging.code_size, &w->decoded);
+	}
+	return status;
+}
+
+enum decode_status work_fetch(struct work *w)
+{
+	struct vcpu *v = w->e->v;
+	struct fetch f;
+	struct insn_row *row = NULL;
+	if (w->e->insns && w->paging.code_size == 8) {
+		u64 rip = v->ops->get(v, VREG_RIP);
+		row = &w->e->insns->row[(rip ^ rip >> 4) % NR_INSN_ROWS];
+		if (is_good(row, rip, v->ops->get(v, VREG_CR3))) {
+			w->in = &row->insn;
+			return DECODE_OK;
+		}
+	}
+	enum decode_status status = read_and_decode(w, &f);
+	if (row && status == DECODE_OK) {
+		remember(w, row, &f);
+	}
+	return status;
+}
