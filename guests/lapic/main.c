@@ -282,8 +282,11 @@ static void timer_modes(uint64_t ms)
 	cli();
 	CHECK(hits[TIMER] == 0, "disarmed, but %u", hits[TIMER]);
 	lapic_write(APIC_TIMER, 0x50000 | TIMER);
-	wrmsr(0x6e0, rdtsc() + ms / 4);
-	udelay(1000);
+	uint64_t at = rdtsc() + ms / 4;
+	wrmsr(0x6e0, at);
+	while (rdtsc() < at) {
+		__asm__ volatile("pause");
+	}
 	CHECK(rdmsr(0x6e0) == 0, "masked, it expires too: %lx", rdmsr(0x6e0));
 	wrmsr(0x6e0, ~0ull); /* in some centuries */
 	CHECK(rdmsr(0x6e0) == ~0ull, "%lx", rdmsr(0x6e0));
@@ -317,10 +320,10 @@ static void deadline(void)
 	CHECK(rdtsc() >= at && rdmsr(0x6e0) == 0, "deadline left: %lx", rdmsr(0x6e0));
 	wrmsr(0x6e0, 1); /* long ago: at once */
 	wait_for(2);
-	wrmsr(0x6e0, rdtsc() + 2 * ms);
+	wrmsr(0x6e0, rdtsc() + 20 * ms);
 	wrmsr(0x6e0, 0);
 	sti();
-	udelay(4000);
+	udelay(25000);
 	cli();
 	CHECK(hits[TIMER] == 2, "disarmed");
 	timer_modes(ms);
