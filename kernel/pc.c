@@ -252,6 +252,7 @@ enum status pc_init(struct partition *p)
 		(struct vuart_backend){ .tx_room = uart_tx_room, .tx = uart_tx, .ctx = p };
 	vuart_init(&pc->uart, &pc->uart_backend, &pc->clock, isa_irq(pc, UART_IRQ));
 	vpic_init(&pc->pic);
+	vpic_elcr_ops.write(&pc->pic, 1, 1, BIT(VACPI_SCI_IRQ - 8)); /* as firmware leaves it: a level line */
 	vpit_init(&pc->pit, &pc->clock, isa_irq(pc, 0));
 	vrtc_init(&pc->rtc, &pc->clock, isa_irq(pc, RTC_IRQ), wall);
 	vacpi_init(&pc->acpi, &pc->clock, isa_irq(pc, VACPI_SCI_IRQ));

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make test: every proof there is. TESTS="emu -k lines --bed bochs-vmx" picks some (docs/testing.md).
-.PHONY: test test-binaries test-systems clang arrows size coverage bench
+.PHONY: test matrix test-binaries test-systems clang arrows size coverage bench
 # Debian's own Python is the one that has python3-pexpect
 test: deps-test
 	@/usr/bin/python3 test/run.py $(TESTS)
+
+# stock kernels by flavour, vCPUs and parameters
+matrix: deps-test test-systems
+	@/usr/bin/python3 test/matrix.py $(MATRIX)
 
 # what the runner needs before it starts, so that no two of its jobs run make at the same time
 test-binaries: $(UNIT) $(FUZZ)

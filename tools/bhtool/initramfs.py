@@ -45,13 +45,13 @@ class Cpio:
         return gzip.compress(b"".join(self.parts), compresslevel=1, mtime=0)
 
 
-def base(init):
+def base(init, busybox=BUSYBOX):
     """busybox, its usual directories, and `init` as /init."""
     cpio = Cpio()
     for d in ("bin", "dev", "proc", "sys", "tmp", "etc", "root"):
         cpio.mkdir(d)
     cpio.node("dev/console", 5, 1)
-    with open(BUSYBOX, "rb") as f:
+    with open(busybox, "rb") as f:
         cpio.file("bin/busybox", f.read())
     cpio.link("bin/sh", "busybox")
     cpio.file("init", init.encode())
