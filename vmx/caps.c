@@ -32,6 +32,7 @@ static const struct {
 	{ "pause-loop-exiting", WORD_PROC2, OPTIONAL, PROC2_PAUSE_LOOP },
 	{ "invpcid", WORD_PROC2, OPTIONAL, PROC2_INVPCID },
 	{ "wbinvd-exiting", WORD_PROC2, OPTIONAL, PROC2_WBINVD },
+	{ "encls-exiting", WORD_PROC2, OPTIONAL, PROC2_ENCLS },
 	{ "exit-switching", WORD_EXIT, REQUIRED, EXITC_ALL },
 	{ "entry-switching", WORD_ENTRY, REQUIRED, ENTRYC_ALL },
 	{ "64-bit-guest", WORD_ENTRY, SET_LATER, ENTRYC_IA32E },

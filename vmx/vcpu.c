@@ -63,6 +63,9 @@ static void init_controls(const struct vmx_vcpu *x, const struct vcpu_params *p)
 	vmcs_write32(VMCS_PROC_CTLS, ctl[WORD_PROC]);
 	vmcs_write32(VMCS_PROC_CTLS2, ctl[WORD_PROC2]);
 	init_pause(p->exits_on_pause);
+	if (ctl[WORD_PROC2] & PROC2_ENCLS) {
+		vmcs_write64(VMCS_ENCLS_BITMAP, ~0ull); /* every leaf: no SGX for guests */
+	}
 	vmcs_write32(VMCS_EXIT_CTLS, ctl[WORD_EXIT]);
 	vmcs_write32(VMCS_ENTRY_CTLS, ctl[WORD_ENTRY]);
 	vmcs_write32(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);

@@ -59,6 +59,44 @@ static void others(void)
 	CHECK(vector == 13, "RDPMC of a fixed counter: %d", vector);
 }
 
+/* What CPUID does not show and a control, a mode or the CPU's lack of it hides: #UD */
+#define IS_UD_WITHOUT(leaf, reg, bit, insn)          \
+	do {                                         \
+		if (!cpu_has(leaf, reg, bit)) {      \
+			IS_UD(insn);                 \
+		}                                    \
+	} while (0)
+
+static void hidden(void)
+{
+	enum { EAX, EBX, ECX, EDX };
+	IS_UD_WITHOUT(7, EBX, 2, ".byte 0x0f, 0x01, 0xcf");		/* ENCLS */
+	IS_UD_WITHOUT(7, EDX, 18, ".byte 0x0f, 0x01, 0xc5");		/* PCONFIG */
+	IS_UD_WITHOUT(1, ECX, 30, ".byte 0x48, 0x0f, 0xc7, 0xf0");	/* RDRAND RAX */
+	IS_UD_WITHOUT(7, ECX, 22, ".byte 0xf3, 0x0f, 0xc7, 0xf8");	/* RDPID RAX */
+	IS_UD_WITHOUT(7, EBX, 10, ".byte 0x66, 0x0f, 0x38, 0x82, 0x07"); /* INVPCID */
+	IS_UD_WITHOUT(0x80000008, EBX, 4, ".byte 0x0f, 0x01, 0xfd");	/* RDPRU */
+	IS_UD_WITHOUT(0x80000008, EBX, 8, ".byte 0xf3, 0x0f, 0x01, 0xfa"); /* MCOMMIT */
+	IS_UD_WITHOUT(0x80000001, ECX, 29, ".byte 0x0f, 0x01, 0xfa");	/* MONITORX */
+	IS_UD_WITHOUT(0x80000001, ECX, 29, ".byte 0x0f, 0x01, 0xfb");	/* MWAITX */
+	IS_UD_WITHOUT(0x80000008, EBX, 3, ".byte 0x0f, 0x01, 0xfe");	/* INVLPGB */
+	if (is_lax()) {
+		skip("UMONITOR, RDSEED", "QEMU takes their bytes for MFENCE and RDRAND");
+	} else {
+		IS_UD_WITHOUT(7, ECX, 5, ".byte 0xf3, 0x0f, 0xae, 0xf0");
+		IS_UD_WITHOUT(7, EBX, 18, ".byte 0x48, 0x0f, 0xc7, 0xf8");
+	}
+	uint64_t cr4;
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	if (is_bochs_svm()) {
+		skip("XSAVES", "AMD-V has no control for it");
+	} else if (cpu_has(1, ECX, 26)) { /* XSAVES, with OSXSAVE on */
+		__asm__ volatile("mov %0, %%cr4" : : "r"(cr4 | 1 << 18));
+		IS_UD(".byte 0x48, 0x0f, 0xc7, 0x2f");
+		__asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
+	}
+}
+
 int main(const char *cmdline)
 {
 	(void)cmdline;
@@ -69,5 +107,6 @@ int main(const char *cmdline)
 	vmx();
 	svm();
 	others();
+	hidden();
 	return (int)failures;
 }

@@ -31,6 +31,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define VMCS_MSR_BITMAP	     VMCS64(0x2004) /* MSR bitmaps */
 #define VMCS_TSC_OFFSET	     VMCS64(0x2010) /* TSC offsetting */
 #define VMCS_EPTP	     VMCS64(0x201a) /* EPT */
+#define VMCS_ENCLS_BITMAP    VMCS64(0x202e) /* ENCLS exiting */
 #define VMCS_GUEST_PHYS	     VMCS64(0x2400) /* EPT */
 #define VMCS_LINK_POINTER    VMCS64(0x2800)
 #define VMCS_GUEST_DEBUGCTL  VMCS64(0x2802)
@@ -131,6 +132,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define PROC2_UNRESTRICTED_GUEST BIT(7)
 #define PROC2_PAUSE_LOOP		 BIT(10)
 #define PROC2_INVPCID		 BIT(12)
+#define PROC2_ENCLS		 BIT(15)
 
 /* SDM 3C 25.7.1 "VM-Exit Controls", 25.8.1 "VM-Entry Controls" */
 #define EXITC_ALL (BIT(2) | BIT(9) | BITS(21, 18)) /* save debug, 64-bit, switch PAT, EFER */

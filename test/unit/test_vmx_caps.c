@@ -19,7 +19,7 @@ static const struct {
 	{ WORD_PIN, { 0, 3, 5, 6 }, 4, true },
 	{ WORD_PROC, { 2, 3, 7, 10, 11, 19, 20, 22, 25, 28, 29, 31 }, 12, true },
 	{ WORD_PROC2, { 1, 3, 5, 7 }, 4, true },
-	{ WORD_PROC2, { 6, 10, 12 }, 3, false },
+	{ WORD_PROC2, { 6, 10, 12, 15 }, 4, false },
 	{ WORD_EXIT, { 2, 9, 18, 19, 20, 21 }, 6, true },
 	{ WORD_ENTRY, { 2, 9, 14, 15 }, 4, true },
 	{ WORD_EPT, { 6, 14, 16, 20, 25, 26 }, 6, true },
@@ -78,7 +78,7 @@ static void test_good(void **state)
 	assert_int_equal(ctl[WORD_PIN], 0x69);
 	/* windows and IA-32e mode are allowed, but not on at the start */
 	assert_int_equal(ctl[WORD_PROC], 0xb2180c88);
-	assert_int_equal(ctl[WORD_PROC2], 0x14ea);
+	assert_int_equal(ctl[WORD_PROC2], 0x94ea);
 	assert_int_equal(ctl[WORD_EXIT], 0x3c0204);
 	assert_int_equal(ctl[WORD_ENTRY], 0xc004);
 }
