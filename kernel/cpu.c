@@ -48,6 +48,7 @@ static void control_registers_init(void)
 
 	cr4 |= (has_xsave ? CR4_OSXSAVE : 0) | (cpuid_has(7, EBX, 7) ? CR4_SMEP : 0);
 	cr4 |= (cpuid_has(7, EBX, 20) ? CR4_SMAP : 0) | (cpuid_has(7, ECX, 2) ? CR4_UMIP : 0);
+	cr4 |= cpuid_has(7, ECX, 3) ? CR4_PKE : 0; /* for RDPKRU: the emulator asks for a guest's */
 	write_cr0(CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE);
 	write_cr4(cr4);
 	if (has_xsave) {

@@ -23,6 +23,7 @@ struct host {
 	u64 (*xgetbv0)(void);	  /* XCR0 as it is now, while the vCPU is loaded */
 	void (*xsetbv0)(u64 xcr0);
 	u64 (*debug_address)(u32 n); /* DR0 to DR3, likewise */
+	u32 (*pkru)(void);	  /* likewise; only where the guest has CR4.PKE */
 	void (*cpuid)(u32 leaf, u32 subleaf, u32 out[4]);
 	void (*poke)(const struct vcpu *v); /* its CPU looks at its mailbox, now if it runs @v or idles */
 	void (*kick)(u32 cpu);		    /* CPU leaves its guest and looks at all its partitions */

@@ -116,6 +116,7 @@ static void machine_init(const struct boot_info *info, const struct vcpu_ops *op
 				      .xgetbv0 = host_xgetbv0,
 				      .xsetbv0 = host_xsetbv0,
 				      .debug_address = host_debug_address,
+				      .pkru = rdpkru,
 				      .cpuid = cpuid,
 				      .poke = host_poke,
 				      .kick = cpu_kick,

@@ -151,6 +151,14 @@ static inline u64 xgetbv(u32 xcr)
 	return (u64)hi << 32 | lo;
 }
 
+/* The register is not switched at VM exits: it is the guest's */
+static inline u32 rdpkru(void)
+{
+	u32 lo, hi;
+	__asm__ volatile("rdpkru" : "=a"(lo), "=d"(hi) : "c"(0));
+	return lo;
+}
+
 static inline void xsetbv(u32 xcr, u64 v)
 {
 	__asm__ volatile("xsetbv" : : "c"(xcr), "a"((u32)v), "d"((u32)(v >> 32)));
