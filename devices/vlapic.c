@@ -11,7 +11,7 @@ static u32 vec_get(const struct vlapic *a, u32 first, u8 vector)
 	return a->reg[first + vector / 32] >> vector % 32 & 1;
 }
 
-/* @first: REG_ISR, REG_TMR or REG_IRR, of 256 bits each, and of eight bits that say which words are used */
+/* @first: REG_ISR, REG_TMR or REG_IRR, of 256 bits each, and of eight that say which words are used */
 static void vec_set(struct vlapic *a, u32 first, u8 vector, bool is_set)
 {
 	u32 *word = &a->reg[first + vector / 32], bit = 1u << vector % 32;
@@ -39,7 +39,7 @@ static u32 vec_class(const struct vlapic *a, u32 first)
 	return vector < 0 ? 0 : (u32)vector & 0xf0;
 }
 
-/* SDM 3A 11.4.7.1 "Local APIC State After Power-Up or Reset". The levels of pins come from outside. */
+/* SDM 3A 11.4.7.1 "Local APIC State After Power-Up or Reset". Pins have their levels from outside. */
 void vlapic_reset(struct vlapic *a)
 {
 	*a = (struct vlapic){
@@ -119,7 +119,10 @@ int vlapic_pending(const struct vlapic *a)
 {
 	int vector = vec_highest(a, REG_IRR);
 
-	return vlapic_is_enabled(a) && (vector & ~0xf) > (vlapic_ppr(a) & 0xf0) ? vector : -1;
+	if (vector < 0 || !vlapic_is_enabled(a)) {
+		return -1;
+	}
+	return (vector & ~0xf) > (vlapic_ppr(a) & 0xf0) ? vector : -1;
 }
 
 u8 vlapic_ack(struct vlapic *a, u8 vector)
@@ -139,8 +142,8 @@ static void set_pending(struct vlapic *a, u8 vector, bool is_level)
 }
 
 /*
- * SDM 3A 11.5.3 "Error Handling": one interrupt, then none until ESR is written. An illegal vector in
- * LVT error is one more error, not a loop.
+ * SDM 3A 11.5.3 "Error Handling": one interrupt, then none until ESR is written. An illegal vector
+ * in LVT error is one more error, not a loop.
  */
 void vlapic_error(struct vlapic *a, u32 bit)
 {
@@ -188,7 +191,7 @@ void vlapic_eoi(struct vlapic *a)
 	}
 }
 
-/* Only what is fixed can be level-triggered, and LINT1 not at all (SDM 3A 11.5.1, "Trigger Mode") */
+/* Only what is fixed can be level-triggered, LINT1 not at all (SDM 3A 11.5.1, "Trigger Mode") */
 static bool is_level(u32 pin, u32 lvt)
 {
 	return pin == 0 && (lvt & (LVT_LEVEL | LVT_MODE)) == LVT_LEVEL;

@@ -58,7 +58,7 @@ void vlapic_reset_by_init(struct vlapic *a);
  */
 void vlapic_set_virtual_wire(struct vlapic *a);
 
-/** vlapic_poll() - expire the timer if due at @now_ns. Return: the new deadline_ns, NEVER = none. */
+/** vlapic_poll() - expire the timer if due at @now_ns. Return: new deadline_ns, NEVER = none. */
 u64 vlapic_poll(struct vlapic *a, u64 now_ns);
 
 /** vlapic_catch_up() - the same now, for one: after each change of the guest's TSC. Return: now. */
@@ -76,7 +76,7 @@ int vlapic_pending(const struct vlapic *a);
 /**
  * vlapic_ack() - the acknowledge cycle for @vector of vlapic_pending(): it goes into service
  *
- * Return: what to deliver: @vector, or the spurious vector if it was masked in between (SDM 3A 11.9).
+ * Return: what to deliver: @vector, or if it was masked in between the spurious one (SDM 3A 11.9).
  */
 u8 vlapic_ack(struct vlapic *a, u8 vector);
 
@@ -97,8 +97,8 @@ bool vlapic_takes_extint(const struct vlapic *a);
 bool vlapic_matches(const struct vlapic *a, u32 dest, bool is_logical, bool is_x2apic);
 
 /**
- * vlapic_arbitration_priority() - of several targets of a lowest-priority message, the lowest takes it
- * vlapic_is_focus() - has this one @vector requested or in service? Then it takes it before all others.
+ * vlapic_arbitration_priority() - of the targets of a lowest-priority message the lowest takes it
+ * vlapic_is_focus() - has this one @vector requested or in service? Then it comes before all others.
  *
  * Context: any CPU, also while the owner writes. SDM 3A 11.6.2.4 "Lowest Priority Delivery Mode".
  */

@@ -50,7 +50,7 @@ static u32 reg_read(struct vlapic *a, u32 n)
 
 /*
  * SDM 3A table 11-3 "Valid Combinations ...": what goes to the sender too can be fixed only. Whatever
- * the trigger mode says, IPIs are edges (its note 2); "level" just tells an INIT from its de-assertion.
+ * the trigger mode says, IPIs are edges (its note 2); it just tells an INIT from its de-assertion.
  */
 static void send_ipi(struct vlapic *a, u32 icr)
 {
@@ -63,7 +63,8 @@ static void send_ipi(struct vlapic *a, u32 icr)
 		.shorthand = (u8)field_get(ICR_SHORTHAND, icr),
 		.is_logical = icr & ICR_LOGICAL,
 		.is_x2apic = vlapic_is_x2apic(a),
-		.is_deassert = (icr & (ICR_MODE | ICR_LEVEL | ICR_ASSERT)) == (MODE_INIT << 8 | ICR_LEVEL),
+		.is_deassert = field_get(ICR_MODE, icr) == MODE_INIT &&
+			       (icr & (ICR_LEVEL | ICR_ASSERT)) == ICR_LEVEL,
 	};
 	bool has_sender = ipi.shorthand == SHORTHAND_SELF || ipi.shorthand == SHORTHAND_ALL;
 
@@ -101,7 +102,7 @@ static void timer_write(struct vlapic *a, u32 n, u32 value)
 	bool is_deadline = a->reg[REG_LVT + LVT_TIMER] & LVT_DEADLINE;
 
 	mask_if_disabled(a);
-	if (n == REG_LVT + LVT_TIMER && (changed & LVT_DEADLINE)) { /* a change of the mode disarms */
+	if (n == REG_LVT + LVT_TIMER && (changed & LVT_DEADLINE)) { /* a change of mode disarms */
 		a->tsc_deadline = a->reg[REG_COUNT_INIT] = 0;
 		vlapic_timer_start(a, 0);
 	} else if (n == REG_COUNT_INIT) {

@@ -44,7 +44,8 @@ static u64 next_poll(const struct vlapic *a, u64 now_ns, u64 guest_tsc)
 
 		return a->tsc_deadline - guest_tsc > MAX_TICKS_AHEAD ? NEVER : MAX(ns, now_ns + 1);
 	}
-	return MAX(a->timer_expiry_ns, period && period < MIN_PERIOD_NS ? now_ns + MIN_PERIOD_NS : 0);
+	u64 soonest = period && period < MIN_PERIOD_NS ? now_ns + MIN_PERIOD_NS : 0;
+	return MAX(a->timer_expiry_ns, soonest);
 }
 
 u64 vlapic_poll(struct vlapic *a, u64 now_ns)
