@@ -2,7 +2,8 @@
 /*
  * A hostile guest: the input is registers, segments, RAM (code and page tables in it) and a script of
  * exits. Whatever it is, the emulator ends, stays in the guest's RAM (an array of exact size under ASan),
- * and a refusal of a plain instruction leaves RAM, devices and registers as they were.
+ * does the same with its cache of instructions as without, and a refusal of a plain instruction leaves RAM,
+ * devices and registers as they were.
  */
 #include "kernel/emulate.h"
 #include "x86/regs.h"
@@ -110,29 +111,71 @@ static struct exit exit_of(u64 script)
 	return x;
 }
 
-static void step(struct emu *e, const struct exit *x, const u8 *ram)
-{
-	static u8 before[RAM_PAGES * PAGE_SIZE];
+/* Everything that an instruction can change */
+struct outcome {
+	struct verdict d;
+	struct cpu cpu;
 	u64 regs[NR_GPRS];
+	u32 nr_accesses;
+	u8 ram[RAM_PAGES * PAGE_SIZE];
+};
+
+static void save(struct outcome *o, const struct emu *e, const u8 *ram)
+{
+	memcpy(&o->cpu, e->v->hw, sizeof(o->cpu));
+	memcpy(o->regs, e->v->regs, sizeof(o->regs));
+	memcpy(o->ram, ram, sizeof(o->ram));
+	o->nr_accesses = nr_accesses;
+}
+
+static void run(const struct emu *e, const struct exit *x, const u8 *ram, struct outcome *o)
+{
+	nr_accesses = 0;
+	struct verdict d = x->kind == EXIT_PIO ? emulate_pio(e, x) : emulate_mmio(e, &x->mmio);
+	save(o, e, ram);
+	o->d = d;
+}
+
+/* With remembered instructions all is as without */
+static void compare(const struct outcome *a, const struct outcome *b)
+{
+	bool is_same = a->d.kind == b->d.kind && a->d.insn_len == b->d.insn_len && a->d.cr2 == b->d.cr2 &&
+		       a->d.event.vector == b->d.event.vector && a->d.event.error == b->d.event.error &&
+		       !memcmp(&a->cpu, &b->cpu, sizeof(a->cpu)) && !memcmp(a->regs, b->regs, sizeof(a->regs)) &&
+		       a->nr_accesses == b->nr_accesses && !memcmp(a->ram, b->ram, sizeof(a->ram));
+	if (!is_same) {
+		abort();
+	}
+}
+
+static void step(struct emu *e, const struct exit *x, u8 *ram)
+{
+	static struct outcome before, plain, cached;
+	struct emu no_cache = *e;
 	struct insn in;
 	struct event fault;
 	u32 len = emulate_length(e, OP_NONE, &in, &fault);
-	memcpy(before, ram, sizeof(before));
-	memcpy(regs, e->v->regs, sizeof(regs));
-	nr_accesses = 0;
-	struct verdict d = x->kind == EXIT_PIO ? emulate_pio(e, x) : emulate_mmio(e, &x->mmio);
-	bool is_done = d.kind == V_ADVANCE;
+	save(&before, e, ram);
+	no_cache.insns = NULL;
+	run(&no_cache, x, ram, &plain);
+	memcpy(e->v->hw, &before.cpu, sizeof(before.cpu));
+	memcpy(e->v->regs, before.regs, sizeof(before.regs));
+	memcpy(ram, before.ram, sizeof(before.ram));
+	run(e, x, ram, &cached);
+	compare(&plain, &cached);
+	const struct verdict *d = &cached.d;
+	bool is_done = d->kind == V_ADVANCE;
 	bool is_string = x->kind == EXIT_PIO ? x->pio.is_string : len && in.form == FORM_STRING;
-	bool is_sane = is_done ? d.insn_len >= 1 && d.insn_len <= 15 :
-				 d.kind == V_RESUME || d.kind == V_INJECT ||
-					 (d.kind == V_REPEAT && is_string) || (d.kind == V_KILL && d.why);
-	if (!is_sane || (!is_done && !is_string && (nr_accesses || memcmp(regs, e->v->regs, sizeof(regs)))) ||
-	    nr_accesses > 16 * EMU_REP_BATCH) {
+	bool is_sane = is_done ? d->insn_len >= 1 && d->insn_len <= 15 :
+				 d->kind == V_RESUME || d->kind == V_INJECT ||
+					 (d->kind == V_REPEAT && is_string) || (d->kind == V_KILL && d->why);
+	bool has_moved = nr_accesses || memcmp(before.regs, cached.regs, sizeof(before.regs));
+	if (!is_sane || (!is_done && !is_string && has_moved) || nr_accesses > 16 * EMU_REP_BATCH) {
 		abort();
 	}
 	/* only A and D bits may have changed: with paging off there are none */
 	if (!is_done && !is_string && !(e->v->ops->get(e->v, VREG_CR0) & CR0_PG) &&
-	    memcmp(before, ram, sizeof(before))) {
+	    memcmp(before.ram, ram, sizeof(before.ram))) {
 		abort();
 	}
 }
