@@ -11,7 +11,7 @@ static u32 vec_get(const struct vlapic *a, u32 first, u8 vector)
 	return a->reg[first + vector / 32] >> vector % 32 & 1;
 }
 
-/* @first: REG_ISR, REG_TMR or REG_IRR, of 256 bits each, and of eight that say which words are used */
+/* @first: REG_ISR, REG_TMR or REG_IRR, of 256 bits each, with eight for words in use */
 static void vec_set(struct vlapic *a, u32 first, u8 vector, bool is_set)
 {
 	u32 *word = &a->reg[first + vector / 32], bit = 1u << vector % 32;
@@ -39,21 +39,26 @@ static u32 vec_class(const struct vlapic *a, u32 first)
 	return vector < 0 ? 0 : (u32)vector & 0xf0;
 }
 
-/* SDM 3A 11.4.7.1 "Local APIC State After Power-Up or Reset". Pins have their levels from outside. */
+/*
+ * SDM 3A 11.4.7.1 "Local APIC State After Power-Up or Reset". ID and APIC_BASE stay, untouched even
+ * for a moment: another CPU may just ask for them. So do the pins' levels, and the CPU's own NMI.
+ */
 void vlapic_reset(struct vlapic *a)
 {
-	*a = (struct vlapic){
-		.env = a->env,
-		.apic_base = a->apic_base,
-		.id = a->id,
-		.reg = { [REG_VERSION] = VLAPIC_VERSION, [REG_DFR] = 0xffffffff, [REG_SVR] = 0xff,
-			 [REG_LVT ... REG_LVT + NR_LVTS - 1] = LVT_MASKED },
-		.has_x2apic = a->has_x2apic,
-		.nmi_pending = a->nmi_pending, /* a latched NMI is the CPU's */
-		.lint = a->lint,
-		.timer_expiry_ns = NEVER,
-		.deadline_ns = NEVER,
+	static const u32 values[NR_REGS] = {
+		[REG_VERSION] = VLAPIC_VERSION, [REG_DFR] = 0xffffffff, [REG_SVR] = 0xff,
+		[REG_LVT ... REG_LVT + NR_LVTS - 1] = LVT_MASKED
 	};
+	for (u32 n = 0; n < NR_REGS; n++) {
+		a->reg[n] = values[n];
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(a->used_words); i++) {
+		a->used_words[i] = 0;
+	}
+	a->esr_pending = 0;
+	a->is_error_told = false;
+	a->tsc_deadline = 0;
+	a->timer_expiry_ns = a->deadline_ns = NEVER;
 }
 
 void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is_bsp,

@@ -98,7 +98,7 @@ bool vlapic_matches(const struct vlapic *a, u32 dest, bool is_logical, bool is_x
 
 /**
  * vlapic_arbitration_priority() - of the targets of a lowest-priority message the lowest takes it
- * vlapic_is_focus() - has this one @vector requested or in service? Then it comes before all others.
+ * vlapic_is_focus() - has this one @vector requested or in service? Then it comes before all.
  *
  * Context: any CPU, also while the owner writes. SDM 3A 11.6.2.4 "Lowest Priority Delivery Mode".
  */

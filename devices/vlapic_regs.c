@@ -49,8 +49,8 @@ static u32 reg_read(struct vlapic *a, u32 n)
 }
 
 /*
- * SDM 3A table 11-3 "Valid Combinations ...": what goes to the sender too can be fixed only. Whatever
- * the trigger mode says, IPIs are edges (its note 2); it just tells an INIT from its de-assertion.
+ * SDM 3A table 11-3 "Valid Combinations ...": what goes to the sender too can be fixed only. The
+ * trigger mode does not matter, IPIs are edges (its note 2); it tells INIT from its de-assertion.
  */
 static void send_ipi(struct vlapic *a, u32 icr)
 {

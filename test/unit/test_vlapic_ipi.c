@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include "lapic.h"
 
 /* Table 11-3: rows are shorthands, columns delivery modes. Trigger mode and level change nothing. */
@@ -208,6 +209,37 @@ static void test_init(void **state)
 	}
 }
 
+static bool is_over;
+
+/* Return: how often a message for ID 3, which is this APIC's and stays so, would have missed it */
+static void *ask(void *ctx)
+{
+	u64 *misses = ctx;
+	while (!__atomic_load_n(&is_over, __ATOMIC_RELAXED)) {
+		*misses += !vlapic_matches(&a, 3, false, false) || vlapic_matches(&a, 0, false, false);
+		(void)vlapic_arbitration_priority(&a);
+	}
+	return NULL;
+}
+
+/* A startup IPI may come while its target still carries out the INIT: other CPUs must find it throughout */
+static void test_init_is_seen_from_elsewhere(void **state)
+{
+	(void)state;
+	pthread_t thread;
+	u64 misses = 0;
+	is_over = false;
+	assert_int_equal(pthread_create(&thread, NULL, ask, &misses), 0);
+	for (u32 i = 0; i < 200000; i++) {
+		vlapic_accept(&a, 0x40, false);
+		vlapic_reset_by_init(&a);
+		vlapic_mmio_ops.write(&a, SVR, 4, 0x1ff);
+	}
+	__atomic_store_n(&is_over, true, __ATOMIC_RELAXED);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(misses, 0);
+}
+
 static void test_lint_edge(void **state)
 {
 	(void)state;
@@ -350,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_arbitration),
 		cmocka_unit_test_setup(test_focus, setup_on),
 		cmocka_unit_test(test_init),
+		cmocka_unit_test_setup(test_init_is_seen_from_elsewhere, setup_on),
 		cmocka_unit_test(test_lint_edge),
 		cmocka_unit_test_setup(test_lint0_level, setup_on),
 		cmocka_unit_test_setup(test_lint1_level, setup_on),
