@@ -11,7 +11,7 @@
 
 /*
  * @read: takes one element from @len bytes at @data. Return: how many it used; 0 = this is not its
- *	  type or range
+ *	  type or range. NULL: a flag, which has no value
  * @at, @size, @room: where elements go in struct partition_config, how large, how many at most
  * @count: where their number goes, or the bool that says "given"; 0 = nobody asks
  */
@@ -86,6 +86,8 @@ static const struct property properties[] = {
 	  .words = { [CONSOLE_COM1] = "com1", [CONSOLE_COM2] = "com2" } },
 	{ "debug-exit", read_cell, FIELD(debug_exit), COUNT(has_debug_exit), .max = 0xffff,
 	  .expected = "a port from 0 to 0xffff, as in <0xf4>" },
+	{ "test-device", .at = offsetof(struct partition_config, has_test_device),
+	  .expected = "no value, as in test-device;" },
 	{ "slice-us", read_cell, FIELD(slice_us), .min = 100, .max = 1000000,
 	  .expected = "microseconds as a number from 100 to 1000000" },
 	{ "load-address", read_cell, FIELD(load_address), COUNT(has_load_address),
@@ -104,6 +106,10 @@ static bool take(const struct property *def, const char *data, size_t len,
 	struct partition_config next = *p;
 	u64 value;
 	u8 n = 0;
+	if (!def->read) {
+		*((bool *)((u8 *)p + def->at)) = true;
+		return len == 0;
+	}
 	for (size_t used; len && n < def->room && (used = def->read(def, data, len, &value)); n++) {
 		memcpy((u8 *)&next + def->at + n * def->size, &value, def->size);
 		data += used;

@@ -15,6 +15,7 @@
 #include "devices/vpic.h"
 #include "devices/vpit.h"
 #include "devices/vrtc.h"
+#include "devices/vtestdev.h"
 #include "devices/vuart.h"
 #include "kernel/console.h"
 #include "kernel/core.h"
@@ -42,6 +43,7 @@ struct pc {
 	struct vacpi acpi;
 	struct vpci pci;
 	struct vioapic ioapic;
+	struct vtestdev testdev; /* if configured */
 	struct console_source console;
 	u64 console_ns;	 /* when an unfinished line is due */
 	u64 deadline_ns; /* atomic: no pc_poll() needed before */

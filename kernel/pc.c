@@ -4,10 +4,12 @@
  * and the console's partition end; knows no backend and no physical hardware. Called by the run loop and partition.c.
  */
 #include "kernel/partition.h"
+#include "kernel/testdev.h"
 #include "log.h"
 
 #define UART_IRQ	4
 #define RTC_IRQ		8
+#define NR_ISA_LINES	16
 #define IRQ0_IOAPIC_PIN 2 /* the MADT's interrupt source override says so */
 
 static u64 clock_now(void *ctx)
@@ -15,11 +17,13 @@ static u64 clock_now(void *ctx)
 	return partition_now_ns(ctx);
 }
 
-/* An ISA line goes to both controllers; the one that is programmed delivers. */
+/* An ISA line goes to both controllers; the one that is programmed delivers. Others have only a pin. */
 static void isa_line(void *ctx, u32 line, bool level)
 {
 	struct pc *pc = ctx;
-	vpic_set_line(&pc->pic, line, level);
+	if (line < NR_ISA_LINES) {
+		vpic_set_line(&pc->pic, line, level);
+	}
 	vioapic_set_line(&pc->ioapic, line == 0 ? IRQ0_IOAPIC_PIN : line, level);
 }
 
@@ -191,6 +195,8 @@ static void debug_exit_write(void *self, u64 offset, u32 width, u64 value)
 
 static const struct vdev_ops debug_exit_ops = { .read = debug_exit_read, .write = debug_exit_write };
 
+static const struct vtestdev_ops testdev_ops = { .flush_page = testdev_flush_page, .irq = isa_line };
+
 /* The map of ports. debug-exit is four ports where it has room, else one. */
 static enum status attach_all(struct partition *p)
 {
@@ -215,6 +221,9 @@ static enum status attach_all(struct partition *p)
 	for (u32 i = 0; i < ARRAY_SIZE(map) && s == STATUS_OK; i++) {
 		s = bus_attach(&pc->ports, &map[i]);
 	}
+	if (s == STATUS_OK && p->cfg->has_test_device) {
+		s = testdev_attach(p, &testdev_ops);
+	}
 	if (s == STATUS_OK && p->cfg->has_debug_exit) {
 		s = bus_attach(&pc->ports, &debug_exit);
 		struct bus_range one = debug_exit;
@@ -233,10 +242,12 @@ enum status pc_attach_core(struct core *c)
 		{ VPCI_ECAM_BASE, VPCI_ECAM_LEN, "ecam", &vpci_ecam_ops, &p->pc.pci },
 		{ VIOAPIC_BASE, PAGE_SIZE, "ioapic", &vioapic_ops, &p->pc.ioapic },
 		{ VLAPIC_BASE, PAGE_SIZE, "lapic", &vlapic_mmio_ops, &c->lapic },
+		{ VTESTDEV_RAM, VTESTDEV_RAM_LEN, "testdev", &vtestdev_ram_ops, &p->pc.testdev },
 	};
+	u32 nr = ARRAY_SIZE(map) - (p->cfg->has_test_device ? 0 : 1);
 	enum status s = STATUS_OK;
 	c->mmio.lock = p->pc.ports.lock;
-	for (u32 i = 0; i < ARRAY_SIZE(map) && s == STATUS_OK; i++) {
+	for (u32 i = 0; i < nr && s == STATUS_OK; i++) {
 		s = bus_attach(&c->mmio, &map[i]);
 	}
 	return s;

@@ -252,6 +252,12 @@ static const struct {
 	  "[a] console: partition mb has this port already" },
 	{ MB "; console=com1\na: cpus=<0>; memory=<4>; boot=pvh; kernel=k.elf; console=com2", "" },
 	{ MB "; debug-exit=<0x60f>", "[mb] debug-exit: port 0x60f belongs to the platform (ACPI); a free one is 0xf4" },
+	{ MB "; debug-exit=<0xe7>; test-device",
+	  "[mb] debug-exit: port 0xe7 belongs to the platform (test device); a free one is 0xf4" },
+	{ MB "; debug-exit=<0x2017>; test-device",
+	  "[mb] debug-exit: port 0x2017 belongs to the platform (test device); a free one is 0xf4" },
+	{ MB "; debug-exit=<0x2018>; test-device", "" },
+	{ MB "; test-device=<1>", "[mb] test-device: expected no value, as in test-device;" },
 };
 
 static void test_faults(void **state)
@@ -280,6 +286,15 @@ static void test_debug_exit_ports(void **state)
 		config_check(&cfg, &machine, &faults);
 		assert_int_equal(faults.nr, is_taken[port]);
 	}
+}
+
+static void test_flag(void **state)
+{
+	(void)state;
+	verdict(MB);
+	assert_false(cfg.partitions[0].has_test_device);
+	verdict(MB "; test-device");
+	assert_true(cfg.partitions[0].has_test_device);
 }
 
 static void test_unknown_machine(void **state)
@@ -387,7 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_example),	       cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_debug_exit_ports), cmocka_unit_test(test_unknown_machine),
+		cmocka_unit_test(test_debug_exit_ports), cmocka_unit_test(test_flag), cmocka_unit_test(test_unknown_machine),
 		cmocka_unit_test(test_strange_trees),  cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_damaged),
 	};

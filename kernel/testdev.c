@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the test device asks of the platform. A page leaves the second-level tables, and so every vCPU's
+ * TLB; what touches it next, an event's delivery perhaps, exits and finds it back. The memory itself
+ * stays the partition's. Called through the bus and by exit.c; pc.lock serializes the tables.
+ */
+#include "kernel/testdev.h"
+#include "lib/lib.h"
+
+void testdev_flush_page(void *ctx, gpa page)
+{
+	struct partition *p = container_of(ctx, struct partition, pc);
+	if (!gmem_ptr(&p->mem, page, PAGE_SIZE) ||
+	    pt_unmap(&p->space, page.v, PAGE_SIZE) != STATUS_OK) {
+		return; /* not RAM, or no page left to split a large one: it stays */
+	}
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		core_post(p->core[i], MAIL_FLUSH);
+	}
+}
+
+enum status testdev_attach(struct partition *p, const struct vtestdev_ops *ops)
+{
+	struct pc *pc = &p->pc;
+	struct page_source *pages = p->space.pages;
+	hpa ram = pages->alloc(pages, VTESTDEV_RAM_LEN / PAGE_SIZE);
+	if (!ram.v) {
+		return STATUS_NO_MEMORY;
+	}
+	pc->testdev = (struct vtestdev){ .ops = ops, .ctx = pc, .ram = pages->ptr(pages, ram) };
+	enum status s = bus_attach(&pc->ports, &(struct bus_range){ VTESTDEV_PORTS, VTESTDEV_PORTS_LEN,
+				   "testdev", &vtestdev_port_ops, &pc->testdev });
+	return s != STATUS_OK ? s : bus_attach(&pc->ports, &(struct bus_range){ VTESTDEV_LINES,
+				    VTESTDEV_NR_LINES, "testdev-irq", &vtestdev_line_ops, &pc->testdev });
+}
+
+bool testdev_remap(struct partition *p, gpa addr)
+{
+	gpa page = GPA(ALIGN_DOWN(addr.v, PAGE_SIZE));
+	void *host = gmem_ptr(&p->mem, page, PAGE_SIZE);
+	if (!p->cfg->has_test_device || !host) {
+		return false;
+	}
+	pc_lock(p);
+	enum status s = pt_map(&p->space, page.v, HPA((uintptr_t)host), PAGE_SIZE, PT_R | PT_W | PT_X);
+	pc_unlock(p);
+	return s == STATUS_OK || s == STATUS_OVERLAP; /* a sibling was quicker */
+}
