@@ -200,12 +200,28 @@ static void start_call(struct cpu *c, void (*fn)(void *))
 	udelay(100);
 }
 
+/*
+ * With an interrupt already waiting for the CPU's STI. Bochs as a host keeps our own kick from a guest
+ * that was entered with IF=0, so there it waits as well.
+ */
+static void expect_last_nmi(const struct cpu *c)
+{
+	uint32_t fixed = c->taken[V1];
+	if (!is_lax()) { /* among our beds: Bochs */
+		skip("NMI behind a waiting interrupt", "Bochs as a host loses interrupts after an entry with IF=0");
+		return;
+	}
+	expect("NMI, IF=0, behind a fixed one", c->apic_id, IPI_NMI, 1u << c->index);
+	CHECK(c->taken[V1] == fixed, "fixed with IF=0");
+}
+
 /* A CPU with IF=0 keeps an interrupt until STI, and takes an NMI at once, out of HLT too */
 static void interrupts_off(struct cpu *c)
 {
 	start_call(c, spin);
-	expect("fixed, IF=0", c->apic_id, V1, NOBODY);
 	expect("NMI, IF=0", c->apic_id, IPI_NMI, 1u << c->index);
+	expect("fixed, IF=0", c->apic_id, V1, NOBODY);
+	expect_last_nmi(c);
 	may_go = true;
 	CHECK(smp_wait(c, 1000) && WAIT(c->taken[V1] == 1, 1000), "after STI: %u", c->taken[V1]);
 	start_call(c, halt);

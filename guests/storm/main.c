@@ -27,11 +27,11 @@ static void on_ipi(struct trap_frame *f)
 	apic_write(APIC_EOI, 0);
 }
 
-/* 20 to 150 us where the timer runs at 1 GHz */
+/* 2 to 12 ms where the timer runs at 1 GHz */
 static void arm(uint32_t cpu)
 {
 	armed[cpu]++;
-	apic_write(APIC_INIT_COUNT, 20000 + 2 * (armed[cpu] * 40503u & 0xffff));
+	apic_write(APIC_INIT_COUNT, 2000000 + 160 * (armed[cpu] * 40503u & 0xffff));
 }
 
 static void on_timer(struct trap_frame *f)

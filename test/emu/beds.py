@@ -63,6 +63,12 @@ TESTS = [
          + [r"^\[multiboot-addresses\] \S*kludge.bin for no ELF file$",
             r"^\[flat-real\] real$", r"^\[flat-real\] protected$", r"^\[flat-real\] long$",
             r"^\[flat-protected\] protected$", r"^\[flat-protected\] long$", r"^\[flat-long\] long$"]),
+    Test("smp", "smp.dts", cpus=4, log=good("smp", "smp-x2")),
+    Test("ipi", "ipi.dts", cpus=4, log=good("ipi")),
+    Test("ipi-x2", "ipi-x2.dts", cpus=4, log=good("ipi")),
+    Test("storm", "storm.dts", cpus=4, log=good("storm")),
+    Test("shootdown", "shootdown.dts", cpus=4, log=good("shootdown")),
+    Test("spinners", "spinners.dts", cpus=2, log=good("spinners")),
     Test("resets", "resets.dts", expect=FAILED,  # a reset is no clean end
          log=[r"^bulkhead: \[kbc\] reset by keyboard controller", r"^bulkhead: \[cf9\] reset by 0xcf9",
               r"^bulkhead: \[port92\] reset by port 0x92", r"^bulkhead: \[s5\] poweroff by acpi-s5"]
