@@ -121,7 +121,7 @@ bool operand_resolve(struct work *w, enum seg s, u64 off, u32 width, enum access
 	}
 	o->addr = o->addr1 = GPA(o->page.v + lin % PAGE_SIZE);
 	if (o->width0 != width) {
-		w->cr2 = lin + o->width0;
+		w->cr2 = (lin + o->width0) & width_mask(MAX(w->paging.code_size, 4));
 		if (!translate(w, w->cr2, acc, o)) {
 			return false;
 		}

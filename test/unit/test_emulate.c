@@ -467,6 +467,25 @@ static void test_other_modes(void **state)
 	assert_int_equal(vcpu.regs[GPR_RDI], 0xffff0134);
 }
 
+/* In compatibility mode the byte after ffffffff is at 0, though the tables could reach further */
+static void test_wrap_at_4g(void **state)
+{
+	(void)state;
+	struct fake *f = small_machine();
+	paged(f);
+	set_entry(0x5018, 0x6007); /* c0000000 is 0 again, and so is 100000000 but for its first page */
+	set_entry(0x6ff8, 0x7007);
+	set_entry(0x7ff8, RAM | 7); /* fffff000 */
+	f->seg[SEG_CS].attr = 0xc09b;
+	f->seg[SEG_DS].base = 0xfffff000;
+	vcpu.regs[GPR_RBX] = 0xffe;
+	memcpy(ram, "\x11\x22", 2);
+	assert_int_equal(RUN("\x8b\x03", RAM + 0xffe).kind, V_ADVANCE);
+	assert_int_equal(vcpu.regs[GPR_RAX], 0x22110000 | device[0xfff] << 8 | device[0xffe]);
+	set_entry(0x7000, 0);
+	expect_fault(RUN("\x8b\x03", RAM + 0xffe), VEC_PF, 0, 0);
+}
+
 static void test_rep_batches(void **state)
 {
 	(void)state;
@@ -641,7 +660,7 @@ int main(void)
 		cmocka_unit_test(test_no_second_walk), cmocka_unit_test(test_instruction_cache),
 		 cmocka_unit_test(test_protection_keys),
 		cmocka_unit_test(test_push_pop),
-		cmocka_unit_test(test_other_modes), cmocka_unit_test(test_rep_batches),
+		cmocka_unit_test(test_other_modes), cmocka_unit_test(test_wrap_at_4g), cmocka_unit_test(test_rep_batches),
 		cmocka_unit_test(test_in_out), cmocka_unit_test(test_string_io),
 		cmocka_unit_test(test_length),
 	};
