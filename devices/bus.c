@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Who answers an address: sorted ranges, found by bisection. Knows no device and no address kind;
+ * Who answers an address: sorted ranges, found by bisection, or for ports by a table. Knows no device and no address kind;
  * ports and MMIO behave alike. Filled at boot by the platform, asked by the exit handler.
  */
 #include "bus.h"
+#include "lib/lib.h"
 
 /* How many ranges begin at or below @addr; the last of them is the only one that can hold it. */
 static u32 ranges_up_to(const struct bus *b, u64 addr)
@@ -22,16 +23,48 @@ static u32 ranges_up_to(const struct bus *b, u64 addr)
 	return lo;
 }
 
-const struct bus_range *bus_find(const struct bus *b, u64 addr, u32 width)
+/* The range that holds the byte at @addr, or NULL */
+static const struct bus_range *range_at(const struct bus *b, u64 addr)
 {
-	u32 n = ranges_up_to(b, addr);
+	u32 n = addr < BUS_LOW ? b->low[b->page[addr / 256]][addr % 256] : ranges_up_to(b, addr);
 	const struct bus_range *r = n ? &b->range[n - 1] : NULL;
 
 	/* Offsets are compared, not ends: an end at 2^64 would wrap to 0 */
-	if (!r || addr - r->base >= r->len || width > r->len - (addr - r->base)) {
-		return NULL;
+	return r && addr - r->base < r->len ? r : NULL;
+}
+
+static bool holds(const struct bus_range *r, u64 addr, u32 width)
+{
+	return width <= r->len - (addr - r->base);
+}
+
+const struct bus_range *bus_find(const struct bus *b, u64 addr, u32 width)
+{
+	const struct bus_range *r = range_at(b, addr);
+
+	return r && holds(r, addr, width) ? r : NULL;
+}
+
+/* The table of low addresses anew. Return: false if the ranges lie in too many pages of 256. */
+static bool index_low(struct bus *b)
+{
+	memset(b->page, 0, sizeof(b->page));
+	memset(b->low, 0, sizeof(b->low));
+	b->nr_pages = 0;
+	for (u32 i = 0; i < b->nr; i++) {
+		const struct bus_range *r = &b->range[i];
+
+		for (u64 a = r->base; a < BUS_LOW && a - r->base < r->len; a++) {
+			u8 *row = &b->page[a / 256];
+
+			if (!*row && b->nr_pages == BUS_MAX_PAGES) {
+				return false;
+			}
+			*row = *row ? *row : (u8)++b->nr_pages;
+			b->low[*row][a % 256] = (u8)(i + 1);
+		}
 	}
-	return r;
+	return true;
 }
 
 enum status bus_attach(struct bus *b, const struct bus_range *r)
@@ -52,7 +85,7 @@ enum status bus_attach(struct bus *b, const struct bus_range *r)
 		b->range[i] = b->range[i - 1];
 	}
 	b->range[at] = *r;
-	return STATUS_OK;
+	return index_low(b) ? STATUS_OK : STATUS_FULL;
 }
 
 static struct lock *lock_of(const struct bus *b, const struct bus_range *r)
@@ -60,71 +93,69 @@ static struct lock *lock_of(const struct bus *b, const struct bus_range *r)
 	return r->ops->is_unlocked ? NULL : b->lock;
 }
 
-static void enter(struct lock *l)
+static u64 read_from(const struct bus *b, const struct bus_range *r, u64 addr, u32 width)
 {
+	struct lock *l = lock_of(b, r);
+
 	if (l) {
 		lock_take(l);
 	}
+	u64 value = r->ops->read(r->self, addr - r->base, width);
+	if (l) {
+		lock_drop(l);
+	}
+	return value & width_mask(width);
 }
 
-static void leave(struct lock *l)
+static void write_to(const struct bus *b, const struct bus_range *r, u64 addr, u32 width, u64 value)
 {
+	struct lock *l = lock_of(b, r);
+
+	if (l) {
+		lock_take(l);
+	}
+	r->ops->write(r->self, addr - r->base, width, value & width_mask(width));
 	if (l) {
 		lock_drop(l);
 	}
 }
 
-static u64 read_piece(const struct bus *b, const struct bus_range *r, u64 addr, u32 width)
+/* Does the device of the first byte take the access whole? */
+static bool is_whole(const struct bus_range *r, u64 addr, u32 width)
 {
-	u64 value = ~0ull;
-
-	if (r) {
-		enter(lock_of(b, r));
-		value = r->ops->read(r->self, addr - r->base, width);
-		leave(lock_of(b, r));
-	}
-	return value & width_mask(width);
-}
-
-static void write_piece(const struct bus *b, const struct bus_range *r, u64 addr, u32 width,
-			u64 value)
-{
-	if (r) {
-		enter(lock_of(b, r));
-		r->ops->write(r->self, addr - r->base, width, value & width_mask(width));
-		leave(lock_of(b, r));
-	}
-}
-
-/* @r, the device of the first byte, does not take the access whole */
-static bool is_split(const struct bus_range *r, u64 addr, u32 width)
-{
-	return r && width > 1 && (r->ops->is_byte_wide || width > r->len - (addr - r->base));
+	return width == 1 || (!r->ops->is_byte_wide && holds(r, addr, width));
 }
 
 u64 bus_read(const struct bus *b, u64 addr, u32 width)
 {
-	const struct bus_range *r = bus_find(b, addr, 1);
+	const struct bus_range *r = range_at(b, addr);
 	u64 value = 0;
 
-	if (!is_split(r, addr, width)) {
-		return read_piece(b, r, addr, width);
+	if (!r) {
+		return width_mask(width);
+	}
+	if (is_whole(r, addr, width)) {
+		return read_from(b, r, addr, width);
 	}
 	for (u32 i = 0; i < width; i++) {
-		value |= read_piece(b, bus_find(b, addr + i, 1), addr + i, 1) << (8 * i);
+		r = range_at(b, addr + i);
+		value |= (r ? read_from(b, r, addr + i, 1) : 0xff) << (8 * i);
 	}
 	return value;
 }
 
 void bus_write(const struct bus *b, u64 addr, u32 width, u64 value)
 {
-	const struct bus_range *r = bus_find(b, addr, 1);
+	const struct bus_range *r = range_at(b, addr);
 
-	if (!is_split(r, addr, width)) {
-		write_piece(b, r, addr, width, value);
+	if (r && is_whole(r, addr, width)) {
+		write_to(b, r, addr, width, value);
 		return;
 	}
-	for (u32 i = 0; i < width; i++) {
-		write_piece(b, bus_find(b, addr + i, 1), addr + i, 1, value >> (8 * i));
+	for (u32 i = 0; r && i < width; i++) {
+		const struct bus_range *next = range_at(b, addr + i);
+		if (next) {
+			write_to(b, next, addr + i, 1, value >> (8 * i));
+		}
 	}
 }

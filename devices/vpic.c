@@ -68,9 +68,11 @@ static void set_input(struct vpic_chip *c, u32 level, bool is_high)
 	c->lines = (u8)(is_high ? c->lines | b : c->lines & ~b);
 }
 
-static void update_cascade(struct vpic *p)
+/* After whatever may have changed them: the slave's INT, then the master's */
+static void update_outputs(struct vpic *p)
 {
 	set_input(&p->chip[MASTER], CASCADE, pending_level(p, SLAVE) != NO_LEVEL);
+	p->is_pending = pending_level(p, MASTER) != NO_LEVEL;
 }
 
 static void end_of_interrupt(struct vpic_chip *c, u32 level, bool is_rotating)
@@ -157,7 +159,7 @@ static void chip_write(struct vpic *p, u32 n, u64 offset, u8 value)
 		c->reads_isr = (value & OCW3_RR) ? value & OCW3_RIS : c->reads_isr;
 		c->poll = value & OCW3_POLL;
 	}
-	update_cascade(p);
+	update_outputs(p);
 }
 
 static u8 chip_read(struct vpic *p, u32 n, u64 offset)
@@ -169,7 +171,7 @@ static u8 chip_read(struct vpic *p, u32 n, u64 offset)
 		u32 level = chip_ack(p, n);
 
 		c->poll = false;
-		update_cascade(p);
+		update_outputs(p);
 		return level == NO_LEVEL ? 0 : (u8)(0x80 | level);
 	}
 	if (offset & 1) {
@@ -212,7 +214,7 @@ static void elcr_write(void *self, u64 offset, u32 width maybe_unused, u64 value
 	struct vpic *p = self;
 
 	p->chip[offset & 1].elcr = (u8)value & may_be_level[offset & 1];
-	update_cascade(p);
+	update_outputs(p);
 }
 
 const struct vdev_ops vpic_master_ops = {
@@ -240,12 +242,7 @@ void vpic_set_line(struct vpic *p, u32 irq, bool level)
 		return;
 	}
 	set_input(&p->chip[irq / 8], irq, level);
-	update_cascade(p);
-}
-
-bool vpic_is_pending(const struct vpic *p)
-{
-	return pending_level(p, MASTER) != NO_LEVEL;
+	update_outputs(p);
 }
 
 u8 vpic_ack(struct vpic *p)
@@ -255,8 +252,8 @@ u8 vpic_ack(struct vpic *p)
 	if (level == CASCADE && !p->chip[MASTER].is_single) {
 		n = SLAVE;
 		level = chip_ack(p, SLAVE);
-		update_cascade(p);
 	}
+	update_outputs(p);
 	if (level == NO_LEVEL) {
 		level = SPURIOUS; /* "IR7 default": no ISR bit */
 	}

@@ -16,6 +16,7 @@ struct vpic_chip {
 
 struct vpic {
 	struct vpic_chip chip[2]; /* master, slave */
+	bool is_pending;	  /* the INT output of the master */
 };
 extern const struct vdev_ops vpic_master_ops, vpic_slave_ops, vpic_elcr_ops;
 /* self = struct vpic; ports 0x20-0x21, 0xa0-0xa1, 0x4d0-0x4d1 */
@@ -25,8 +26,11 @@ void vpic_init(struct vpic *p);
 /** vpic_set_line() - IRQ input 0 to 15 changes. */
 void vpic_set_line(struct vpic *p, u32 irq, bool level);
 
-/** vpic_is_pending() - the INT output of the master. */
-bool vpic_is_pending(const struct vpic *p);
+/** vpic_is_pending() - the INT output of the master. One load; from any CPU. */
+static inline bool vpic_is_pending(const struct vpic *p)
+{
+	return __atomic_load_n(&p->is_pending, __ATOMIC_RELAXED);
+}
 
 /** vpic_ack() - the INTA cycle. Return: the vector (spurious IRQ7/15 if the request went away). */
 u8 vpic_ack(struct vpic *p);

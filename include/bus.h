@@ -35,17 +35,23 @@ struct bus_range {
 };
 
 #define BUS_MAX_RANGES 40
+#define BUS_LOW	       0x10000 /* below it a lookup takes two loads */
+#define BUS_MAX_PAGES  12
+
 struct bus {
 	struct bus_range range[BUS_MAX_RANGES]; /* sorted by base, no overlap */
 	u32 nr;
 	struct lock *lock; /* held around ops; NULL = only one CPU ever comes here */
+	u8 page[BUS_LOW / 256];		  /* of low addresses, that is ports: a row below, or 0 */
+	u8 low[BUS_MAX_PAGES + 1][256];	  /* range + 1, or 0; row 0 is all 0 */
+	u32 nr_pages;
 };
 
 /** bus_attach() - add @r. Boot time only. Return: STATUS_OVERLAP or STATUS_FULL, else STATUS_OK. */
 enum status must_check bus_attach(struct bus *b, const struct bus_range *r);
 
 /**
- * bus_read() - a read as the guest sees it: where nothing answers, all ones (as a PC). Binary search.
+ * bus_read() - a read as the guest sees it: where nothing answers, all ones (as a PC)
  *
  * The device that claims the first byte claims the access; bytes beyond its end go to their own devices.
  * Thus a dword written to 0xcf8 (PCI mechanism #1) never reaches the reset register at 0xcf9.

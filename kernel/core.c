@@ -118,9 +118,6 @@ static void take_sipi(struct core *c)
 
 void core_take_mail(struct core *c)
 {
-	if (!__atomic_load_n(&c->mail.flags, __ATOMIC_RELAXED)) {
-		return;
-	}
 	u32 flags = __atomic_exchange_n(&c->mail.flags, 0, __ATOMIC_SEQ_CST);
 	if (flags & MAIL_INIT) {
 		take_init(c);
@@ -135,6 +132,7 @@ void core_take_mail(struct core *c)
 		c->v.ops->flush(&c->v);
 	}
 	c->v.nmi_pending |= (flags & MAIL_NMI) != 0;
+	c->due_tsc = 0; /* MAIL_LOOK, or a deadline that INIT took away */
 }
 
 void core_sleep(struct core *c, enum core_state s)
@@ -160,7 +158,8 @@ bool core_has_irq(struct core *c)
 	if (int_line != (c->lapic.lint & 1)) {
 		vlapic_set_lint(&c->lapic, 0, int_line);
 	}
-	return vlapic_pending(&c->lapic) >= 0 || (int_line && vlapic_takes_extint(&c->lapic));
+	return (vlapic_has_request(&c->lapic) && vlapic_pending(&c->lapic) >= 0) ||
+	       (int_line && vlapic_takes_extint(&c->lapic));
 }
 
 u8 core_ack_irq(struct core *c)
@@ -187,7 +186,9 @@ static bool wakes(struct core *c)
 
 bool core_is_runnable(struct core *c)
 {
-	core_take_mail(c);
+	if (core_has_mail(c)) {
+		core_take_mail(c);
+	}
 	if (c->state == CORE_WAITING || c->is_parked) {
 		return false;
 	}

@@ -44,6 +44,8 @@ struct core {
 	struct vcpu v; /* first: see core_of() */
 	struct vlapic lapic;
 	struct vlapic_env lapic_env;
+	u64 due_tsc;	  /* host TSC at which a device or the local APIC wants a poll; 0 = find out */
+	u64 lapic_due_ns; /* the local APIC's deadline in it */
 	enum core_state state; /* atomic: siblings ask whether all are dead */
 	bool is_parked;	       /* its CPU has seen that the partition has ended */
 	struct bus mmio;       /* the partition's devices and this core's own local APIC */
@@ -67,7 +69,13 @@ void core_post(struct core *c, u32 flags);
 /** core_post_vector() - a fixed interrupt for @c. From any CPU. */
 void core_post_vector(struct core *c, u8 vector, bool is_level);
 
-/** core_take_mail() - act on what has come, by the owner. Costs one load if nothing has. */
+/** core_has_mail() - one load. */
+static inline bool core_has_mail(const struct core *c)
+{
+	return __atomic_load_n(&c->mail.flags, __ATOMIC_RELAXED);
+}
+
+/** core_take_mail() - act on what has come, by the owner. */
 void core_take_mail(struct core *c);
 
 /** core_has_irq() - would the vCPU take an interrupt if RFLAGS.IF were 1? */

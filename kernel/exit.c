@@ -66,6 +66,7 @@ static struct verdict exit_wrmsr(struct vcpu *v)
 	struct msr_env env = msr_env_of(v);
 	bool is_ok = msr_write(&env, (u32)v->regs[GPR_RCX], read_edx_eax(v));
 	core_of(v)->lapic.deadline_ns = 0; /* its TSC may have moved */
+	core_of(v)->due_tsc = 0;
 	return is_ok ? verdict(V_ADVANCE) : VERDICT_GP;
 }
 

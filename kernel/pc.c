@@ -168,7 +168,9 @@ static void uart_tx(void *ctx, u8 byte)
 {
 	struct partition *p = ctx;
 	console_source_tx(&p->pc.console, byte, partition_now_ns(p));
-	p->pc.console_ns = 0;
+	if (p->pc.console_ns == NEVER) {
+		p->pc.console_ns = 0; /* a line begins: when is it due? */
+	}
 }
 
 static void acpi_notify(void *ctx, enum vacpi_event e, const char *how)
@@ -342,21 +344,32 @@ u64 pc_poll(struct partition *p, u64 now_ns)
 	return next;
 }
 
-/* Who takes the 8259's interrupt may be another core; where there is one core it looks by itself */
+/* Another core must know: core 0's CPU that something is due sooner, all of them of the 8259's INT */
+static void tell_siblings(const struct core *by, bool is_sooner)
+{
+	struct partition *p = by->v.part;
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		struct core *c = p->core[i];
+		bool takes_pic = vpic_is_pending(&p->pc.pic) && vlapic_takes_extint(&c->lapic);
+		if (c != by && ((i == 0 && is_sooner) || takes_pic)) {
+			core_post(c, MAIL_LOOK);
+		}
+	}
+}
+
 void pc_touched(struct core *by)
 {
 	struct partition *p = by->v.part;
 	struct pc *pc = &p->pc;
-	pc_lock(p);
-	u64 next = pc_deadline(pc), before = pc->deadline_ns;
-	__atomic_store_n(&pc->deadline_ns, next, __ATOMIC_RELAXED);
-	pc_unlock(p);
-	for (u32 i = 0; p->nr_cores > 1 && i < p->nr_cores; i++) {
-		struct core *c = p->core[i];
-		bool is_timekeeper = i == 0 && next < before;
-		bool takes_pic = vpic_is_pending(&pc->pic) && vlapic_takes_extint(&c->lapic);
-		if (c != by && (is_timekeeper || takes_pic)) {
-			core_post(c, MAIL_LOOK);
-		}
+	u64 next = pc_deadline(pc), before = __atomic_load_n(&pc->deadline_ns, __ATOMIC_RELAXED);
+	if (next != before) {
+		__atomic_store_n(&pc->deadline_ns, next, __ATOMIC_RELAXED);
+		by->due_tsc = 0;
+	}
+	if (by->lapic.deadline_ns != by->lapic_due_ns) {
+		by->due_tsc = 0;
+	}
+	if (p->nr_cores > 1) {
+		tell_siblings(by, next < before);
 	}
 }

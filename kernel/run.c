@@ -95,8 +95,8 @@ static bool is_born(const struct partition *p)
 	return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE) != PARTITION_NONE;
 }
 
-/* Let the devices act that are due, on the CPU of core 0, and this core's local APIC. Return: when next */
-static u64 poll(struct core *c, u64 now)
+/* Let the devices act that are due, on the CPU of core 0, and this core's local APIC */
+static void poll(struct core *c, u64 now)
 {
 	struct partition *p = c->v.part;
 	u64 now_ns = tsc_to_ns(&machine.host.time, now - p->birth_tsc);
@@ -104,11 +104,12 @@ static u64 poll(struct core *c, u64 now)
 	if (now_ns >= next) {
 		next = vlapic_poll(&c->lapic, now_ns);
 	}
+	c->lapic_due_ns = next;
 	if (c->v.id == 0) {
 		u64 device = __atomic_load_n(&p->pc.deadline_ns, __ATOMIC_RELAXED);
 		next = MIN(next, now_ns >= device ? pc_poll(p, now_ns) : device);
 	}
-	return next == NEVER ? NEVER : p->birth_tsc + ns(next);
+	c->due_tsc = next == NEVER ? NEVER : p->birth_tsc + ns(next);
 }
 
 /* Run @c until its time is over, it gives way (true), or somebody else wants this CPU. */
@@ -122,12 +123,17 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 	__atomic_store_n(&r->running, v, __ATOMIC_SEQ_CST);
 	while (!gives_way) {
 		u64 now = rdtsc();
-		core_take_mail(c);
+		if (core_has_mail(c)) {
+			core_take_mail(c);
+		}
 		if (now >= until || c->state == CORE_WAITING ||
 		    __atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
 			return false;
 		}
-		v->deadline_tsc = MIN(poll(c, now), until);
+		if (now >= c->due_tsc) {
+			poll(c, now);
+		}
+		v->deadline_tsc = MIN(c->due_tsc, until);
 		if (!v->ops->has_deadline) {
 			arm_timer(r, v->deadline_tsc);
 		}
@@ -175,6 +181,7 @@ static void attend(struct runner *r)
 		if (c->v.id == 0) {
 			__atomic_store_n(&p->pc.console_ns, 0, __ATOMIC_RELAXED); /* there may be input */
 			__atomic_store_n(&p->pc.deadline_ns, 0, __ATOMIC_RELAXED);
+			c->due_tsc = 0;
 		}
 		if (__atomic_load_n(&machine.is_ending, __ATOMIC_ACQUIRE)) {
 			partition_end(p, true, "stopped", 0);
@@ -217,6 +224,17 @@ static void chores(struct runner *r)
 	r->chores_tsc = now + ns(has_more ? DRAIN_NS : INPUT_POLL_NS);
 }
 
+/* A line that its guest has not finished may be a prompt: has it nothing more to say? */
+static bool has_prompt(const struct core *c)
+{
+	struct pc *pc = &c->v.part->pc;
+	if (c->v.id != 0 || pc->console.len == 0) {
+		return false;
+	}
+	__atomic_store_n(&pc->deadline_ns, 0, __ATOMIC_RELAXED);
+	return true;
+}
+
 static void refresh(struct runner *r, u64 now)
 {
 	for (u32 i = 0; i < r->nr; i++) {
@@ -224,8 +242,12 @@ static void refresh(struct runner *r, u64 now)
 		struct sched_entry *e = &r->entry[i];
 		*e = (struct sched_entry){ .slice_tsc = e->slice_tsc, .wake_tsc = NEVER };
 		if (!c->is_parked && is_born(c->v.part)) {
-			e->wake_tsc = poll(c, now);
-			e->is_runnable = core_is_runnable(c);
+			bool is_runnable = core_is_runnable(c);
+			if (now >= c->due_tsc || has_prompt(c)) {
+				poll(c, now);
+			}
+			e->is_runnable = is_runnable || core_is_runnable(c);
+			e->wake_tsc = c->due_tsc;
 		}
 	}
 }
