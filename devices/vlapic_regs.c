@@ -181,7 +181,7 @@ static void mmio_write(void *self, u64 offset, u32 width, u64 value)
 	}
 }
 
-const struct vdev_ops vlapic_mmio_ops = { .read = mmio_read, .write = mmio_write };
+const struct vdev_ops vlapic_mmio_ops = { .read = mmio_read, .write = mmio_write, .is_unlocked = true };
 
 /* SDM 3A 11.12.5 "x2APIC State Transitions": out of x2APIC mode only by way of disabled */
 static bool write_apic_base(struct vlapic *a, u64 value)
