@@ -87,43 +87,42 @@ static void set_state(struct core *c, enum core_state s)
 }
 
 /* What was on its way is lost, as it is in a local APIC that INIT resets. Core 0 starts anew at once. */
-static void take_init(struct core *c)
+static enum core_state take_init(struct core *c)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(c->mail.request); i++) {
 		__atomic_store_n(&c->mail.request[i], 0, __ATOMIC_RELAXED);
 	}
 	core_reset(c);
-	set_state(c, CORE_RUNNING);
-	if (c->v.id != 0) {
-		core_sleep(c, CORE_WAITING);
-	}
+	return c->v.id == 0 ? CORE_RUNNING : CORE_WAITING;
 }
 
-/* SDM 3A 8.4.3: a startup IPI matters only to a CPU that waits for it */
 static void take_sipi(struct core *c)
 {
 	u32 vector = __atomic_load_n(&c->mail.sipi_vector, __ATOMIC_RELAXED);
 	struct vcpu *v = &c->v;
 	struct segment cs;
-	if (c->state != CORE_WAITING) {
-		return;
-	}
 	v->ops->get_seg(v, SEG_CS, &cs);
 	cs.sel = (u16)(vector << 8);
 	cs.base = vector << PAGE_SHIFT;
 	v->ops->set_seg(v, SEG_CS, &cs);
 	v->ops->set(v, VREG_RIP, 0);
-	set_state(c, CORE_RUNNING);
 }
 
 void core_take_mail(struct core *c)
 {
+	/*
+	 * A sibling that goes to sleep must see mail here or a running core at every moment, or it would
+	 * end the partition. So the core runs until it is known whether the mail leaves it asleep.
+	 */
+	enum core_state s = c->state;
+	set_state(c, CORE_RUNNING);
 	u32 flags = __atomic_exchange_n(&c->mail.flags, 0, __ATOMIC_SEQ_CST);
 	if (flags & MAIL_INIT) {
-		take_init(c);
+		s = take_init(c);
 	}
-	if (flags & MAIL_SIPI) {
+	if (flags & MAIL_SIPI && s == CORE_WAITING) { /* else it does not matter: SDM 3A 8.4.3 */
 		take_sipi(c);
+		s = CORE_RUNNING;
 	}
 	if (flags & MAIL_FIXED) {
 		take_vectors(c);
@@ -131,8 +130,14 @@ void core_take_mail(struct core *c)
 	if (flags & MAIL_FLUSH) {
 		c->v.ops->flush(&c->v);
 	}
-	c->v.nmi_pending |= (flags & MAIL_NMI) != 0;
 	c->due_tsc = 0; /* MAIL_LOOK, or a deadline that INIT took away */
+	if (flags & MAIL_NMI) {
+		c->v.nmi_pending = true;
+		s = s == CORE_DEAD ? CORE_RUNNING : s;
+	}
+	if (s != CORE_RUNNING) {
+		core_sleep(c, s);
+	}
 }
 
 void core_sleep(struct core *c, enum core_state s)

@@ -148,11 +148,14 @@ static const struct partition_config cfg = { .name = "guest",
 					     .has_debug_exit = true,
 					     .debug_exit = 0xf4 };
 
-static int setup(void **state)
+static int build(u32 nr_cpus)
 {
 	static const struct console_port_ops uart = { no_uart_write, no_uart_getc };
 	static const struct log_sink sink = { .line = keep_line };
-	(void)state;
+	static struct partition_config config;
+	config = cfg;
+	config.nr_cpus = nr_cpus;
+	config.cpus[1] = 1;
 	last_log[0] = 0;
 	now_tsc = 1000;
 	now_xcr0 = XCR0_X87;
@@ -171,9 +174,9 @@ static int setup(void **state)
 					   .pages = &pages,
 					   .xsave_len = 832,
 					   .tags = (u16[4]){ 0 },
-					   .nr_on_cpu = (u8[4]){ 1 } };
+					   .nr_on_cpu = (u8[4]){ 1, 1 } };
 	res.files.kernel = (struct blob){ image, sizeof(image) };
-	const char *why = partition_build(part, &cfg, &res);
+	const char *why = partition_build(part, &config, &res);
 	if (why) {
 		printf("partition_build: %s\n", why);
 		return 1;
@@ -182,10 +185,24 @@ static int setup(void **state)
 	return 0;
 }
 
+static int setup(void **state)
+{
+	(void)state;
+	return build(1);
+}
+
+static int setup_two(void **state)
+{
+	(void)state;
+	return build(2);
+}
+
 static int teardown(void **state)
 {
 	(void)state;
-	free(part->core[0]->v.hw);
+	for (u32 i = 0; i < part->nr_cores; i++) {
+		free(part->core[i]->v.hw);
+	}
 	free(part);
 	free(host_ram);
 	return 0;
@@ -345,6 +362,38 @@ static void hlt_with_interrupts_off_ends_the_partition(void **state)
 	assert_true(part->end.is_set);
 	assert_false(part->end.is_ok);
 	assert_non_null(strstr(last_log, "halted with interrupts off for ever rip=0x200001"));
+}
+
+/*
+ * The partition has halted for ever only if no core runs or has mail. A core that has taken its mail but
+ * is not yet on its way runs: so it does not end when the sender halts in that moment.
+ */
+static void halted_cores_wake_each_other(void **state)
+{
+	struct core *c0 = part->core[0], *c1 = part->core[1];
+	(void)state;
+	core_post(c1, MAIL_SIPI);
+	core_take_mail(c1);
+	core_sleep(c0, CORE_DEAD);
+	assert_false(part->end.is_set);
+	core_sleep(c1, CORE_DEAD);
+	assert_true(part->end.is_set);
+	part->end.is_set = part->end.is_claimed = false;
+	core_post(c1, MAIL_NMI);
+	core_sleep(c0, CORE_DEAD);
+	core_take_mail(c1);
+	core_sleep(c0, CORE_DEAD);
+	assert_false(part->end.is_set);
+	core_post(c0, MAIL_NMI); /* and so the two go on */
+	core_sleep(c1, CORE_DEAD);
+	core_take_mail(c0);
+	core_sleep(c1, CORE_DEAD);
+	assert_false(part->end.is_set);
+	core_post(c1, MAIL_FIXED); /* no way to wake a core whose interrupts are off */
+	core_sleep(c0, CORE_DEAD);
+	assert_false(part->end.is_set);
+	core_take_mail(c1);
+	assert_true(part->end.is_set);
 }
 
 static void interrupted_delivery_is_queued_again(void **state)
@@ -662,6 +711,7 @@ int main(void)
 		TEST(nmi_waits_for_iret),
 		TEST(hlt_blocks_until_an_interrupt),
 		TEST(hlt_with_interrupts_off_ends_the_partition),
+		cmocka_unit_test_setup_teardown(halted_cores_wake_each_other, setup_two, teardown),
 		TEST(interrupted_delivery_is_queued_again),
 		TEST(double_and_triple_faults),
 		TEST(xsetbv_is_checked),
