@@ -40,7 +40,7 @@ static u64 timeout_ns(const struct vuart *u)
 
 static bool is_timed_out(const struct vuart *u)
 {
-	return u->rx_count && vclock_now(u->clock) >= u->rx_timeout_ns;
+	return (u->fcr & FCR_ENABLE) && u->rx_count && vclock_now(u->clock) >= u->rx_timeout_ns;
 }
 
 static bool is_triggered(const struct vuart *u)
@@ -56,11 +56,11 @@ static u8 interrupt_id(const struct vuart *u)
 	if ((u->ier & IER_RLS) && (u->lsr & LSR_ERRORS)) {
 		return IIR_RLS;
 	}
+	if ((u->ier & IER_RDA) && is_timed_out(u)) {
+		return IIR_CTI; /* "Bit 3": whether or not the trigger level is reached */
+	}
 	if ((u->ier & IER_RDA) && is_triggered(u)) {
 		return IIR_RDA;
-	}
-	if ((u->ier & IER_RDA) && is_timed_out(u)) {
-		return IIR_CTI;
 	}
 	if ((u->ier & IER_THRE) && u->thr_empty_pending) {
 		return IIR_THRE;
@@ -216,7 +216,8 @@ static u64 reg_read(void *self, u64 offset, u32 width maybe_unused)
 	bool is_dlab = u->lcr & LCR_DLAB;
 	u8 value = u->scr;
 
-	vuart_poll(u, vclock_now(u->clock)); /* what was due before the read has happened */
+	transmit(u); /* what was due before the read has happened */
+	update_irq(u);
 	switch (offset) {
 	case RBR_THR: value = is_dlab ? u->dll : read_rbr(u); break;
 	case IER: value = is_dlab ? u->dlm : u->ier; break;

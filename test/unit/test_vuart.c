@@ -327,8 +327,14 @@ static void character_timeout(void **state maybe_unused)
 		bench.now_ns += NSEC_PER_SEC;
 		assert_int_equal(in(IIR), 0xc1); /* an empty FIFO has no timeout */
 	}
+	out(FCR, 0x01);
+	vuart_rx(&u, 1);
+	assert_int_equal(in(IIR), 0xc4);
+	bench.now_ns += NSEC_PER_SEC;
+	assert_int_equal(in(IIR), 0xcc); /* the trigger level does not matter to it */
 	out(FCR, 0x00);
 	vuart_rx(&u, 1);
+	bench.now_ns += NSEC_PER_SEC;
 	assert_int_equal(in(IIR), 0x04); /* without FIFOs none either */
 }
 
