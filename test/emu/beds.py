@@ -48,6 +48,7 @@ TESTS = [
     Test("events", "events.dts", log=good("nmi", "window")),
     Test("hlt", "hlt.dts", log=good("hlt")),
     Test("irq", "irq.dts", log=good("irq")),
+    Test("legacy", "legacy.dts", log=good("pic", "pit", "rtc", "uart", "acpi", "pci"), timeout=300),
     Test("lapic", "lapic.dts", log=good("lapic")),
     Test("x2apic", "x2apic.dts", log=good("x2apic")),
     Test("ioapic", "ioapic.dts", log=good("ioapic")),
