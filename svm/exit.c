@@ -19,6 +19,7 @@ static const struct row {
 	[VMEXIT_CR0_READ ... VMEXIT_CR8_READ - 1] = UNASKED,
 	[VMEXIT_CR8_READ] = { EXIT_CR, ON | INSN },
 	[VMEXIT_CR8_READ + 1 ... VMEXIT_CR4_WRITE - 1] = UNASKED,
+	/* needed only where CPUID hides a feature that this CPU has: it checks the rest itself */
 	[VMEXIT_CR4_WRITE] = { EXIT_CR, ON | INSN },
 	[VMEXIT_CR4_WRITE + 1 ... VMEXIT_CR8_WRITE - 1] = UNASKED,
 	[VMEXIT_CR8_WRITE] = { EXIT_CR, ON | INSN },

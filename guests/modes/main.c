@@ -15,7 +15,7 @@ struct notes {
 };
 
 extern volatile struct notes notes;
-extern volatile uint32_t word;
+extern volatile uint32_t word, unreal_apic; /* the latter: the APIC's version, read in real mode */
 extern uint64_t pae_pdpt[4];
 extern uint32_t legacy_pd[1024];
 void walk_modes(void);
@@ -47,6 +47,7 @@ static void walk(void)
 		      notes.cr0[i]);
 		CHECK((notes.efer[i] & 0x400) == (i == 0 ? 0x400 : 0), "%s: EFER %x", names[i], notes.efer[i]);
 	}
+	CHECK(unreal_apic == lapic_read(APIC_VERSION), "real mode beyond 64 KiB: %x", unreal_apic);
 	CHECK(rdmsr(0xc0000080) & 0x400, "long mode again");
 }
 

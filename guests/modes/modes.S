@@ -87,6 +87,8 @@ real_start:
 	movw	%ax, %ds
 	movw	%ax, %es
 	movw	%ax, %ss
+	movw	$0x10, %ax		/* FS keeps its 4 GiB in real mode: "unreal" */
+	movw	%ax, %fs
 	movl	%cr0, %eax
 	andb	$0xfe, %al
 	movl	%eax, %cr0
@@ -109,6 +111,12 @@ in_real:
 	movl	$EFER, %ecx
 	rdmsr
 	movl	%eax, LOW + (real_notes - real_start) + 12
+	movl	$word, %ebx
+	movl	%fs:(%ebx), %eax
+	movl	%eax, LOW + (real_notes - real_start) + 16
+	movl	$0xfee00030, %ebx
+	movl	%fs:(%ebx), %eax
+	movl	%eax, LOW + (real_notes - real_start) + 20
 	pushw	%ax			/* an interrupt in real mode, through vector 0x21 of the table at 0 */
 	movw	$LOW + (real_int - real_start), 0x84
 	movw	$0, 0x86
@@ -125,7 +133,7 @@ real_int:
 	iretw
 	.align 4
 real_notes:
-	.long 0, 0, 0, 0
+	.skip 24
 real_gdt:
 	.word 0x4f
 	.long guest_gdt
@@ -146,8 +154,10 @@ protected:
 	movl	%eax, notes + 2 * NOTE_ROW + 16
 	movl	12(%esi), %eax
 	movl	%eax, notes + 4 * NOTE_ROW + 16
-	movl	word, %eax
+	movl	16(%esi), %eax
 	movl	%eax, notes + 3 * NOTE_ROW + 16
+	movl	20(%esi), %eax
+	movl	%eax, unreal_apic
 	note	5
 	movl	%cr4, %eax
 	andl	$~0x10, %eax
@@ -181,11 +191,12 @@ real_idt:
 
 	.bss
 	.align 4096
-	.globl pae_pdpt, legacy_pd, notes, word
+	.globl pae_pdpt, legacy_pd, notes, word, unreal_apic
 legacy_pd: .skip 4096
 pae_pdpt: .skip 32
 notes:	.skip 5 * NOTE_ROW
 word:	.skip 4
+unreal_apic: .skip 4
 	.align 8
 saved:	.skip 8
 saved_cr3: .skip 8
