@@ -11,6 +11,8 @@ MEMTEST = [  # name, bed, what is waited for, about how long it takes
     ("memtest", "bochs-vmx", TEST_6, 40),     # the sixth test alone takes minutes there
     ("memtest", "bochs-svm", TEST_6, 40),
     ("memtest32", "qemu-svm", LAST_TEST, 40),
+    ("memtest-smp", "qemu-svm", LAST_TEST, 60),
+    ("memtest-smp", "bochs-vmx", TEST_6, 80),
 ]
 
 
@@ -19,6 +21,7 @@ def memtest(machine, until):
     machine.need_status(OK)
     screen = machine.read("com2.log")
     machine.need(until != PASS_DONE or re.search(LAST_TEST, screen), "not all tests were done")
+    machine.need(("2 Cores 2 Threads" in screen) == ("smp" in machine.name), "another number of CPUs")
     errors = set(re.findall(r"Errors: (\d+)", screen))
     machine.need(errors == {"0"}, "errors: %s" % errors)
     machine.need_absent(r"FATAL", r"killed", r"verdict")
