@@ -64,6 +64,7 @@ TESTS = [
          + [r"^\[multiboot-addresses\] \S*kludge.bin for no ELF file$",
             r"^\[flat-real\] real$", r"^\[flat-real\] protected$", r"^\[flat-real\] long$",
             r"^\[flat-protected\] protected$", r"^\[flat-protected\] long$", r"^\[flat-long\] long$"]),
+    Test("reinject", "reinject.dts", log=good("reinject")),
     Test("smp", "smp.dts", cpus=4, log=good("smp", "smp-x2")),
     Test("ipi", "ipi.dts", cpus=4, log=good("ipi")),
     Test("ipi-x2", "ipi-x2.dts", cpus=4, log=good("ipi")),
