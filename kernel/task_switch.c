@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A hardware task switch in the order of SDM 3A 7.3 "Task Switching": everything that the old task may
- * fault on is touched first, then its state is saved, then the new one is loaded, and faults are its own.
- * No such thing exists in long mode, so addresses have 32 bits. Called by exit_handle() only. Pure.
+ * A hardware task switch in the order of SDM 3A 7.3 "Task Switching": everything that the old task
+ * may fault on is touched first, then its state is saved, then the new one is loaded, and faults are
+ * its own. No such thing exists in long mode, so addresses have 32 bits. Called by exit_handle() only.
+ * Pure.
  */
 #include "kernel/task_switch.h"
 #include "kernel/debug.h"
@@ -23,6 +24,7 @@ static const struct tss_format tss_32 = { 4, 0x20, 0x28, 0x48, 6, 0x60, 0x68 };
 #define TSS_T	   0x64
 #define TSS_MAX	   0x68
 #define TYPE_BYTE  5 /* of a descriptor; its low bits are SEG_TYPE */
+#define TYPE_LDT   2
 #define ACCESSED   BIT(0)
 #define BUSY	   BIT(1)
 #define FLAGS_MASK (BITS(21, 16) | BITS(14, 6) | BIT(4) | BIT(2) | BIT(0))
@@ -124,7 +126,9 @@ static bool check(struct task *t)
 	if (t->old_tr.limit < t->from->len - 1u) {
 		return refuse(t, VEC_TS, t->old_tr.sel);
 	}
-	if ((t->new_tr.attr & (SEG_S | BIT(2) | BIT(0))) != BIT(0) || t->new_tr.limit < t->to->len - 1u) {
+	/* the CPU has seen all this to be right; another one of the guest's may have changed it since */
+	if ((t->new_tr.attr & (SEG_P | SEG_S | BIT(2) | BIT(0))) != (SEG_P | BIT(0)) ||
+	    t->new_tr.sel & 4 || t->new_tr.limit < t->to->len - 1u) {
 		return refuse(t, VEC_TS, t->new_tr.sel);
 	}
 	return copy(t, (u32)t->old_tr.base, NULL, t->from->len, ACCESS_WRITE) &&
@@ -132,22 +136,6 @@ static bool check(struct task *t)
 	       copy(t, (u32)t->new_tr.base, NULL, is_nested(t) ? 2 : 0, ACCESS_WRITE) &&
 	       copy(t, t->old_at + TYPE_BYTE, NULL, 1, ACCESS_WRITE) &&
 	       copy(t, t->new_at + TYPE_BYTE, NULL, 1, ACCESS_WRITE);
-}
-
-static bool mark_busy(struct task *t, u32 at, bool on)
-{
-	u8 type;
-	if (!copy(t, at + TYPE_BYTE, &type, 1, ACCESS_READ)) {
-		return false;
-	}
-	type = (u8)(on ? type | BUSY : type & ~BUSY);
-	return copy(t, at + TYPE_BYTE, &type, 1, ACCESS_WRITE);
-}
-
-/* Where the old task goes on: behind its instruction, be that a CALL or an INT n */
-static u64 return_rip(const struct exit *e)
-{
-	return e->rip + (e->task.source == BY_GATE ? e->vectoring.insn_len : e->insn_len);
 }
 
 /* Step 10. CR3, LDTR and all above are not the CPU's to write. */
@@ -158,7 +146,8 @@ static bool save(struct task *t)
 	u8 part[TSS_MAX] = { 0 };
 	debug_mark_fault(v, &t->e->vectoring);
 	u64 no_nt = t->e->task.source == BY_IRET ? RFLAGS_NT : 0;
-	u64 head[] = { return_rip(t->e), v->ops->get(v, VREG_RFLAGS) & ~no_nt };
+	u8 len = t->e->task.source == BY_GATE ? t->e->vectoring.insn_len : t->e->insn_len;
+	u64 head[] = { t->e->rip + len, v->ops->get(v, VREG_RFLAGS) & ~no_nt };
 	for (u32 i = 0; i < ARRAY_SIZE(head); i++) {
 		memcpy(part + f->ip + i * f->width, &head[i], f->width);
 	}
@@ -178,11 +167,12 @@ static bool save(struct task *t)
 /* Steps 8 to 12 in memory, and the new state out of it, which may be the old one */
 static bool hand_over(struct task *t)
 {
-	bool leaves = !is_nested(t), is_iret = t->e->task.source == BY_IRET;
+	u8 idle = (u8)(t->old_tr.attr & ~BUSY), busy = (u8)(t->new_tr.attr | BUSY);
 	u16 link = t->old_tr.sel;
-	return save(t) && (!leaves || mark_busy(t, t->old_at, false)) &&
-	       copy(t, (u32)t->new_tr.base, &link, leaves ? 0 : sizeof(link), ACCESS_WRITE) &&
-	       (is_iret || mark_busy(t, t->new_at, true)) &&
+	t->new_tr.attr |= (u32)BUSY;
+	return save(t) && copy(t, t->old_at + TYPE_BYTE, &idle, !is_nested(t), ACCESS_WRITE) &&
+	       copy(t, (u32)t->new_tr.base, &link, is_nested(t) ? sizeof(link) : 0, ACCESS_WRITE) &&
+	       copy(t, t->new_at + TYPE_BYTE, &busy, 1, ACCESS_WRITE) &&
 	       copy(t, (u32)t->new_tr.base, t->image, t->to->len, ACCESS_READ);
 }
 
@@ -205,6 +195,9 @@ static bool load_cr3(struct task *t)
 
 static u16 selector(const struct task *t, enum seg s)
 {
+	if (s == SEG_LDTR) {
+		return (u16)field(t, t->to->ldt);
+	}
 	return s < t->to->nr_segs ? (u16)field(t, t->to->seg + (u32)s * t->to->width) : 0;
 }
 
@@ -224,42 +217,37 @@ static void load_registers(struct task *t)
 		vcpu_set_gpr(v, i, field(t, t->to->gpr + i * t->to->width));
 	}
 	u32 code = (u32)(SEG_P | SEG_S | BITS(1, 0) | BIT(3)), dpl = (u32)t->cpl << 5;
-	for (enum seg s = SEG_ES; s <= SEG_GS; s++) {
+	for (enum seg s = SEG_ES; s <= SEG_LDTR; s++) {
 		u16 sel = selector(t, s);
 		struct segment seg = { .sel = sel, .limit = 0xffff };
-		seg.base = is_v86 ? (u32)sel << 4 : 0;
-		seg.attr = is_v86 ? 0xf3 : dpl | (s == SEG_CS ? code : (u32)SEG_UNUSABLE);
+		bool is_8086 = is_v86 && s != SEG_LDTR;
+		seg.base = is_8086 ? (u32)sel << 4 : 0;
+		seg.attr = is_8086 ? 0xf3 : dpl | (s == SEG_CS ? code : (u32)SEG_UNUSABLE);
 		v->ops->set_seg(v, s, &seg);
 	}
-	v->ops->set_seg(v, SEG_LDTR, &(struct segment){ .sel = (u16)field(t, t->to->ldt), .attr = SEG_UNUSABLE });
 	v->ops->set_seg(v, SEG_TR, &t->new_tr);
 	v->ops->set(v, VREG_CR0, t->paging.cr0 | CR0_TS);
 	v->ops->set(v, VREG_DR7, v->ops->get(v, VREG_DR7) & ~DR7_LOCAL);
 	v->ops->set(v, VREG_INT_SHADOW, 0);
 }
 
-static bool load_ldt(struct task *t)
+static bool is_type_ok(const struct task *t, enum seg s, const struct segment *seg)
 {
-	struct segment seg;
-	u16 sel = (u16)field(t, t->to->ldt);
-	u32 at;
-	if (!(sel & ~3u)) {
-		return true;
+	u8 dpl = (u8)field_get(SEG_DPL, seg->attr), rpl = seg->sel & 3, type = seg->attr & SEG_TYPE;
+	bool is_code = type & 8, is_rw = type & 2, is_conforming = is_code && type & 4;
+	if (s == SEG_LDTR) {
+		return (seg->attr & (SEG_P | SEG_S | SEG_TYPE)) == (SEG_P | TYPE_LDT);
 	}
-	if (sel & 4) {
-		return refuse(t, VEC_TS, sel);
-	}
-	if (!descriptor(t, sel, &seg, &at)) {
-		return false;
-	}
-	if ((seg.attr & (SEG_P | SEG_S | SEG_TYPE)) != (SEG_P | 2)) {
-		return refuse(t, VEC_TS, sel);
-	}
-	t->v->ops->set_seg(t->v, SEG_LDTR, &seg);
-	return true;
+	return seg->attr & SEG_S &&
+	       (s == SEG_CS ? is_code && (is_conforming ? dpl <= rpl : dpl == rpl) :
+		s == SEG_SS ? !is_code && is_rw && dpl == t->cpl && rpl == t->cpl :
+			      (!is_code || is_rw) && (is_conforming || dpl >= MAX(rpl, t->cpl)));
 }
 
-/* SDM 3A table 7-1: type and privilege are #TS, absence is #NP, or #SS for the stack */
+/*
+ * SDM 3A table 7-1: type and privilege are #TS, absence is #NP, or #SS for the stack. An LDT in the LDT
+ * is none: LDTR is not usable before it is loaded.
+ */
 static bool load_segment(struct task *t, enum seg s)
 {
 	struct segment seg;
@@ -271,28 +259,23 @@ static bool load_segment(struct task *t, enum seg s)
 	if (!descriptor(t, sel, &seg, &at)) {
 		return false;
 	}
-	u8 dpl = (u8)field_get(SEG_DPL, seg.attr), rpl = sel & 3, type = seg.attr & SEG_TYPE;
-	bool is_code = type & 8, is_rw = type & 2, is_conforming = is_code && type & 4;
-	bool ok = s == SEG_CS ? is_code && (is_conforming ? dpl <= rpl : dpl == rpl) :
-		  s == SEG_SS ? !is_code && is_rw && dpl == t->cpl && rpl == t->cpl :
-				(!is_code || is_rw) && (is_conforming || dpl >= MAX(rpl, t->cpl));
-	if (!ok || !(seg.attr & SEG_S)) {
+	if (!is_type_ok(t, s, &seg)) {
 		return refuse(t, VEC_TS, sel);
 	}
 	if (!(seg.attr & SEG_P)) {
 		return refuse(t, s == SEG_SS ? VEC_SS : VEC_NP, sel);
 	}
-	seg.attr |= ACCESSED;
-	u8 used = (u8)seg.attr;
+	bool is_fresh = s != SEG_LDTR && !(seg.attr & ACCESSED);
+	seg.attr |= is_fresh ? (u32)ACCESSED : 0;
 	t->v->ops->set_seg(t->v, s, &seg);
-	return type & ACCESSED || copy(t, at + TYPE_BYTE, &used, 1, ACCESS_WRITE);
+	return copy(t, at + TYPE_BYTE, &(u8){ (u8)seg.attr }, is_fresh, ACCESS_WRITE);
 }
 
 static bool load_segments(struct task *t)
 {
-	static const u8 order[] = { SEG_CS, SEG_SS, SEG_DS, SEG_ES, SEG_FS, SEG_GS };
-	bool ok = load_ldt(t);
-	for (u32 i = 0; i < ARRAY_SIZE(order) && ok && !(t->v->ops->get(t->v, VREG_RFLAGS) & RFLAGS_VM); i++) {
+	static const u8 order[] = { SEG_LDTR, SEG_CS, SEG_SS, SEG_DS, SEG_ES, SEG_FS, SEG_GS };
+	bool is_v86 = t->v->ops->get(t->v, VREG_RFLAGS) & RFLAGS_VM, ok = true;
+	for (u32 i = 0; i < (is_v86 ? 1 : ARRAY_SIZE(order)) && ok; i++) {
 		ok = load_segment(t, order[i]);
 	}
 	return ok;
@@ -329,7 +312,6 @@ struct verdict task_switch(struct vcpu *v, const struct exit *e)
 	if (!check(&t) || !hand_over(&t)) {
 		return t.d;
 	}
-	t.new_tr.attr |= (u32)BUSY;
 	if (e->task.source == BY_IRET || why->type == EVENT_NMI) {
 		v->ops->set(v, VREG_NMI_BLOCKED, e->task.source != BY_IRET);
 	}

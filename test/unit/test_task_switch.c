@@ -417,6 +417,72 @@ static void pae(void **state)
 	assert_int_equal(reg(VREG_CR3), PAE + 0x20);
 }
 
+static u32 rng(void)
+{
+	static u64 s = 88172645463325252ull;
+	s ^= s << 13;
+	s ^= s >> 7;
+	s ^= s << 17;
+	return (u32)(s >> 16);
+}
+
+/* SDM 3C 27.3.1.2: VM entry would refuse anything else, whatever was in guest memory */
+static void expect_enterable(void)
+{
+	const struct segment *cs = seg(SEG_CS), *tr = seg(SEG_TR);
+	u64 flags = reg(VREG_RFLAGS), cpl = field_get(SEG_DPL, seg(SEG_SS)->attr);
+	assert_int_equal(flags & ~(BITS(21, 16) | BITS(14, 6) | 0x17ull), 0);
+	assert_true(flags & RFLAGS_FIXED1);
+	assert_int_equal(reg(VREG_RIP) >> 32, 0);
+	assert_true((tr->attr & SEG_TYPE) == 11 || (tr->attr & SEG_TYPE) == 3);
+	assert_true(tr->attr & SEG_P && !(tr->attr & SEG_S) && !(tr->sel & 4));
+	const struct segment *ldtr = seg(SEG_LDTR);
+	assert_true(ldtr->attr & SEG_UNUSABLE || (ldtr->attr & 0x9f) == 0x82);
+	assert_true(ldtr->attr & SEG_UNUSABLE || !(ldtr->sel & 4));
+	for (u32 s = SEG_ES; s <= SEG_GS; s++) {
+		u32 attr = seg(s)->attr, type = attr & SEG_TYPE;
+		if (flags & RFLAGS_VM) {
+			assert_int_equal(attr, 0xf3);
+			assert_int_equal(seg(s)->base, (u64)seg(s)->sel << 4);
+		} else if (!(attr & SEG_UNUSABLE)) {
+			assert_true(attr & SEG_P && attr & SEG_S && type & 1);
+			assert_true(s == SEG_CS || !(type & 8) || type & 2);
+		}
+	}
+	if (!(flags & RFLAGS_VM)) {
+		u64 dpl = field_get(SEG_DPL, cs->attr);
+		assert_true(cs->attr & BIT(3) && !(cs->attr & SEG_UNUSABLE));
+		assert_true(cs->attr & BIT(2) ? dpl <= cpl : dpl == cpl);
+		assert_true(seg(SEG_SS)->attr & SEG_UNUSABLE || (seg(SEG_SS)->attr & SEG_TYPE) == 3 ||
+			    (seg(SEG_SS)->attr & SEG_TYPE) == 7);
+	}
+}
+
+static void anything_can_be_entered(void **state)
+{
+	u32 nr[V_KILL + 1] = { 0 };
+	(void)state;
+	for (u32 i = 0; i < 30000; i++) {
+		setup(NULL);
+		for (u32 n = rng() % 12; n > 0; n--) {
+			u32 at = rng() % 3, word = T_EFLAGS + rng() % 18;
+			if (at == 0) {
+				ram[GDT + rng() % LAST] ^= (u8)(1u << rng() % 8);
+			} else if (at == 1) {
+				tss(NEW)[word] = rng() % 3 ? rng() % 0x70 : rng();
+			} else {
+				ram[NEW + rng() % 0x68] = (u8)rng();
+			}
+		}
+		struct event why = { .type = rng() % 6, .vector = (u8)rng(), .has_error = rng() & 1 };
+		u8 source = rng() & 3;
+		struct verdict d = go(source, rng() % 4 ? NEW_TSS : SMALL, source == GATE ? &why : NULL);
+		nr[d.kind]++;
+		expect_enterable();
+	}
+	assert_true(nr[V_SWITCHED] > 3000 && nr[V_INJECT] > 3000);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -424,7 +490,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(call_saves_and_loads), TEST(jmp_does_not_nest), TEST(small_tasks), TEST(gates),
 		TEST(faults_of_the_old_task), TEST(page_faults_of_the_old_task), TEST(faults_of_the_new_task),
-		TEST(virtual_8086), TEST(pae),
+		TEST(virtual_8086), TEST(pae), TEST(anything_can_be_entered),
 	};
 	return cmocka_run_group_tests_name("task_switch", tests, NULL, NULL);
 }
