@@ -2,20 +2,21 @@
 /*
  * KVM's clock, found and read as a stock kernel does: by CPUID, two MSRs, and a page of its own memory. It
  * starts at birth, never goes back, agrees with PM timer and RTC, and does not jump when the TSC does.
+ * cpus=<n>: nor does it go back from one CPU to the next, each with a page of its own.
  */
-#include "lib/guest.h"
+#include "lib/smp.h"
 
 #define PM_TIMER    0x608
 #define WALL_CLOCK  0x4b564d00
 #define SYSTEM_TIME 0x4b564d01
 
-static struct {
+static struct pv {
 	volatile uint32_t version, pad0;
 	volatile uint64_t tsc_timestamp, system_time;
 	volatile uint32_t mul;
 	volatile int8_t shift;
 	volatile uint8_t flags, pad[2];
-} __attribute__((aligned(64))) pv;
+} __attribute__((aligned(64))) pvs[SMP_MAX];
 
 static struct {
 	volatile uint32_t version, sec, nsec;
@@ -36,17 +37,23 @@ static uint32_t find(void)
 	return 0;
 }
 
-static uint64_t now_ns(void)
+static uint64_t read_ns(const struct pv *p)
 {
 	uint32_t version;
 	uint64_t ns;
 	do {
-		version = pv.version;
-		uint64_t ticks = rdtsc() - pv.tsc_timestamp;
-		ticks = pv.shift < 0 ? ticks >> -pv.shift : ticks << pv.shift;
-		ns = pv.system_time + (uint64_t)(((unsigned __int128)ticks * pv.mul) >> 32);
-	} while (version & 1 || version != pv.version);
+		version = p->version;
+		__asm__ volatile("lfence" : : : "memory");
+		uint64_t ticks = rdtsc() - p->tsc_timestamp;
+		ticks = p->shift < 0 ? ticks >> -p->shift : ticks << p->shift;
+		ns = p->system_time + (uint64_t)(((unsigned __int128)ticks * p->mul) >> 32);
+	} while (version & 1 || version != p->version);
 	return ns;
+}
+
+static uint64_t now_ns(void)
+{
+	return read_ns(&pvs[0]);
 }
 
 static int try_wrmsr(uint32_t msr, uint64_t v)
@@ -81,8 +88,8 @@ static void rate(void)
 	CHECK(ns > 100000 * (1000 - permille) && ns < 100000 * (1000 + permille), "%lu ns in 100 ms", ns);
 	uint32_t r[4];
 	cpuid(0x40000010, 0, r);
-	uint64_t scaled = (1000000ull << 32) / pv.mul;
-	uint64_t khz = pv.shift < 0 ? scaled << -pv.shift : scaled >> pv.shift;
+	uint64_t scaled = (1000000ull << 32) / pvs[0].mul;
+	uint64_t khz = pvs[0].shift < 0 ? scaled << -pvs[0].shift : scaled >> pvs[0].shift;
 	CHECK(khz + 1 >= r[0] && khz <= r[0] + 1, "%lu kHz, CPUID says %u", khz, r[0]);
 }
 
@@ -96,7 +103,38 @@ static void monotonic(void)
 		last = now;
 	}
 	CHECK(back == 0, "%u steps back", back);
-	CHECK(pv.version == 2, "published again: version %u", pv.version);
+	CHECK(pvs[0].version == 2, "published again: version %u", pvs[0].version);
+}
+
+static volatile uint32_t turn, back;
+static volatile uint64_t last_ns;
+
+/* The CPUs read the time in turns */
+static void relay(void *arg)
+{
+	struct pv *mine = &pvs[this_cpu()->index];
+	(void)arg;
+	wrmsr(SYSTEM_TIME, (uintptr_t)mine | 1);
+	for (uint32_t round = 0; round < 500; round++) {
+		while (turn != round * nr_cpus + this_cpu()->index) {
+			pause();
+		}
+		uint64_t ns = read_ns(mine);
+		back += ns < last_ns;
+		last_ns = ns;
+		turn++;
+	}
+}
+
+static void from_cpu_to_cpu(unsigned count)
+{
+	CHECK(smp_start(false) && nr_cpus == count, "%u CPUs", nr_cpus);
+	CHECK(smp_all(relay, NULL, 5000), "turn %u", turn);
+	CHECK(back == 0, "%u steps back in %u", back, turn);
+	for (unsigned i = 0; i < nr_cpus; i++) {
+		CHECK(pvs[i].flags == 1 && pvs[i].tsc_timestamp == pvs[0].tsc_timestamp, "CPU %u: flags %x, from %lu",
+		      i, pvs[i].flags, pvs[i].tsc_timestamp);
+	}
 }
 
 static void moved(void)
@@ -107,7 +145,7 @@ static void moved(void)
 		wrmsr(0x10, tsc[i]);
 		uint64_t after = now_ns();
 		CHECK(after >= before && after - before < 1000000000, "%lu to %lu", before, after);
-		CHECK(pv.flags == 0, "still called stable");
+		CHECK(pvs[0].flags == 0, "still called stable");
 	}
 }
 
@@ -131,22 +169,26 @@ static void wall_clock(void)
 
 int main(const char *cmdline)
 {
-	(void)cmdline;
+	unsigned count = (unsigned)arg(cmdline, "cpus", 1);
 	uint32_t features = find();
 	if (!is_hosted()) {
 		return (int)failures;
 	}
 	CHECK(features == (1 << 1 | 1 << 3 | 1 << 24), "features %x", features);
 	refusals();
-	wrmsr(SYSTEM_TIME, (uintptr_t)&pv | 1);
-	CHECK(pv.version == 2 && pv.flags == 1, "version %u, flags %x", pv.version, pv.flags);
+	wrmsr(SYSTEM_TIME, (uintptr_t)&pvs[0] | 1);
+	CHECK(pvs[0].version == 2 && pvs[0].flags == 1, "version %u, flags %x", pvs[0].version, pvs[0].flags);
 	CHECK(now_ns() < 60000000000ull, "%lu ns at birth", now_ns());
 	monotonic();
 	rate();
 	wall_clock();
+	if (count > 1) {
+		from_cpu_to_cpu(count);
+	}
+	uint32_t version = pvs[0].version;
 	moved();
 	wrmsr(SYSTEM_TIME, 0);
 	wrmsr(0x10, 0);
-	CHECK(pv.version == 8, "touched after it was switched off: version %u", pv.version);
+	CHECK(pvs[0].version == version + 6, "touched after it was switched off: version %u", pvs[0].version);
 	return (int)failures;
 }

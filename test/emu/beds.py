@@ -53,7 +53,7 @@ TESTS = [
     Test("x2apic", "x2apic.dts", log=good("x2apic")),
     Test("ioapic", "ioapic.dts", log=good("ioapic")),
     Test("tsc", "tsc.dts", log=good("tsc")),
-    Test("kvmclock", "kvmclock.dts", log=good("kvmclock")),
+    Test("kvmclock", "kvmclock.dts", log=good("kvmclock", "kvmclock-smp"), cpus=2),
     Test("fpu", "fpu.dts", skip={"nested": NO_XSETBV}, log=good("fpu-a", "fpu-b", "fpu-c")),
     Test("debugregs", "debugregs.dts", log=good("debugregs-a", "debugregs-b")),
     Test("slices", "slices.dts", log=good("slices-a", "slices-b")),
