@@ -50,6 +50,26 @@ static void single_step(void)
 	on_interrupt(1, NULL);
 }
 
+/* A REP traps behind each iteration: RIP stays at it until the last; on a port, then on a device's memory */
+static void step_rep(uint16_t port, void *to)
+{
+	unsigned at = 0;
+	uint64_t n = 3;
+	on_interrupt(1, on_db);
+	steps = 0;
+	__asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq\n\tnop\n\t"
+			 "testw %%dx, %%dx\n\tjz 1f\n\t"
+			 "rep insl\n\tjmp 2f\n"
+			 "1:\trep stosl\n"
+			 "2:\tpushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq"
+			 : "+D"(to), "+c"(n) : "d"(port), "a"(0) : "memory", "cc");
+	on_interrupt(1, NULL);
+	for (unsigned i = 1; i < steps && i < 64; i++) {
+		at += step_rip[i] == step_rip[i - 1];
+	}
+	CHECK(n == 0 && at == 2, "REP: %u steps, %u of them where the one before was", steps, at);
+}
+
 static void simple(void)
 {
 	uint64_t rip;
@@ -181,7 +201,10 @@ int main(const char *cmdline)
 	if (is_bochs_svm()) {
 		skip("single step", "Bochs raises #DB in the host when a stepped instruction exits (SVM)");
 	} else {
+		static uint32_t buf[3];
 		single_step();
+		step_rep(NOBODY, buf);
+		step_rep(0, (void *)0xfee00210); /* three words of the APIC that cannot be written */
 	}
 	resume_flag();
 	page_faults();
