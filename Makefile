@@ -11,7 +11,7 @@ Q := $(if $(V),,@)
 
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Werror -Wno-sign-conversion -Wmissing-prototypes
 COMMON  := -std=gnu11 -g -fno-builtin-log -Iinclude -I. -I$(B)/gen $(WARN) -MMD -MP -DBULKHEAD_VERSION='"$(VERSION)"'
-CFLAGS  := $(COMMON) -Os -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+CFLAGS  := $(COMMON) -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
 	   -mcmodel=small -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	   -ffunction-sections -fdata-sections -fno-strict-aliasing
 HOSTFLAGS := $(COMMON) -Os -DHOST_TEST -fno-strict-aliasing -fsanitize=address,undefined \

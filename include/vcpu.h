@@ -248,13 +248,15 @@ struct vcpu_params {
  * @has_deadline: enter() honours vcpu->deadline_tsc itself; else the kernel arms the LAPIC timer
  * @probe:        writes the table of needed features, returns how many (all, not just missing)
  * @cpu_on:       enter root mode on this CPU; needs a few pages. IF=0.
- * @cpu_off:      leave it
  * @vcpu_init:    allocate and set up @v->hw in the architectural reset state (CS:IP f000:fff0)
  * @load:         @v becomes the vCPU of this physical CPU (VMPTRLD, MSRs that entry does not switch)
  * @put:          the reverse, before another one is loaded
  * @enter:        run the guest until an exit; fills @e. IF=0 before and after.
  * @get, @set:    registers by enum vreg
  * @get_seg, @set_seg: segments
+ * @skip:         RIP to @rip + @len, behind an instruction that the kernel has carried out; shadows of
+ *                STI and MOV SS end (SDM 3A 6.8.3), and so does RFLAGS.RF (SDM 3B 17.3.1.1).
+ *                Return: RFLAGS as they were
  * @inject:       deliver @e at the next entry; the caller has checked that the guest can take it
  * @window:       exit with EXIT_WINDOW as soon as the guest can take an interrupt
  *                (@nmi: EXIT_NMI_WINDOW, an NMI); idempotent
@@ -266,7 +268,6 @@ struct vcpu_ops {
 	bool has_deadline;
 	u32 (*probe)(struct feature *out, u32 max);
 	enum status (*cpu_on)(struct page_source *pages);
-	void (*cpu_off)(void);
 	enum status (*vcpu_init)(struct vcpu *v, const struct vcpu_params *p);
 	void (*load)(struct vcpu *v);
 	void (*put)(struct vcpu *v);
@@ -275,6 +276,7 @@ struct vcpu_ops {
 	void (*set)(struct vcpu *v, enum vreg r, u64 value);
 	void (*get_seg)(struct vcpu *v, enum seg s, struct segment *out);
 	void (*set_seg)(struct vcpu *v, enum seg s, const struct segment *in);
+	u64 (*skip)(struct vcpu *v, u64 rip, u32 len);
 	void (*inject)(struct vcpu *v, const struct event *e);
 	void (*window)(struct vcpu *v, bool nmi);
 	void (*flush)(struct vcpu *v);

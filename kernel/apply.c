@@ -46,21 +46,15 @@ static void end_partition(struct vcpu *v, const struct exit *e, const char *why)
 	postmortem(v, e);
 }
 
-/* Move past the exiting instruction; STI and MOV SS shadows last one instruction (SDM 3A 6.8.3) */
+/* Move past the exiting instruction. It may have been single-stepped, or have hit a breakpoint. */
 static void advance(struct vcpu *v, const struct exit *e, const struct verdict *d)
 {
-	u64 len = d->insn_len ? d->insn_len : e->insn_len;
-	struct segment cs;
+	u32 len = d->insn_len ? d->insn_len : e->insn_len;
 	BUG_ON(len == 0); /* exit_measure() has seen to it */
-	v->ops->get_seg(v, SEG_CS, &cs);
-	u64 rip = e->rip + len;
-	v->ops->set(v, VREG_RIP, (cs.attr & SEG_L) ? rip : (u32)rip);
-	v->ops->set(v, VREG_INT_SHADOW, 0);
-	u64 rflags = v->ops->get(v, VREG_RFLAGS);
-	if (rflags & RFLAGS_RF) {
-		v->ops->set(v, VREG_RFLAGS, rflags & ~RFLAGS_RF); /* SDM 3B 17.3.1.1 */
+	u64 rflags = v->ops->skip(v, e->rip, len);
+	if (d->debug || rflags & RFLAGS_TF) {
+		debug_trap(v, rflags, d->debug);
 	}
-	debug_trap(v, rflags, d->debug);
 }
 
 /* The #DB between two iterations finds RF set: the next one is no new instruction (SDM 3B 17.3.1.1) */

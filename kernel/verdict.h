@@ -21,10 +21,13 @@ struct verdict {
 	enum verdict_kind kind;
 	u8 insn_len; /* for those that move RIP: 0 = exit.insn_len */
 	u8 debug;    /* breakpoints that what was done has hit: B0 to B3 of DR6 */
-	struct event event;
-	u64 cr2;
-	const char *why;
+	struct event event; /* V_INJECT only, like cr2 */
+	union {
+		u64 cr2;
+		const char *why; /* V_KILL only */
+	};
 };
+static_assert(sizeof(struct verdict) == 32, "every exit makes one");
 
 static inline struct verdict verdict(enum verdict_kind k)
 {

@@ -107,9 +107,6 @@ static struct event vectoring_of(u64 info)
 	static const enum event_type type_of[8] = {
 		[0] = EVENT_EXTINT, [2] = EVENT_NMI, [3] = EVENT_EXCEPTION, [4] = EVENT_SOFTINT
 	};
-	if (!(info & SVM_EVENT_V)) {
-		return (struct event){ .type = EVENT_NONE };
-	}
 	bool has_error = info & SVM_EVENT_EV;
 	struct event e = { type_of[field_get(SVM_EVENT_TYPE, info)], .has_error = has_error,
 			   .vector = (u8)field_get(SVM_EVENT_VECTOR, info),
@@ -170,13 +167,19 @@ void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e)
 {
 	const struct vmcb *b = &hw->vmcb;
 	struct row r = row_of((u32)b->exit_code);
-	bool has_next = r.flags & INSN && hw->features & SVM_FEATURE_NRIPS;
-	u64 next = has_next ? b->next_rip : r.kind == EXIT_PIO ? b->exit_info2 : b->rip;
-	*e = (struct exit){ .kind = r.kind, .reason = b->exit_code,
-			    .insn_len = next - b->rip <= 15 ? (u8)(next - b->rip) : 0,
-			    .info = { b->exit_info1, b->exit_info2 }, .rip = b->rip,
-			    .vectoring = vectoring_of(b->exit_int_info) };
-	switch (e->kind) {
+	u64 len = (r.kind == EXIT_PIO ? b->exit_info2 : b->next_rip) - b->rip;
+	bool has_len = r.kind == EXIT_PIO || (r.flags & INSN && hw->features & SVM_FEATURE_NRIPS);
+	e->kind = r.kind;
+	e->insn_len = has_len && len <= 15 ? (u8)len : 0;
+	e->reason = b->exit_code;
+	e->info[0] = b->exit_info1;
+	e->info[1] = b->exit_info2;
+	e->rip = b->rip;
+	e->vectoring.type = EVENT_NONE;
+	if (b->exit_int_info & SVM_EVENT_V) {
+		e->vectoring = vectoring_of(b->exit_int_info);
+	}
+	switch (r.kind) {
 	case EXIT_PIO: e->pio = pio_of(hw); break;
 	case EXIT_RDMSR: e->kind = b->exit_info1 & 1 ? EXIT_WRMSR : EXIT_RDMSR; break;
 	case EXIT_MMIO: decode_npf(b, e); break;

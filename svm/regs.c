@@ -83,6 +83,18 @@ static const struct field seg_field[NR_SEGS] = {
 #define ATTR_HIGH      0x0f00u
 #define ATTR_LIMIT_GAP 4
 
+/* Above 4 GiB there is only 64-bit code; just below, RIP wraps to 0 in all other */
+u64 svm_skip(struct vcpu *v, u64 rip, u32 len)
+{
+	struct vmcb *b = vmcb_of(v);
+	u64 rflags = b->rflags, next = rip + len;
+	bool wraps = next >> 32 && !(rip >> 32) && !(b->cs.attr & SEG_L >> ATTR_LIMIT_GAP);
+	b->rip = wraps ? (u32)next : next;
+	b->int_shadow &= ~(u64)INT_SHADOW;
+	b->rflags = rflags & ~RFLAGS_RF;
+	return rflags;
+}
+
 void svm_get_seg(struct vcpu *v, enum seg s, struct segment *out)
 {
 	struct vmcb *b = vmcb_of(v);

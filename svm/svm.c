@@ -59,12 +59,6 @@ static enum status svm_cpu_on(struct page_source *pages)
 	return STATUS_OK;
 }
 
-static void svm_cpu_off(void)
-{
-	wrmsr(MSR_AMD_VM_HSAVE_PA, 0);
-	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
-}
-
 static enum status svm_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 {
 	u32 features, nr_asids;
@@ -112,8 +106,8 @@ static void svm_enter(struct vcpu *v, struct exit *e)
 }
 
 const struct vcpu_ops svm_ops = {
-	.name = "svm", .probe = svm_probe, .cpu_on = svm_cpu_on, .cpu_off = svm_cpu_off,
+	.name = "svm", .probe = svm_probe, .cpu_on = svm_cpu_on,
 	.vcpu_init = svm_vcpu_init, .load = svm_load, .put = svm_put, .enter = svm_enter,
 	.get = svm_get, .set = svm_set, .get_seg = svm_get_seg, .set_seg = svm_set_seg,
-	.inject = svm_inject, .window = svm_window, .flush = svm_flush, .dump = svm_dump,
+	.skip = svm_skip, .inject = svm_inject, .window = svm_window, .flush = svm_flush, .dump = svm_dump,
 };

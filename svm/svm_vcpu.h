@@ -80,6 +80,7 @@ u64 svm_get(struct vcpu *v, enum vreg r);
 void svm_set(struct vcpu *v, enum vreg r, u64 value);
 void svm_get_seg(struct vcpu *v, enum seg s, struct segment *out);
 void svm_set_seg(struct vcpu *v, enum seg s, const struct segment *in);
+u64 svm_skip(struct vcpu *v, u64 rip, u32 len);
 void svm_inject(struct vcpu *v, const struct event *e);
 void svm_window(struct vcpu *v, bool nmi);
 void svm_flush(struct vcpu *v);

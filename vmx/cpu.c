@@ -101,9 +101,3 @@ enum status vmx_cpu_on(struct page_source *pages)
 	BUG_ON(invept(INVEPT_ALL, 0));
 	return STATUS_OK;
 }
-
-void vmx_cpu_off(void)
-{
-	vmxoff();
-	write_cr4(read_cr4() & ~CR4_VMXE);
-}

@@ -181,3 +181,25 @@ void vmx_set_seg(struct vcpu *v, enum seg s, const struct segment *in)
 	}
 	vmcs_return(v, before);
 }
+
+/*
+ * Called for the loaded vCPU only. Above 4 GiB there is only 64-bit code; just below, RIP wraps to 0 in
+ * all other.
+ */
+u64 vmx_skip(struct vcpu *v, u64 rip, u32 len)
+{
+	u64 next = rip + len, rflags = vmcs_readnat(VMCS_GUEST_RFLAGS);
+
+	(void)v;
+	if (next >> 32 && !(rip >> 32) && !(vmcs_read32(VMCS_GUEST_ATTR(SEG_CS)) & SEG_L)) {
+		next = (u32)next;
+	}
+	vmcs_writenat(VMCS_GUEST_RIP, next);
+	if (vmcs_read32(VMCS_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) {
+		shadow_set(false);
+	}
+	if (rflags & RFLAGS_RF) {
+		vmcs_writenat(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+	}
+	return rflags;
+}

@@ -126,13 +126,13 @@ struct vmx_common {
 extern struct vmx_common vmx_common;
 u32 vmx_probe(struct feature *out, u32 max);
 enum status vmx_cpu_on(struct page_source *pages);
-void vmx_cpu_off(void);
 
 /* vmx/regs.c: registers of any vCPU that belongs to this CPU, loaded or not */
 u64 vmx_get(struct vcpu *v, enum vreg r);
 void vmx_set(struct vcpu *v, enum vreg r, u64 value);
 void vmx_get_seg(struct vcpu *v, enum seg s, struct segment *out);
 void vmx_set_seg(struct vcpu *v, enum seg s, const struct segment *in);
+u64 vmx_skip(struct vcpu *v, u64 rip, u32 len);
 
 /* vmx/vcpu.c: a VMCS from birth to put() */
 enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p);

@@ -23,10 +23,6 @@ static enum status fake_cpu_on(struct page_source *pages)
 	return STATUS_OK;
 }
 
-static void fake_cpu_off(void)
-{
-}
-
 static enum status fake_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 {
 	(void)p;
@@ -82,6 +78,16 @@ static void fake_set_seg(struct vcpu *v, enum seg s, const struct segment *in)
 	fake_of(v)->seg[s] = *in;
 }
 
+static u64 fake_skip(struct vcpu *v, u64 rip, u32 len)
+{
+	struct fake *f = fake_of(v);
+	u64 rflags = f->reg[VREG_RFLAGS];
+	f->reg[VREG_RIP] = f->seg[SEG_CS].attr & SEG_L ? rip + len : (u32)(rip + len);
+	f->reg[VREG_INT_SHADOW] = 0;
+	f->reg[VREG_RFLAGS] = rflags & ~RFLAGS_RF;
+	return rflags;
+}
+
 static void fake_inject(struct vcpu *v, const struct event *e)
 {
 	struct fake *f = fake_of(v);
@@ -112,7 +118,6 @@ const struct vcpu_ops fake_ops = {
 	.name = "fake",
 	.probe = fake_probe,
 	.cpu_on = fake_cpu_on,
-	.cpu_off = fake_cpu_off,
 	.vcpu_init = fake_vcpu_init,
 	.load = fake_switch,
 	.put = fake_switch,
@@ -121,6 +126,7 @@ const struct vcpu_ops fake_ops = {
 	.set = fake_set,
 	.get_seg = fake_get_seg,
 	.set_seg = fake_set_seg,
+	.skip = fake_skip,
 	.inject = fake_inject,
 	.window = fake_window,
 	.flush = fake_flush,

@@ -470,7 +470,7 @@ static void agree(const struct trial *t, const struct verdict *d)
 		sprintf(text + 3 * i, "%02x ", t->bytes[i]);
 	}
 	if (d->kind != V_ADVANCE || d->insn_len != t->len) {
-		fail_msg("%u-bit %s: %s: verdict %d %s len %u", t->mode * 8, t->f->name, text, d->kind, d->why ?: "",
+		fail_msg("%u-bit %s: %s: verdict %d %s len %u", t->mode * 8, t->f->name, text, d->kind, d->kind == V_KILL ? d->why : "",
 			 d->insn_len);
 	}
 	for (u32 r = 0; r < 16; r++) {
