@@ -31,6 +31,7 @@ class Job:
     run: callable
     seconds: float = 1.0  # about; long ones start first
     log: str = None       # directory to look at after a failure
+    is_last: bool = False # judges what the others have left: starts when all of them have ended
     results: list = field(default_factory=list)
 
 

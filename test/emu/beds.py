@@ -36,6 +36,16 @@ def ended(how, *names):
     return [r"^bulkhead: \[%s\] verdict=%s" % (n, how) for n in names]
 
 
+# What the hypervisor says about a partition that is the same everywhere: how it ended
+FATE = r"killed|verdict|exit code|reset by|poweroff by|halted"
+
+# What a guest may say differently on two beds: pattern, what is compared instead, and why it may
+MAY_DIFFER = [
+    (r"^SKIP .*", "", "what a CPU cannot show is said there only"),
+    (r"checks=\d+", "checks=N", "fewer checks where something was skipped, more where a CPU has more features"),
+    (r"exits=\d+", "exits=N", "polls, windows and slices depend on time"),
+]
+
 NO_XSETBV = ("QEMU 7.2 does not exit for XSETBV: KVM in between resets XCR0 at its own exits, so what XSAVE "
              "saves varies")
 NO_SHUTDOWN = "Bochs 2.7 as an SVM host lacks the SHUTDOWN intercept: the emulator itself stops"

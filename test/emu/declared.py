@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Turns the table of in-guest tests (beds.py) into jobs: one for each test on each of its beds."""
+"""Turns the table of in-guest tests (beds.py) into jobs: one for each test on each of its beds, and one
+that compares what they said there: a visible difference between beds is a defect of ours, or is
+explained in beds.MAY_DIFFER."""
+import difflib
+import re
+
 import beds
-from jobs import Job, Skip
+from jobs import Failure, Job, Skip
 from machine import Machine, job
 
 SECONDS = {"nested": 25, "bochs-vmx": 4, "bochs-svm": 4, "qemu-svm": 3}
+
+
+SAID = {}  # test -> bed -> log of a good run
 
 
 def skip_job(test, bed, reason):
@@ -19,6 +27,38 @@ def run(test, machine: Machine):
     machine.need_status(test.expect)
     machine.need_log(*test.log)
     machine.need_absent(*test.absent)
+    SAID.setdefault(test.name, {})[machine.bed] = machine.read()
+
+
+def story(log):
+    """Who said what: {speaker: lines}. Lines of different speakers have no order."""
+    said = {}
+    for line in log.splitlines():
+        match = re.match(r"(bulkhead: )?\[([a-z0-9-]+)\] (.*)", line)
+        if not match or (match[1] and not re.match(beds.FATE, match[3])):
+            continue
+        text = match[3]
+        for pattern, instead, _ in beds.MAY_DIFFER:
+            text = re.sub(pattern, instead, text)
+        if text:
+            said.setdefault((match[1] or "") + match[2], []).append(text)
+    return said
+
+
+def lines_of(log):
+    return ["[%s] %s" % (who, text) for who, lines in sorted(story(log).items()) for text in lines]
+
+
+def compare(test):
+    said = SAID.get(test.name, {})
+    names = [bed for bed in beds.ALL if bed in said]
+    if len(names) < 2:
+        raise Skip("needs good runs on two beds, there were %d" % len(names))
+    for other in names[1:]:
+        diff = list(difflib.unified_diff(lines_of(said[names[0]]), lines_of(said[other]), names[0], other,
+                                         lineterm="", n=0))
+        if diff:
+            raise Failure("\n".join(diff[:40]))
 
 
 def jobs():
@@ -28,3 +68,5 @@ def jobs():
                 yield skip_job(test, bed, test.skip[bed])
             else:
                 yield job(test.name, bed, lambda m, t=test: run(t, m), SECONDS.get(bed, 5))
+        if len(test.beds) > 1:
+            yield Job("emu/%s@compared" % test.name, lambda t=test: compare(t), 0, is_last=True)
