@@ -56,6 +56,7 @@ NO_SHUTDOWN = "Bochs 2.7 as an SVM host lacks the SHUTDOWN intercept: the emulat
 
 TESTS = [
     Test("registers", "registers.dts", log=good("cpuid", "msr", "cr", "xsetbv")),
+    Test("facts", "facts.dts", cpus=2, log=good("facts")),
     Test("devices", "devices.dts", log=good("pio", "strio", "mmio", "cache")),
     Test("traps", "traps.dts", log=good("exceptions", "undefined", "hypercall", "pause")),
     Test("modes", "modes.dts", log=good("modes", "features")),
