@@ -14,6 +14,7 @@
 #include "log.h"
 #include "run.h"
 #include "system.h"
+#include "trap.h"
 #include "x86/insn.h"
 #include "x86/regs.h"
 

@@ -8,6 +8,7 @@
 #include "drivers/lapic.h"
 #include "kernel/exit.h"
 #include "kernel/sched.h"
+#include "kernel/trap.h"
 #include "lib/lib.h"
 #include "log.h"
 #include "x86/insn.h"

@@ -33,6 +33,19 @@ trap_common:
 	add	$16, %rsp
 	iretq
 
+/*
+ * STI keeps interrupts out until HLT has begun (SDM 2B "STI"), so none can come in vain. But QEMU up to
+ * 7.2 forgets that at a VMRUN (INTERRUPT_SHADOW, APM 2 15.5.1), and a KVM on it then delivers to us
+ * before the HLT: trap_handle() lets that one go past it.
+ */
+	.globl	irq_wait, irq_wait_hlt
+irq_wait:
+	sti
+irq_wait_hlt:
+	hlt
+	cli
+	ret
+
 /* FS and GS are null from here on: their bases, which cpu_init() writes next, are MSRs */
 	.globl	cpu_load_tables
 cpu_load_tables:

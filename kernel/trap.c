@@ -63,6 +63,7 @@ void trap_handle(struct trap_frame *f)
 		}
 	} else if (f->vector != HOST_VEC_SPURIOUS) {
 		this_cpu()->nr_timer_irqs += f->vector == HOST_VEC_TIMER;
+		f->rip += f->rip == (uintptr_t)irq_wait_hlt; /* see there */
 		lapic_eoi();
 	}
 }

@@ -27,6 +27,10 @@ struct ex_entry {
 };
 extern const struct ex_entry ex_table[], ex_table_end[];
 
+/** irq_wait() - HLT until a host interrupt came and was handled; IF=0 before and after. In trap.S. */
+void irq_wait(void);
+extern const u8 irq_wait_hlt[]; /* the HLT in it, one byte */
+
 /** trap_handle() - called by trap.S for every vector. */
 void trap_handle(struct trap_frame *f);
 

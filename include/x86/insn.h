@@ -203,12 +203,6 @@ static inline void irq_window(void)
 	__asm__ volatile("sti; nop; cli" : : : "memory");
 }
 
-/** irq_wait() - HLT until a host interrupt came and was handled; IF=0 before and after. */
-static inline void irq_wait(void)
-{
-	__asm__ volatile("sti; hlt; cli" : : : "memory");
-}
-
 static inline void wbinvd(void)
 {
 	__asm__ volatile("wbinvd" : : : "memory");
