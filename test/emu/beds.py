@@ -87,6 +87,7 @@ TESTS = [
     Test("ipi-x2", "ipi-x2.dts", cpus=4, log=good("ipi")),
     Test("apclocks", "apclocks.dts", cpus=4, log=good("apclocks")),
     Test("storm", "storm.dts", cpus=4, log=good("storm")),
+    Test("storm-burst", "storm-burst.dts", cpus=4, log=good("storm")),
     Test("shootdown", "shootdown.dts", cpus=4, log=good("shootdown")),
     Test("spinners", "spinners.dts", cpus=2, log=good("spinners")),
     Test("resets", "resets.dts", expect=FAILED,  # a reset is no clean end
