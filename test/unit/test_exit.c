@@ -7,216 +7,34 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "abi/hypercall.h"
-#include "fake.h"
-#include "log.h"
+#include "rig.h"
 #include "x86/msr.h"
 #include "x86/regs.h"
 
-#define HOST_LEN  (32 * MIB)
-#define TSC_HZ	  1000000000ull
-#define LOAD_ADDR 0x200000
-
-static u64 now_tsc, now_xcr0;
-static char last_log[4096];
-static void *host_ram;
-static struct frames frames;
 static struct partition *part;
-
-static u64 fake_tsc(void)
-{
-	return now_tsc;
-}
-
-static u64 fake_xgetbv0(void)
-{
-	return now_xcr0;
-}
-
-static void fake_xsetbv0(u64 xcr0)
-{
-	now_xcr0 = xcr0;
-}
-
-/* An AMD-like host with XSAVE and AVX; or one that says Intel */
-static bool is_intel;
-
-static void fake_cpuid(u32 leaf, u32 sub, u32 out[4])
-{
-	memset(out, 0, 16);
-	if (leaf == 0 && is_intel) {
-		out[0] = 0xd;
-		memcpy(&out[1], "Genu", 4);
-	} else if (leaf == 0) {
-		out[0] = 0xd;
-		memcpy(&out[1], "Auth", 4);
-		memcpy(&out[3], "enti", 4);
-		memcpy(&out[2], "cAMD", 4);
-	} else if (leaf == 1) {
-		out[2] = BIT(26) | BIT(28); /* XSAVE, AVX */
-		out[3] = 0x178bfbff;
-	} else if (leaf == 0xd && sub == 0) {
-		out[0] = 7;
-		out[1] = out[2] = 832;
-	} else if (leaf == 0xd && sub == 2) {
-		out[0] = 256;
-		out[1] = 576;
-	} else if (leaf == 0x80000000) {
-		out[0] = 0x80000008;
-	} else if (leaf == 0x80000001) {
-		out[3] = BIT(29) | BIT(20) | BIT(11);
-	} else if (leaf == 0x80000008) {
-		out[0] = 0x3028;
-	}
-}
-
-static u32 nr_pokes, nr_kicks;
-
-static void fake_poke(const struct vcpu *v)
-{
-	(void)v;
-	nr_pokes++;
-}
-
-static void fake_kick(u32 cpu)
-{
-	(void)cpu;
-	nr_kicks++;
-}
-
-static const struct host host = { .time = { .tsc_hz = TSC_HZ,
-					    .ns_per_tick_q32 = 1ull << 32,
-					    .ticks_per_ns_q32 = 1ull << 32 },
-				  .tsc = fake_tsc,
-				  .xgetbv0 = fake_xgetbv0,
-				  .xsetbv0 = fake_xsetbv0,
-				  .poke = fake_poke,
-				  .kick = fake_kick,
-				  .cpuid = fake_cpuid };
-
-static hpa pages_alloc(struct page_source *self, u32 nr)
-{
-	(void)self;
-	hpa at = frames_alloc(&frames, nr * PAGE_SIZE, PAGE_SIZE);
-	memset(phys_ptr(at), 0, nr * PAGE_SIZE);
-	return at;
-}
-
-static void *pages_ptr(struct page_source *self, hpa page)
-{
-	(void)self;
-	return phys_ptr(page);
-}
-
-static struct page_source pages = { .alloc = pages_alloc, .ptr = pages_ptr };
-
-static void keep_line(void *self, const char *text, size_t len)
-{
-	(void)self;
-	size_t have = strlen(last_log);
-	if (have + len + 2 < sizeof(last_log)) {
-		snprintf(last_log + have, sizeof(last_log) - have, "%.*s\n", (int)len, text);
-	}
-}
-
-static size_t no_uart_write(u16 port, const char *s, size_t len)
-{
-	(void)port, (void)s;
-	return len;
-}
-
-static int no_uart_getc(u16 port)
-{
-	(void)port;
-	return -1;
-}
-
-static const u8 image[64] = { 0x0f, 0xa2, 0xf4 }; /* CPUID; HLT */
-static const struct partition_config cfg = { .name = "guest",
-					     .nr_cpus = 1,
-					     .memory_mib = 6,
-					     .boot = BOOT_FLAT,
-					     .kernel = "image",
-					     .cmdline = "",
-					     .load_address = LOAD_ADDR,
-					     .flat_mode = FLAT_LONG,
-					     .has_debug_exit = true,
-					     .debug_exit = 0xf4 };
-
-static int build(u32 nr_cpus)
-{
-	static const struct console_port_ops uart = { no_uart_write, no_uart_getc };
-	static const struct log_sink sink = { .line = keep_line };
-	static struct partition_config config;
-	config = cfg;
-	config.nr_cpus = nr_cpus;
-	config.cpus[1] = 1;
-	last_log[0] = 0;
-	now_tsc = 1000;
-	now_xcr0 = XCR0_X87;
-	log_set_sink(&sink);
-	console_init(0, &uart);
-	host_ram = aligned_alloc(SIZE_2M, HOST_LEN);
-	struct mem_range range = { (u64)(uintptr_t)host_ram, HOST_LEN, true };
-	frames_init(&frames, &range, 1);
-	part = calloc(1, sizeof(*part));
-	console_add(&part->pc.console, "guest", 0);
-	struct partition_resources res = { .host = &host,
-					   .ops = &fake_ops,
-					   .space_format = &pt_npt,
-					   .max_page = SIZE_2M,
-					   .frames = &frames,
-					   .pages = &pages,
-					   .xsave_len = 832,
-					   .tags = (u16[4]){ 0 },
-					   .nr_on_cpu = (u8[4]){ 1, 1 } };
-	res.files.kernel = (struct blob){ image, sizeof(image) };
-	const char *why = partition_build(part, &config, &res);
-	if (why) {
-		printf("partition_build: %s\n", why);
-		return 1;
-	}
-	partition_start(part);
-	return 0;
-}
 
 static int setup(void **state)
 {
 	(void)state;
-	return build(1);
-}
-
-static int setup_two(void **state)
-{
-	(void)state;
-	return build(2);
+	assert_null(rig_build(&rig_config));
+	part = rig.part;
+	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	for (u32 i = 0; i < part->nr_cores; i++) {
-		free(part->core[i]->v.hw);
-	}
-	free(part);
-	free(host_ram);
+	rig_fini();
 	return 0;
 }
 
-/* Play @e; insn_len 0 there means that the kernel has to decode at RIP */
 static bool play(struct exit e)
 {
-	struct fake *f = fake_of(&part->core[0]->v);
-	struct exit out;
-	f->script = &e;
-	f->nr_script = 1;
-	f->at = 0;
-	return vcpu_step(&part->core[0]->v, &out);
+	return rig_play(0, e);
 }
 
 static struct fake *fake(void)
@@ -234,14 +52,14 @@ static void expect_fault(u8 vector)
 	struct vcpu *v = &part->core[0]->v;
 	assert_int_equal(v->pending.type, EVENT_EXCEPTION);
 	assert_int_equal(v->pending.vector, vector);
-	assert_int_equal(rip(), LOAD_ADDR); /* a fault points at its instruction */
+	assert_int_equal(rip(), RIG_LOAD_ADDR); /* a fault points at its instruction */
 }
 
 static void built_guest_starts_as_flat_long(void **state)
 {
 	(void)state;
 	struct pt_leaf leaf;
-	assert_int_equal(rip(), LOAD_ADDR);
+	assert_int_equal(rip(), RIG_LOAD_ADDR);
 	assert_true(fake()->reg[VREG_EFER] & EFER_LMA);
 	assert_true(fake()->seg[SEG_CS].attr & SEG_L);
 	assert_true(pt_lookup(&part->space, 0, &leaf));
@@ -249,7 +67,7 @@ static void built_guest_starts_as_flat_long(void **state)
 	assert_true(pt_lookup(&part->space, 6 * MIB - 1, &leaf));
 	assert_false(pt_lookup(&part->space, 6 * MIB, &leaf));
 	assert_int_equal(fake()->reg[VREG_TSC_OFFSET], 0 - 1000ull);
-	now_tsc = 5000;
+	rig.tsc = 5000;
 	assert_int_equal(partition_now_ns(part), 4000);
 }
 
@@ -259,11 +77,11 @@ static void cpuid_is_decoded_and_skipped(void **state)
 	part->core[0]->v.regs[GPR_RAX] = BULKHEAD_CPUID_BASE;
 	assert_false(play((struct exit){ .kind = EXIT_CPUID }));
 	assert_int_equal(part->core[0]->v.regs[GPR_RBX], BULKHEAD_CPUID_EBX);
-	assert_int_equal(rip(), LOAD_ADDR + 2);
+	assert_int_equal(rip(), RIG_LOAD_ADDR + 2);
 	assert_false(play((struct exit){ .kind = EXIT_CPUID, .insn_len = 3 }));
-	assert_int_equal(rip(), LOAD_ADDR + 5);
+	assert_int_equal(rip(), RIG_LOAD_ADDR + 5);
 	assert_int_equal(part->core[0]->v.nr_exits, 2);
-	assert_int_equal(part->core[0]->v.trace[1].rip, LOAD_ADDR + 2);
+	assert_int_equal(part->core[0]->v.trace[1].rip, RIG_LOAD_ADDR + 2);
 }
 
 static void unknown_msr_is_general_protection(void **state)
@@ -280,7 +98,7 @@ static void unknown_msr_is_general_protection(void **state)
 static void msr_results_go_to_edx_eax(void **state)
 {
 	(void)state;
-	now_tsc = 1000 + 0x123456789a;
+	rig.tsc = 1000 + 0x123456789a;
 	part->core[0]->v.regs[GPR_RCX] = MSR_TSC;
 	part->core[0]->v.regs[GPR_RAX] = part->core[0]->v.regs[GPR_RDX] = ~0ull;
 	play((struct exit){ .kind = EXIT_RDMSR, .insn_len = 2 });
@@ -361,39 +179,7 @@ static void hlt_with_interrupts_off_ends_the_partition(void **state)
 	assert_true(play((struct exit){ .kind = EXIT_HLT, .insn_len = 1 }));
 	assert_true(part->end.is_set);
 	assert_false(part->end.is_ok);
-	assert_non_null(strstr(last_log, "halted with interrupts off for ever rip=0x200001"));
-}
-
-/*
- * The partition has halted for ever only if no core runs or has mail. A core that has taken its mail but
- * is not yet on its way runs: so it does not end when the sender halts in that moment.
- */
-static void halted_cores_wake_each_other(void **state)
-{
-	struct core *c0 = part->core[0], *c1 = part->core[1];
-	(void)state;
-	core_post(c1, MAIL_SIPI);
-	core_take_mail(c1);
-	core_sleep(c0, CORE_DEAD);
-	assert_false(part->end.is_set);
-	core_sleep(c1, CORE_DEAD);
-	assert_true(part->end.is_set);
-	part->end.is_set = part->end.is_claimed = false;
-	core_post(c1, MAIL_NMI);
-	core_sleep(c0, CORE_DEAD);
-	core_take_mail(c1);
-	core_sleep(c0, CORE_DEAD);
-	assert_false(part->end.is_set);
-	core_post(c0, MAIL_NMI); /* and so the two go on */
-	core_sleep(c1, CORE_DEAD);
-	core_take_mail(c0);
-	core_sleep(c1, CORE_DEAD);
-	assert_false(part->end.is_set);
-	core_post(c1, MAIL_FIXED); /* no way to wake a core whose interrupts are off */
-	core_sleep(c0, CORE_DEAD);
-	assert_false(part->end.is_set);
-	core_take_mail(c1);
-	assert_true(part->end.is_set);
+	assert_non_null(strstr(rig.log, "halted with interrupts off for ever rip=0x200001"));
 }
 
 static void interrupted_delivery_is_queued_again(void **state)
@@ -434,9 +220,9 @@ static void xsetbv_is_checked(void **state)
 	struct vcpu *v = &part->core[0]->v;
 	v->regs[GPR_RAX] = XCR0_X87 | XCR0_SSE | XCR0_AVX;
 	play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
-	assert_int_equal(now_xcr0, 7);
-	assert_int_equal(rip(), LOAD_ADDR + 3);
-	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	assert_int_equal(rig.xcr0, 7);
+	assert_int_equal(rip(), RIG_LOAD_ADDR + 3);
+	fake()->reg[VREG_RIP] = RIG_LOAD_ADDR;
 	const u64 bad[] = { 0, XCR0_X87 | XCR0_AVX, XCR0_SSE, XCR0_X87 | BIT(40), XCR0_X87 | XCR0_OPMASK };
 	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
 		v->pending.type = EVENT_NONE;
@@ -444,7 +230,7 @@ static void xsetbv_is_checked(void **state)
 		v->regs[GPR_RDX] = bad[i] >> 32;
 		play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
 		expect_fault(VEC_GP);
-		assert_int_equal(now_xcr0, 7);
+		assert_int_equal(rig.xcr0, 7);
 	}
 	v->regs[GPR_RAX] = 1;
 	v->regs[GPR_RCX] = 1;
@@ -456,7 +242,7 @@ static void xsetbv_is_checked(void **state)
 	fake()->seg[SEG_SS].attr |= SEG_DPL;
 	play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
 	expect_fault(VEC_GP);
-	assert_int_equal(now_xcr0, 7);
+	assert_int_equal(rig.xcr0, 7);
 }
 
 static void hypercalls(void **state)
@@ -471,7 +257,7 @@ static void hypercalls(void **state)
 	assert_true(v->regs[GPR_RAX] == (u64)HC_ENOSYS);
 	v->regs[GPR_RAX] = HC_YIELD;
 	assert_true(play((struct exit){ .kind = EXIT_HYPERCALL, .insn_len = 3 }));
-	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	fake()->reg[VREG_RIP] = RIG_LOAD_ADDR;
 	fake()->seg[SEG_SS].attr |= SEG_DPL;
 	play((struct exit){ .kind = EXIT_HYPERCALL, .insn_len = 3 });
 	expect_fault(VEC_UD);
@@ -524,7 +310,7 @@ static void control_registers(void **state)
 	play(e);
 	assert_int_equal(fake()->reg[VREG_CR4], CR4_PAE | CR4_PGE);
 	assert_int_equal(fake()->nr_flushes, 1);
-	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	fake()->reg[VREG_RIP] = RIG_LOAD_ADDR;
 	const u64 bad_cr4[] = { CR4_PGE /* PAE off in long mode */, CR4_PAE | CR4_VMXE, CR4_PAE | BIT(40) };
 	for (u32 i = 0; i < ARRAY_SIZE(bad_cr4); i++) {
 		v->pending.type = EVENT_NONE;
@@ -565,7 +351,7 @@ static void cr8_is_the_task_priority(void **state)
 	e.cr.gpr = GPR_RCX;
 	play(e);
 	assert_int_equal(v->regs[GPR_RCX], 9);
-	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	fake()->reg[VREG_RIP] = RIG_LOAD_ADDR;
 	e.cr = (struct exit_cr){ .op = CR_MOV_TO, .num = 8, .gpr = GPR_RDX };
 	v->regs[GPR_RDX] = 16;
 	play(e);
@@ -576,11 +362,11 @@ static void cr_access_is_decoded_where_hardware_is_silent(void **state)
 {
 	(void)state;
 	static const u8 mov_cr4_rax[] = { 0x0f, 0x22, 0xe0 };
-	assert_true(gmem_write(&part->mem, GPA(LOAD_ADDR), mov_cr4_rax, sizeof(mov_cr4_rax)));
+	assert_true(gmem_write(&part->mem, GPA(RIG_LOAD_ADDR), mov_cr4_rax, sizeof(mov_cr4_rax)));
 	part->core[0]->v.regs[GPR_RAX] = CR4_PAE | CR4_OSFXSR;
 	play((struct exit){ .kind = EXIT_CR, .cr = { .op = CR_DECODE, .num = 4 } });
 	assert_int_equal(fake()->reg[VREG_CR4], CR4_PAE | CR4_OSFXSR);
-	assert_int_equal(rip(), LOAD_ADDR + 3);
+	assert_int_equal(rip(), RIG_LOAD_ADDR + 3);
 }
 
 static void pae_pdptes_are_loaded_and_checked(void **state)
@@ -592,22 +378,22 @@ static void pae_pdptes_are_loaded_and_checked(void **state)
 	fake()->reg[VREG_CR3] = 0x3000;
 	fake_ops.set(v, VREG_EFER, 0);
 	assert_true(gmem_write(&part->mem, GPA(0x3000), pdpte, sizeof(pdpte)));
-	is_intel = true;
+	rig.is_intel = true;
 	struct exit e = { .kind = EXIT_CR, .insn_len = 3, .cr = { .num = 0, .gpr = GPR_RAX } };
 	v->regs[GPR_RAX] = CR0_PE | CR0_PG;
 	play(e);
 	assert_int_equal(fake()->reg[VREG_PDPTE1], 0x6001);
 	assert_int_equal(fake()->reg[VREG_PDPTE3], 0x7001);
-	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	fake()->reg[VREG_RIP] = RIG_LOAD_ADDR;
 	pdpte[2] = 0x8007; /* R/W and U/S are reserved there */
 	assert_true(gmem_write(&part->mem, GPA(0x3000), pdpte, sizeof(pdpte)));
 	e.cr.num = 4;
 	v->regs[GPR_RAX] = CR4_PAE | CR4_PGE;
 	play(e);
 	expect_fault(VEC_GP);
-	is_intel = false; /* an AMD CPU looks at them when it walks: APM 2 15.25.10 */
+	rig.is_intel = false; /* an AMD CPU looks at them when it walks: APM 2 15.25.10 */
 	v->pending.type = EVENT_NONE;
-	fake()->reg[VREG_RIP] = LOAD_ADDR;
+	fake()->reg[VREG_RIP] = RIG_LOAD_ADDR;
 	play(e);
 	assert_int_equal(fake()->reg[VREG_CR4], CR4_PAE | CR4_PGE);
 }
@@ -616,11 +402,11 @@ static void lapic_mmio_goes_through_the_decoder(void **state)
 {
 	(void)state;
 	static const u8 mov_eax_rbx[] = { 0x8b, 0x03 };
-	assert_true(gmem_write(&part->mem, GPA(LOAD_ADDR), mov_eax_rbx, sizeof(mov_eax_rbx)));
+	assert_true(gmem_write(&part->mem, GPA(RIG_LOAD_ADDR), mov_eax_rbx, sizeof(mov_eax_rbx)));
 	part->core[0]->v.regs[GPR_RBX] = VLAPIC_BASE + 0x30;
 	play((struct exit){ .kind = EXIT_MMIO, .mmio = { .addr = GPA(VLAPIC_BASE + 0x30) } });
 	assert_int_equal(part->core[0]->v.regs[GPR_RAX], VLAPIC_VERSION);
-	assert_int_equal(rip(), LOAD_ADDR + 2);
+	assert_int_equal(rip(), RIG_LOAD_ADDR + 2);
 }
 
 static void uart_output_reaches_the_console_and_pit_ticks(void **state)
@@ -630,7 +416,7 @@ static void uart_output_reaches_the_console_and_pit_ticks(void **state)
 	play((struct exit){ .kind = EXIT_PIO, .insn_len = 1, .pio = { .port = 0x3f8, .width = 1 } });
 	assert_int_equal(part->pc.console.len, 1);
 	assert_int_equal(part->pc.console.line[0], 'x');
-	now_tsc += 200 * NSEC_PER_MSEC;
+	rig.tsc += 200 * NSEC_PER_MSEC;
 	assert_true(pc_poll(part, partition_now_ns(part)) > 0);
 }
 
@@ -640,13 +426,13 @@ static void a_prompt_comes_out_when_the_guest_idles_a_slow_line_does_not(void **
 	part->core[0]->v.regs[GPR_RAX] = '#';
 	play((struct exit){ .kind = EXIT_PIO, .insn_len = 1, .pio = { .port = 0x3f8, .width = 1 } });
 	for (u32 i = 0; i < 9; i++) {
-		now_tsc += 100 * NSEC_PER_MSEC;
+		rig.tsc += 100 * NSEC_PER_MSEC;
 		pc_poll(part, partition_now_ns(part));
 	}
 	assert_int_equal(part->pc.console.len, 1); /* busy: still waits for the rest of its line */
 	part->core[0]->v.is_halted = true;
 	for (u32 i = 0; i < 3; i++) {
-		now_tsc += 60 * NSEC_PER_MSEC;
+		rig.tsc += 60 * NSEC_PER_MSEC;
 		pc_poll(part, partition_now_ns(part));
 	}
 	assert_int_equal(part->pc.console.len, 0);
@@ -659,13 +445,13 @@ static void what_nobody_expects_kills_with_a_postmortem(void **state)
 					  EXIT_ENTRY_FAILED, EXIT_MISCONFIG,   EXIT_UNEXPECTED };
 	for (u32 i = 0; i < ARRAY_SIZE(deadly); i++) {
 		part->end = (struct partition_end){ 0 };
-		last_log[0] = 0;
+		rig.log[0] = 0;
 		assert_true(play((struct exit){ .kind = deadly[i], .reason = 0x77 }));
 		assert_true(part->end.is_set);
 		assert_false(part->end.is_ok);
-		assert_non_null(strstr(last_log, "killed: "));
-		assert_non_null(strstr(last_log, "reason=0x77"));
-		assert_non_null(strstr(last_log, "code: 0f a2 f4"));
+		assert_non_null(strstr(rig.log, "killed: "));
+		assert_non_null(strstr(rig.log, "reason=0x77"));
+		assert_non_null(strstr(rig.log, "code: 0f a2 f4"));
 		assert_int_equal(fake()->nr_dumps, i + 1);
 	}
 	assert_string_equal(exit_kind_name(EXIT_MISCONFIG), "misconfig");
@@ -711,7 +497,6 @@ int main(void)
 		TEST(nmi_waits_for_iret),
 		TEST(hlt_blocks_until_an_interrupt),
 		TEST(hlt_with_interrupts_off_ends_the_partition),
-		cmocka_unit_test_setup_teardown(halted_cores_wake_each_other, setup_two, teardown),
 		TEST(interrupted_delivery_is_queued_again),
 		TEST(double_and_triple_faults),
 		TEST(xsetbv_is_checked),
