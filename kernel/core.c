@@ -9,15 +9,18 @@
 #include "log.h"
 #include "x86/regs.h"
 
-/* SDM 3A table 10-1 "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
+/*
+ * SDM 3A table 10-1 "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT". INIT leaves
+ * CD and NW of CR0 alone (its note 2): a guest's caches do not go off behind its back.
+ */
 static void reset_registers(struct vcpu *v)
 {
 	static const struct {
 		enum vreg reg;
 		u64 value;
 	} regs[] = {
-		{ VREG_CR0, CR0_CD | CR0_NW | CR0_ET }, { VREG_EFER, 0 }, { VREG_CR2, 0 },
-		{ VREG_CR3, 0 }, { VREG_CR4, 0 }, { VREG_CR8, 0 }, { VREG_RIP, 0xfff0 },
+		{ VREG_EFER, 0 }, { VREG_CR2, 0 }, { VREG_CR3, 0 }, { VREG_CR4, 0 },
+		{ VREG_CR8, 0 }, { VREG_RIP, 0xfff0 },
 		{ VREG_RSP, 0 }, { VREG_RFLAGS, RFLAGS_FIXED1 }, { VREG_DR6, DR6_FIXED1 },
 		{ VREG_DR7, DR7_FIXED1 }, { VREG_SYSENTER_CS, 0 }, { VREG_SYSENTER_ESP, 0 },
 		{ VREG_SYSENTER_EIP, 0 }, { VREG_INT_SHADOW, 0 }, { VREG_NMI_BLOCKED, 0 },
@@ -26,6 +29,7 @@ static void reset_registers(struct vcpu *v)
 		[SEG_ES] = 0x93, [SEG_CS] = 0x9b, [SEG_SS] = 0x93, [SEG_DS] = 0x93,
 		[SEG_FS] = 0x93, [SEG_GS] = 0x93, [SEG_LDTR] = 0x82, [SEG_TR] = 0x8b,
 	};
+	v->ops->set(v, VREG_CR0, (v->ops->get(v, VREG_CR0) & (CR0_CD | CR0_NW)) | CR0_ET);
 	for (u32 i = 0; i < ARRAY_SIZE(regs); i++) {
 		v->ops->set(v, regs[i].reg, regs[i].value);
 	}

@@ -60,7 +60,7 @@ static inline struct core *core_of(struct vcpu *v)
 	return (struct core *)v;
 }
 
-/** core_reset() - the architectural state after reset, INIT included (SDM 3A table 10-1). By the owner. */
+/** core_reset() - the architectural state after INIT (SDM 3A table 10-1). By the owner. */
 void core_reset(struct core *c);
 
 /** core_post() - put MAIL_* into the mailbox of @c and see that its CPU notices soon. From any CPU. */

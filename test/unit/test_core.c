@@ -239,6 +239,20 @@ static void init_and_startup_start_a_core(void **state)
 	assert_int_equal(rig.pokes[0] + rig.pokes[1] + rig.pokes[3], 0);
 }
 
+/* SDM 3A table 10-1, note 2: INIT leaves CD and NW as they are, sets ET and clears the rest */
+static void init_keeps_the_cache_bits_of_cr0(void **state)
+{
+	(void)state;
+	spoil(1);
+	send(0, 1, INIT | ASSERT);
+	core_take_mail(part->core[1]);
+	assert_int_equal(fake(1)->reg[VREG_CR0], CR0_ET);
+	fake(1)->reg[VREG_CR0] = CR0_ET | CR0_CD | CR0_NW;
+	send(0, 1, INIT | ASSERT);
+	core_take_mail(part->core[1]);
+	assert_int_equal(fake(1)->reg[VREG_CR0], 0x60000010);
+}
+
 /* Sent one after the other, taken at once: the last word counts */
 static void init_and_startup_merge_in_their_order(void **state)
 {
@@ -719,6 +733,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(application_cores_wait_for_startup),
 		RUNNING(init_and_startup_start_a_core),
+		RUNNING(init_keeps_the_cache_bits_of_cr0),
 		RUNNING(init_and_startup_merge_in_their_order),
 		RUNNING(init_of_a_running_core),
 		RUNNING(fixed_messages_find_their_cores),
