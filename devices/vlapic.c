@@ -167,9 +167,14 @@ void vlapic_error(struct vlapic *a, u32 bit)
 }
 
 /* Disabled by software it takes no new interrupt; what IRR holds stays (SDM 3A 11.4.7.2) */
+bool vlapic_is_on(const struct vlapic *a)
+{
+	return vlapic_is_enabled(a) && (a->reg[REG_SVR] & SVR_ENABLE);
+}
+
 void vlapic_accept(struct vlapic *a, u8 vector, bool is_level)
 {
-	if (!vlapic_is_enabled(a) || !(a->reg[REG_SVR] & SVR_ENABLE)) {
+	if (!vlapic_is_on(a)) {
 		return;
 	}
 	if (vector < 16) {

@@ -80,6 +80,9 @@ int vlapic_pending(const struct vlapic *a);
  */
 u8 vlapic_ack(struct vlapic *a, u8 vector);
 
+/** vlapic_is_on() - does it take fixed interrupts? Not when disabled, by software or at all. From any CPU. */
+bool vlapic_is_on(const struct vlapic *a);
+
 /** vlapic_accept() - a fixed interrupt arrives (IPI, I/O APIC, MSI). */
 void vlapic_accept(struct vlapic *a, u8 vector, bool is_level);
 

@@ -75,7 +75,8 @@ static bool is_target(const struct core *c, const struct core *by, const struct 
 
 /*
  * SDM 3A 11.6.2.4 "Lowest Priority Delivery Mode": the focus processor, else the lowest arbitration
- * priority; among equals they take turns
+ * priority; among equals they take turns. An APIC that would drop the message is no candidate: a core
+ * that has only just started, say.
  */
 static struct core *arbitrate(struct partition *p, const struct core *by, const struct vlapic_ipi *m)
 {
@@ -83,7 +84,7 @@ static struct core *arbitrate(struct partition *p, const struct core *by, const 
 	u32 first = p->pc.next_lowest;
 	for (u32 i = 0; i < p->nr_cores; i++) {
 		struct core *c = p->core[(first + i) % p->nr_cores];
-		if (c->state == CORE_WAITING || !is_target(c, by, m)) {
+		if (!vlapic_is_on(&c->lapic) || !is_target(c, by, m)) {
 			continue;
 		}
 		if (vlapic_is_focus(&c->lapic, m->vector)) {

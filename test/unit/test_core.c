@@ -407,6 +407,19 @@ static void equal_cores_take_turns(void **state)
 	assert_int_equal(seen, ALL);
 }
 
+/* SDM 3A 11.4.7.2: software-disabled, it answers INIT, NMI and SIPI only. So it is no candidate. */
+static void lowest_priority_avoids_an_apic_that_is_off(void **state)
+{
+	(void)state;
+	lapic_write(1, SVR, 0xff);
+	send(0, 3, INIT | ASSERT); /* and one that has it reset */
+	core_take_mail(part->core[3]);
+	for (u8 i = 0; i < 8; i++) {
+		u32 set = lowest(0, 0xff, (u8)(0x60 + i));
+		assert_true(set == 1 || set == 4);
+	}
+}
+
 /* SDM 3A 11.6.1: the vector of an NMI is ignored; it waits in the CPU, not in the IRR */
 static void nmi_goes_to_the_cpu(void **state)
 {
@@ -740,6 +753,7 @@ int main(void)
 		RUNNING(x2apic_messages_find_their_cores),
 		RUNNING(lowest_priority_goes_to_one),
 		RUNNING(equal_cores_take_turns),
+		RUNNING(lowest_priority_avoids_an_apic_that_is_off),
 		RUNNING(nmi_goes_to_the_cpu),
 		RUNNING(mail_merges_pokes_once_and_is_taken_once),
 		RUNNING(ioapic_lines_reach_several_cores),
