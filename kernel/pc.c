@@ -362,15 +362,19 @@ void pc_touched(struct core *by)
 {
 	struct partition *p = by->v.part;
 	struct pc *pc = &p->pc;
-	u64 next = pc_deadline(pc), before = __atomic_load_n(&pc->deadline_ns, __ATOMIC_RELAXED);
-	if (next != before) {
+	bool is_sooner = false;
+	if (pc_deadline(pc) != __atomic_load_n(&pc->deadline_ns, __ATOMIC_RELAXED)) {
+		pc_lock(p); /* else a sibling's change in between could be overwritten by an older minimum */
+		u64 next = pc_deadline(pc);
+		is_sooner = next < pc->deadline_ns;
 		__atomic_store_n(&pc->deadline_ns, next, __ATOMIC_RELAXED);
+		pc_unlock(p);
 		by->due_tsc = 0;
 	}
 	if (by->lapic.deadline_ns != by->lapic_due_ns) {
 		by->due_tsc = 0;
 	}
 	if (p->nr_cores > 1) {
-		tell_siblings(by, next < before);
+		tell_siblings(by, is_sooner);
 	}
 }

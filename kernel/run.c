@@ -180,8 +180,10 @@ static void attend(struct runner *r)
 			continue;
 		}
 		if (c->v.id == 0) {
+			pc_lock(p); /* pairs with pc_touched() */
 			__atomic_store_n(&p->pc.console_ns, 0, __ATOMIC_RELAXED); /* there may be input */
 			__atomic_store_n(&p->pc.deadline_ns, 0, __ATOMIC_RELAXED);
+			pc_unlock(p);
 			c->due_tsc = 0;
 		}
 		if (__atomic_load_n(&machine.is_ending, __ATOMIC_ACQUIRE)) {

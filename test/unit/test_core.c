@@ -669,6 +669,22 @@ static void core_0_hears_of_a_sooner_deadline(void **state)
 	assert_int_equal(part->core[0]->due_tsc, 0);
 }
 
+/* docs/locks.md: pc.deadline_ns is written under pc.lock, else an older minimum could win */
+static void deadlines_move_under_the_lock(void **state)
+{
+	struct lock *l = &part->pc.lock;
+	(void)state;
+	pc_poll(part, partition_now_ns(part));
+	u32 before = l->next;
+	pc_touched(part->core[1]);
+	assert_int_equal(l->next, before);
+	part->pc.pit.deadline_ns = 1; /* as an access would leave it */
+	pc_touched(part->core[1]);
+	assert_int_equal(part->pc.deadline_ns, 1);
+	assert_int_equal(l->next, before + 1);
+	assert_int_equal(l->owner, l->next);
+}
+
 static void own_timer_is_nobody_elses_business(void **state)
 {
 	struct core *c = part->core[2];
@@ -763,6 +779,7 @@ int main(void)
 		RUNNING(halted_with_interrupts_on_any_message_wakes),
 		TEST(waiting_cores_keep_nobody_alive),
 		RUNNING(core_0_hears_of_a_sooner_deadline),
+		RUNNING(deadlines_move_under_the_lock),
 		RUNNING(own_timer_is_nobody_elses_business),
 		RUNNING(shared_devices_are_locked_local_apics_are_not),
 		RUNNING(the_first_end_counts),
