@@ -51,6 +51,7 @@ extern volatile struct trap_frame try_frame;
 
 /** user_run() - run @fn in user mode until it raises an exception or INT 0x80. Return: the vector. */
 int user_run(void (*fn)(void));
+extern uint64_t user_rflags; /* RFLAGS that it begins with: 2, so IF is 0 */
 #define USER_RETURN 0x80 /* INT of this vector ends user_run() */
 
 /** idt_load() - this CPU takes the library's IDT; the first one has it already. */
@@ -69,10 +70,10 @@ bool is_lax(void);
 /** cpu_has() - bit @bit of register @reg (0 EAX .. 3 EDX) of CPUID leaf @leaf */
 bool cpu_has(uint32_t leaf, unsigned reg, unsigned bit);
 
-/** is_nested() - QEMU's CPU, but with an x2APIC: KVM stands between it and Bulkhead */
+/** is_nested() - QEMU's CPU, but with TSC_ADJUST, which TCG has not: KVM stands between it and Bulkhead */
 static inline bool is_nested(void)
 {
-	return is_lax() && cpu_has(1, 2, 21);
+	return is_lax() && cpu_has(7, 1, 1);
 }
 
 /** is_bochs_svm() - an AMD CPU that is not QEMU's: among our beds, Bochs's */

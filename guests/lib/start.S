@@ -137,7 +137,7 @@ user_run:
 	movq	%rsp, user_rsp
 	pushq	$0x33
 	pushq	$user_stack_top
-	pushq	$0x2
+	pushq	user_rflags
 	pushq	$0x3b
 	pushq	%rdi
 	iretq
@@ -152,6 +152,9 @@ user_back:
 
 	.data
 	.align 8
+	.globl user_rflags
+user_rflags:
+	.quad 0x2
 	.globl guest_gdt
 guest_gdt:
 	.quad 0

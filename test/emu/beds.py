@@ -72,6 +72,7 @@ TESTS = [
     Test("clocks", "clocks.dts", icount=True, timeout=400, log=good("clocks"),
          skip={"nested": "its machine's clock runs on while the host has other work"}),
     Test("fpu", "fpu.dts", skip={"nested": NO_XSETBV}, log=good("fpu-a", "fpu-b", "fpu-c")),
+    Test("xstate", "xstate.dts", skip={"nested": NO_XSETBV}, log=good("xstate-a", "xstate-b")),
     Test("debugregs", "debugregs.dts", log=good("debugregs-a", "debugregs-b")),
     Test("slices", "slices.dts", log=good("slices-a", "slices-b")),
     Test("memory", "memory.dts", log=good("modules", "none", "big")),
