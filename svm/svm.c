@@ -10,6 +10,9 @@
 #include "x86/msr.h"
 #include "x86/regs.h"
 
+#define CPUID_HYPERVISOR BIT(31)    /* leaf 1 ECX */
+#define CPUID_TCG	 0x54474354 /* "TCGT": the signature is "TCGTCGTCGTCG" */
+
 /* enter.S: the guest until its next #VMEXIT; all GPRs but RAX and RSP by @regs */
 void svm_run(u64 *regs, u64 vmcb_pa, u64 host_pa);
 
@@ -59,6 +62,15 @@ static enum status svm_cpu_on(struct page_source *pages)
 	return STATUS_OK;
 }
 
+/* Is this QEMU's own CPU, not one with a KVM in between? */
+static bool is_tcg(void)
+{
+	u32 features[4], out[4];
+	cpuid(1, 0, features);
+	cpuid(0x40000000, 0, out);
+	return features[2] & CPUID_HYPERVISOR && out[1] == CPUID_TCG;
+}
+
 static enum status svm_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 {
 	u32 features, nr_asids;
@@ -70,6 +82,7 @@ static enum status svm_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 	hw->pa = pa.v;
 	svm_cpuid(&features, &nr_asids);
 	svm_vcpu_setup(hw, p, features, nr_asids);
+	hw->irq_by_v_irq = is_tcg();
 	v->hw = hw;
 	return STATUS_OK;
 }

@@ -22,6 +22,8 @@ struct svm_vcpu {
 	u32 features; /* CPUID 8000_000A EDX */
 	bool shares_asid; /* more vCPUs than ASIDs: flush at each load */
 	bool nmi_blocked;
+	bool irq_by_v_irq;  /* on QEMU's own CPU: see svm_inject() */
+	bool irq_is_queued; /* V_IRQ is an interrupt on its way in, not a window */
 	bool is_stepping; /* one instruction: the IRET that ends an NMI handler */
 	bool had_tf;	  /* the guest's own RFLAGS.TF before the step */
 	u64 step_rip, step_dr6; /* where the IRET is; DR6 before the step */

@@ -167,6 +167,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB");
 #define V_INTR_PRIO	BITS(19, 16)
 #define V_IGN_TPR	BIT(20)
 #define V_INTR_MASKING	BIT(24)
+#define V_INTR_VECTOR	BITS(39, 32)
 
 #define INT_SHADOW BIT(0)
 #define NP_ENABLE  BIT(0)
