@@ -88,6 +88,10 @@ void postmortem(struct vcpu *v, const struct exit *e)
 	log("[%s] post-mortem: exit %s reason=0x%lx info=0x%lx,0x%lx rip=0x%lx exits=%lu",
 	    v->part->cfg->name, exit_kind_name(e->kind), e->reason, e->info[0], e->info[1], e->rip,
 	    v->nr_exits);
+	if (e->vectoring.type != EVENT_NONE) {
+		log("[%s] during delivery of type=%u vector=%u error=0x%x", v->part->cfg->name,
+		    (u32)e->vectoring.type, e->vectoring.vector, e->vectoring.error);
+	}
 	dump_registers(v);
 	dump_segments(v);
 	dump_code(v);

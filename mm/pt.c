@@ -29,6 +29,8 @@ struct pt_format {
 #define U   BIT(2)
 #define PWT BIT(3)
 #define PCD BIT(4)
+#define A   BIT(5)
+#define D   BIT(6)
 #define NX  BIT(63)
 
 /*
@@ -51,9 +53,12 @@ const struct pt_format pt_ept = {
 	.type = BITS(5, 3), .wb = 6 << 3, .uc = 0,
 };
 
-/* APM 2 15.25.5 "Nested Table Walk": each nested access is a user access, hence U at each level. */
+/*
+ * APM 2 15.25.5 "Nested Table Walk": each nested access is a user access, hence U at each level.
+ * A and D are set from the start: nobody reads them, so the CPU need not write to these tables.
+ */
 const struct pt_format pt_npt = {
-	.present = P, .table = P | W | U, .leaf = P | U,
+	.present = P, .table = P | W | U | A, .leaf = P | U | A | D,
 	.write = W, .no_exec = NX,
 	.type = PCD | PWT, .wb = 0, .uc = PCD | PWT,
 };

@@ -71,10 +71,10 @@ static void test_format_bits(void **state)
 		{ &pt_ept, PT_R | PT_W | PT_X, 0x7, 0x37, 0xb7 },
 		{ &pt_ept, PT_R | PT_X, 0x7, 0x35, 0xb5 },
 		{ &pt_ept, PT_R | PT_W | PT_UC, 0x7, 0x3, 0x83 },
-		/* NPT: as host with U (APM 2 15.25.5) */
-		{ &pt_npt, PT_R | PT_W | PT_X, 0x7, 0x7, 0x87 },
-		{ &pt_npt, PT_R, 0x7, BIT(63) | 0x5, BIT(63) | 0x85 },
-		{ &pt_npt, PT_R | PT_W | PT_X | PT_UC, 0x7, 0x1f, 0x9f },
+		/* NPT: as host with U (APM 2 15.25.5), A and D */
+		{ &pt_npt, PT_R | PT_W | PT_X, 0x27, 0x67, 0xe7 },
+		{ &pt_npt, PT_R, 0x27, BIT(63) | 0x65, BIT(63) | 0xe5 },
+		{ &pt_npt, PT_R | PT_W | PT_X | PT_UC, 0x27, 0x7f, 0xff },
 	};
 	for (u32 i = 0; i < ARRAY_SIZE(row); i++) {
 		struct pt pt;
