@@ -56,7 +56,9 @@ void core_reset(struct core *c)
 void core_post(struct core *c, u32 flags)
 {
 	/* Pairs with the exchange in core_take_mail(): what was written before is seen with the flags */
-	if (!__atomic_fetch_or(&c->mail.flags, flags, __ATOMIC_SEQ_CST)) {
+	u32 before = __atomic_fetch_or(&c->mail.flags, flags, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&c->v.part->nr_posts, 1, __ATOMIC_SEQ_CST); /* pairs with core_sleep() */
+	if (!before) {
 		c->v.part->host->poke(&c->v);
 	}
 }
@@ -144,17 +146,34 @@ void core_take_mail(struct core *c)
 	}
 }
 
+/* Mail first: who takes it runs before the mailbox is empty */
+static bool all_sleep(const struct partition *p)
+{
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		if (__atomic_load_n(&p->core[i]->mail.flags, __ATOMIC_SEQ_CST) ||
+		    __atomic_load_n(&p->core[i]->state, __ATOMIC_SEQ_CST) == CORE_RUNNING) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * Cores are looked at one after the other: one seen asleep may have got mail from one that went to sleep
+ * before it was looked at. A sender counts its message before it sleeps: with no message counted in the
+ * meantime, all of them slept at one moment.
+ */
 void core_sleep(struct core *c, enum core_state s)
 {
 	struct partition *p = c->v.part;
+	u32 nr_posts;
 	set_state(c, s);
-	for (u32 i = 0; i < p->nr_cores; i++) {
-		struct core *other = p->core[i];
-		if (__atomic_load_n(&other->state, __ATOMIC_SEQ_CST) == CORE_RUNNING ||
-		    __atomic_load_n(&other->mail.flags, __ATOMIC_SEQ_CST)) {
+	do {
+		nr_posts = __atomic_load_n(&p->nr_posts, __ATOMIC_SEQ_CST);
+		if (!all_sleep(p)) {
 			return;
 		}
-	}
+	} while (nr_posts != __atomic_load_n(&p->nr_posts, __ATOMIC_SEQ_CST));
 	log("[%s] halted with interrupts off for ever rip=0x%lx", p->cfg->name,
 	    c->v.ops->get(&c->v, VREG_RIP));
 	partition_end(p, false, "halted", 0);

@@ -73,6 +73,7 @@ struct partition {
 	struct core *core[CONFIG_MAX_VCPUS];
 	u32 nr_cores;
 	u32 nr_parked; /* atomic: cores that have stopped for good */
+	u32 nr_posts;  /* atomic: messages to its cores so far */
 	u64 birth_tsc; /* written before any other core can run */
 	u64 scrub_ticks; /* TSC ticks that clearing its memory took */
 };

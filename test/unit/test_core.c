@@ -5,9 +5,11 @@
  */
 #include "kernel/core.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "log.h"
@@ -54,6 +56,28 @@ static void send(u32 from, u32 dest, u32 icr)
 {
 	lapic_write(from, ICR2, dest << 24);
 	lapic_write(from, ICR, icr);
+}
+
+#define NR_HANDOFFS 40000
+
+static time_t started;
+
+/* A core that does nothing but wake the next one by NMI and halt: often enough, or as a busy host lets it */
+static void *hand_on(void *arg)
+{
+	struct core *c = arg, *next = part->core[(c->v.id + 1) % NR];
+	u32 left = NR_HANDOFFS / NR;
+	while (left && !partition_has_end(part) && time(NULL) - started < 2) {
+		if (core_has_mail(c)) {
+			core_take_mail(c);
+			left--;
+			core_post(next, MAIL_NMI);
+			core_sleep(c, CORE_DEAD);
+		} else {
+			sched_yield();
+		}
+	}
+	return NULL;
 }
 
 /* Which cores have mail? */
@@ -754,6 +778,25 @@ static void vcpus_go_round_the_cpus(void **state)
 	assert_int_equal(rig.tags[1], 2);
 }
 
+/* At every moment one core runs or has mail, wherever it is when a sibling looks */
+static void no_moment_looks_like_the_end(void **state)
+{
+	pthread_t thread[NR];
+	(void)state;
+	for (u32 i = 0; i < NR; i++) {
+		part->core[i]->state = CORE_DEAD;
+	}
+	core_post(part->core[0], MAIL_NMI);
+	started = time(NULL);
+	for (u32 i = 0; i < NR; i++) {
+		assert_int_equal(pthread_create(&thread[i], NULL, hand_on, part->core[i]), 0);
+	}
+	for (u32 i = 0; i < NR; i++) {
+		pthread_join(thread[i], NULL);
+	}
+	assert_false(partition_has_end(part));
+}
+
 #define TEST(f)	   cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define RUNNING(f) cmocka_unit_test_setup_teardown(f, setup_running, teardown)
 
@@ -775,6 +818,7 @@ int main(void)
 		RUNNING(ioapic_lines_reach_several_cores),
 		RUNNING(the_8259_interrupts_whoever_takes_extint),
 		TEST(halted_cores_wake_each_other),
+		RUNNING(no_moment_looks_like_the_end),
 		RUNNING(a_dead_core_is_woken_by_nmi_and_init_only),
 		RUNNING(halted_with_interrupts_on_any_message_wakes),
 		TEST(waiting_cores_keep_nobody_alive),
