@@ -193,6 +193,7 @@ struct vcpu {
 	struct event pending;
 	bool nmi_pending;
 	bool is_halted;
+	bool is_dr_reset; /* INIT: DR0 to DR3 are 0 when it runs next, whatever @dr or the CPU hold */
 	u32 id;	    /* index in its partition, and virtual APIC ID */
 	u32 cpu;    /* physical CPU, as an index */
 	u64 xcr0;

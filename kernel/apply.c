@@ -81,7 +81,7 @@ static void block(struct vcpu *v, const struct exit *e, const struct verdict *d)
 	u64 rflags = v->ops->get(v, VREG_RFLAGS);
 	advance(v, e, d);
 	v->is_halted = v->pending.type == EVENT_NONE;
-	if (v->is_halted && !(rflags & RFLAGS_IF) && !take_nmi_pending(v)) {
+	if (v->is_halted && !(rflags & RFLAGS_IF) && !core_has_nmi(core_of(v))) {
 		core_sleep(core_of(v), CORE_DEAD);
 	}
 }

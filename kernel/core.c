@@ -49,6 +49,7 @@ void core_reset(struct core *c)
 	v->regs[GPR_RDX] = signature[0]; /* SDM 3A 10.1.2 "Processor Built-In Self-Test" */
 	v->pending.type = EVENT_NONE;
 	v->nmi_pending = v->is_halted = false;
+	v->is_dr_reset = true;
 	reset_registers(v);
 	vlapic_reset_by_init(&c->lapic);
 }
@@ -139,7 +140,7 @@ void core_take_mail(struct core *c)
 	c->due_tsc = 0; /* MAIL_LOOK, or a deadline that INIT took away */
 	if (flags & MAIL_NMI) {
 		c->v.nmi_pending = true;
-		s = s == CORE_DEAD ? CORE_RUNNING : s;
+		s = s == CORE_DEAD && core_has_nmi(c) ? CORE_RUNNING : s;
 	}
 	if (s != CORE_RUNNING) {
 		core_sleep(c, s);
@@ -203,10 +204,15 @@ u8 core_ack_irq(struct core *c)
 	return vlapic_ack(&c->lapic, (u8)vlapic_pending(&c->lapic));
 }
 
+/* A second NMI does not end a HLT within the handler of the first: SDM 3A 6.7.1 */
+bool core_has_nmi(struct core *c)
+{
+	return (c->v.nmi_pending || c->lapic.nmi_pending) && !c->v.ops->get(&c->v, VREG_NMI_BLOCKED);
+}
+
 static bool wakes(struct core *c)
 {
-	struct vcpu *v = &c->v;
-	if (v->pending.type != EVENT_NONE || v->nmi_pending || c->lapic.nmi_pending) {
+	if (c->v.pending.type != EVENT_NONE || core_has_nmi(c)) {
 		return true;
 	}
 	return c->state == CORE_RUNNING && core_has_irq(c);

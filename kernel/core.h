@@ -81,6 +81,9 @@ void core_take_mail(struct core *c);
 /** core_has_irq() - would the vCPU take an interrupt if RFLAGS.IF were 1? */
 bool core_has_irq(struct core *c);
 
+/** core_has_nmi() - is there an NMI that the vCPU would take at once? By the owner. */
+bool core_has_nmi(struct core *c);
+
 /** core_ack_irq() - the interrupt acknowledge cycle. Return: the vector. */
 u8 core_ack_irq(struct core *c);
 

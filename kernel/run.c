@@ -81,11 +81,15 @@ static void load_state(struct vcpu *v)
 
 static void switch_to(struct runner *r, struct vcpu *v)
 {
-	if (r->loaded == v) {
+	if (r->loaded == v && !v->is_dr_reset) {
 		return;
 	}
 	if (r->loaded) {
 		save_state(r->loaded);
+	}
+	if (v->is_dr_reset) {
+		memset(v->dr, 0, sizeof(v->dr));
+		v->is_dr_reset = false;
 	}
 	load_state(v);
 	r->loaded = v;
@@ -126,6 +130,7 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 		u64 now = rdtsc();
 		if (core_has_mail(c)) {
 			core_take_mail(c);
+			switch_to(r, v); /* INIT resets what the CPU holds of it */
 		}
 		if (now >= until || c->state == CORE_WAITING ||
 		    __atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {

@@ -234,6 +234,33 @@ static void read_tpr(void *arg)
 	*(volatile uint32_t *)arg = apic_read(APIC_TPR);
 }
 
+/* SDM 3A table 10-1: INIT clears DR0 to DR3, and leaves XMM registers alone */
+static void set_registers(void *arg)
+{
+	const uint64_t *value = arg;
+	__asm__ volatile("mov %0, %%dr0; mov %0, %%dr3; movq %0, %%xmm5" : : "r"(*value));
+}
+
+static void read_registers(void *arg)
+{
+	uint64_t *value = arg;
+	__asm__ volatile("mov %%dr0, %0; mov %%dr3, %1; movq %%xmm5, %2"
+			 : "=r"(value[0]), "=r"(value[1]), "=r"(value[2]));
+}
+
+static void registers_after_init(struct cpu *c)
+{
+	uint64_t value[3] = { 0x12345678 };
+	smp_call(c, set_registers, value);
+	CHECK(smp_wait(c, 1000), "registers not set");
+	CHECK(smp_boot(c), "no restart");
+	value[0] = value[1] = 1;
+	smp_call(c, read_registers, value);
+	CHECK(smp_wait(c, 1000), "registers not read");
+	CHECK(value[0] == 0 && value[1] == 0, "DR0 %lx DR3 %lx after INIT", value[0], value[1]);
+	CHECK(value[2] == 0x12345678, "XMM5 %lx after INIT", value[2]);
+}
+
 /* INIT stops a CPU whatever it does and resets its APIC; a startup IPI to a running one is ignored */
 static void init(struct cpu *c)
 {
@@ -255,6 +282,7 @@ static void init(struct cpu *c)
 	CHECK(smp_boot(c), "no restart out of a loop with IF=0");
 	expect("NMI after INIT", c->apic_id, IPI_NMI, 1u << c->index);
 	CHECK(c->starts == starts + 2, "%u starts", c->starts - starts);
+	registers_after_init(c);
 }
 
 static void init_all(void)

@@ -312,6 +312,7 @@ static void init_of_a_running_core(void **state)
 	assert_true(core_is_runnable(part->core[0]));
 	assert_int_equal(part->core[0]->state, CORE_RUNNING);
 	expect_init_state(0, 0xf000, 0xffff0000, 0xfff0);
+	assert_true(part->core[0]->v.is_dr_reset && part->core[1]->v.is_dr_reset);
 	send(2, 3, INIT | LEVEL); /* de-assert: no effect since the P6 (SDM 3A 11.6.1) */
 	assert_int_equal(with_mail(), 0);
 }
@@ -627,6 +628,10 @@ static void a_dead_core_is_woken_by_nmi_and_init_only(void **state)
 	assert_int_equal(c->state, CORE_RUNNING);
 	rig_play(1, (struct exit){ .kind = EXIT_HLT, .insn_len = 1 }); /* takes the NMI; then dies anew */
 	assert_int_equal(fake(1)->injected[0].type, EVENT_NMI);
+	assert_int_equal(c->state, CORE_DEAD);
+	fake(1)->reg[VREG_NMI_BLOCKED] = 1; /* a HLT within the handler: another NMI waits for its end */
+	send(0, 1, NMI | ASSERT);
+	assert_false(core_is_runnable(c));
 	assert_int_equal(c->state, CORE_DEAD);
 	send(0, 1, INIT | ASSERT);
 	assert_false(core_is_runnable(c));
