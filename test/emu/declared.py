@@ -24,6 +24,7 @@ def skip_job(test, bed, reason):
 def run(test, machine: Machine):
     args = ["--cpus", str(test.cpus)] + (["--mem", str(test.mem)] if test.mem else [])
     args += ["--icount"] if test.icount and machine.bed == "qemu-svm" else []
+    args += ["--parallel"] if test.parallel and machine.bed == "qemu-svm" else []
     machine.run(test.dts, *args, timeout=test.timeout)
     if "Bad icount read" in machine.read("emulator.log"):
         raise Skip("this QEMU cannot count instructions past a read of the local APIC")

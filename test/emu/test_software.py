@@ -17,7 +17,7 @@ MEMTEST = [  # name, bed, what is waited for, about how long it takes
 
 
 def memtest(machine, until):
-    machine.run(machine.name + ".dts", "--until", until, "--ips", "4000000", timeout=900)
+    machine.run(machine.name + ".dts", "--until", until, "--ips", "4000000", "--parallel", timeout=900)
     machine.need_status(OK)
     screen = machine.read("com2.log")
     machine.need(until != PASS_DONE or re.search(LAST_TEST, screen), "not all tests were done")

@@ -72,6 +72,14 @@ def serial_args(run):
             "-serial", "chardev:c1", "-mon", "chardev=c1", "-serial", "file:" + run.com[1]]
 
 
+def tcg(run):
+    """QEMU 7.2's FXRSTOR, XRSTOR and FLDENV on any CPU change a word of the first CPU's state without care
+    (cpu_clear_ignne(), target/i386/tcg/sysemu/fpu_helper.c). In parallel with a VMRUN there, that word
+    loses "nested paging is on" now and then, and the guest ends by a triple fault. So: one thread for all
+    CPUs, unless asked otherwise. --icount is one thread anyway."""
+    return "tcg,thread=multi" if run.opts.parallel and not run.opts.icount else "tcg,thread=single"
+
+
 def qemu_args(run, accel, cpu):
     args = ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-M", "q35",
             "-m", str(run.opts.mem), "-smp", str(run.opts.cpus), "-display", "none",
@@ -170,7 +178,7 @@ def nested_args(run):
 
 
 BEDS = {
-    "qemu-svm": lambda run: qemu_args(run, "tcg", run.opts.cpu or "max"),
+    "qemu-svm": lambda run: qemu_args(run, tcg(run), run.opts.cpu or "max"),
     "kvm": lambda run: qemu_args(run, "kvm", run.opts.cpu or "host"),
     "bochs-vmx": bochs_args,
     "bochs-svm": bochs_args,
