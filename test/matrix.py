@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Everything behind `make matrix`: stock kernels by flavour, vCPUs and parameters; takes most of an hour.
-Arguments pick a flavour, a number of vCPUs, a bed: `test/matrix.py 686-pae 2`. Exit status 1 if a cell failed."""
+Arguments pick a flavour, a number of vCPUs, a bed: `test/matrix.py 686-pae 2`. Two words stand for long runs,
+on qemu-svm: `together`, two Linux and two bare-metal guests for ten minutes, and `storm`, ten million IPIs.
+Exit status 1 if a cell failed."""
 import os
 import sys
 
@@ -9,7 +11,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "emu")]
 import test_linux  # noqa: E402
 from jobs import Failure, Skip  # noqa: E402
-from machine import Machine  # noqa: E402
+from machine import OK, Machine  # noqa: E402
 
 LIMIT = 1200  # seconds for one machine
 IPS = {"bochs-vmx": ("--ips", "10000000"), "bochs-svm": ("--ips", "10000000")}  # low: waiting is cheaper
@@ -33,9 +35,35 @@ def show(table):
         print("| %s | %s |" % (row, " | ".join(cell.get(p, "") for p in test_linux.PARAMETERS)))
 
 
+def together():
+    test_linux.run(Machine("together-long", "qemu-svm"), test_linux.together(600), 1200)
+
+
+def storm():
+    machine = Machine("storm-long", "qemu-svm")
+    machine.run("storm-long.dts", "--cpus", "4", timeout=3600)
+    machine.need_status(OK)
+    machine.need_log(r"^\[storm\] verdict OK ")
+
+
+LONG = {"together": together, "storm": storm}
+
+
+def long_run(name):
+    try:
+        LONG[name]()
+        print("%s: pass" % name)
+        return 0
+    except Failure as failure:
+        print("%s: %s" % (name, failure))
+        return 1
+
+
 def main():
     os.environ["BULKHEAD_BUILT"] = "1"
     words, failed, table = sys.argv[1:], 0, {}
+    if len(words) == 1 and words[0] in LONG:
+        return long_run(words[0])
     for bed, guests in test_linux.matrix():
         kind = (bed, guests[0].flavour, str(len(guests[0].cpus)))
         if not all(word in kind for word in words):
