@@ -125,6 +125,14 @@ static bool take(const struct property *def, const char *data, size_t len,
 	return true;
 }
 
+/* Refused, but there: check.c is not to miss it as well */
+static void note_given(const struct property *def, struct partition_config *p)
+{
+	if (def->count && def->room == 1) {
+		*((bool *)((u8 *)p + def->count)) = true;
+	}
+}
+
 static void parse_properties(const void *blob, int node, struct partition_config *p,
 			     struct config_faults *faults)
 {
@@ -141,6 +149,7 @@ static void parse_properties(const void *blob, int node, struct partition_config
 			config_fault_add(faults, p->name, name, "unknown property");
 		} else if (!take(def, data, (size_t)len, p)) {
 			config_fault_add(faults, p->name, name, "expected %s", def->expected);
+			note_given(def, p);
 		}
 	}
 	for (const struct property *def = properties; def < END; def++) {

@@ -19,7 +19,7 @@
 
 enum boot_protocol { BOOT_NONE, BOOT_LINUX, BOOT_MULTIBOOT, BOOT_PVH, BOOT_FLAT };
 enum on_exit { ON_EXIT_STOP, ON_EXIT_SHUTDOWN };
-enum flat_mode { FLAT_REAL, FLAT_PROTECTED, FLAT_LONG };
+enum flat_mode { FLAT_NONE, FLAT_REAL, FLAT_PROTECTED, FLAT_LONG };
 enum console_port { CONSOLE_SHARED, CONSOLE_COM1, CONSOLE_COM2 };
 
 struct partition_config {

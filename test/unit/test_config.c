@@ -203,8 +203,8 @@ static const struct {
 	{ LINUX "; console=com3", "[linux] console: expected \"com1\" or \"com2\"" },
 	{ LINUX "; slice-us=<99>", "[linux] slice-us: expected microseconds as a number from 100 to 1000000" },
 	{ LINUX "; debug-exit=<0x10000>", "[linux] debug-exit: expected a port from 0 to 0xffff, as in <0xf4>" },
-	{ FLAT "; load-address=<0>; flat-mode=smm", "[f] flat-mode: expected \"real\", \"protected\" or \"long\"\n"
-	  "[f] flat-mode: missing: boot = \"flat\" needs it" },
+	{ FLAT "; load-address=<0>; flat-mode=smm", 
+	  "[f] flat-mode: expected \"real\", \"protected\" or \"long\"" },
 	/* meaning */
 	{ "", "partitions: there is none: nothing to run" },
 	{ "A: cpus=<0>; memory=<4>; boot=pvh; kernel=k.elf",

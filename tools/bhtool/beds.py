@@ -12,7 +12,8 @@ from .iso import make_iso
 from .system import BUILD, IMAGE, Fault, build
 
 VERDICT = b"bulkhead: shutdown verdict="
-LAST_WORDS = (VERDICT, b"bulkhead: halted", b"bulkhead: FATAL feature=long-mode")
+HALTED = (b"bulkhead: halted", b"bulkhead: FATAL feature=long-mode")
+GRACE, HALTED_GRACE = 3.0, 0.2  # a machine that has halted stays on
 OK, FAILED, BAD_INPUT, TIMEOUT = 0, 1, 2, 124
 BOCHS_MODEL = {"bochs-vmx": "corei7_skylake_x", "bochs-svm": "ryzen"}
 
@@ -194,8 +195,11 @@ def tail(path):
 
 
 def finished(path):
-    """Has the hypervisor said its last word?"""
-    return any(words in tail(path) for words in LAST_WORDS)
+    """Has the hypervisor said its last word? Return: seconds until the machine should be off; None: it has not."""
+    text = tail(path)
+    if VERDICT in text:
+        return GRACE
+    return HALTED_GRACE if any(words in text for words in HALTED) else None
 
 
 def enough(run):
@@ -215,19 +219,20 @@ def verdict(path):
     return FAILED
 
 
-def wait(run, process, grace=3.0):
-    """Until the machine is off, the verdict is out (then a moment more), enough is seen, or time is up."""
+def wait(run, process):
+    """Until the machine is off, the last word is out (then a moment more), enough is seen, or time is up."""
     deadline = time.monotonic() + run.opts.timeout if run.opts.timeout else None
-    last_word = None
+    off_by = None
     while process.poll() is None:
         now = time.monotonic()
-        if last_word is None and finished(run.com[0]):
-            last_word = now
-        if last_word is not None and now - last_word > grace:
+        grace = finished(run.com[0]) if off_by is None else None
+        if grace is not None:
+            off_by = now + grace
+        if off_by is not None and now > off_by:
             break
         if enough(run):
             return OK
-        if deadline and now > deadline and last_word is None:
+        if deadline and now > deadline and off_by is None:
             return TIMEOUT
         time.sleep(0.05)
     return None
