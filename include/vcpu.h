@@ -24,6 +24,7 @@ enum gpr {
  * "IA-32e mode guest" entry control. VREG_INT_SHADOW is 1 while STI or MOV SS blocks interrupts;
  * VREG_NMI_BLOCKED is 1 between an NMI's delivery and IRET. VREG_CR8 is a hint: what a read of CR8
  * should give if it does not exit. VREG_PDPTE0..3 matter to VMX only, when paging is PAE.
+ * VREG_CODE_SIZE cannot be set: 8 in 64-bit code, else 4 or 2 by the D bit of CS.
  */
 enum vreg {
 	VREG_RIP, VREG_RSP, VREG_RFLAGS,
@@ -32,6 +33,7 @@ enum vreg {
 	VREG_SYSENTER_CS, VREG_SYSENTER_ESP, VREG_SYSENTER_EIP,
 	VREG_TSC_OFFSET, VREG_INT_SHADOW, VREG_NMI_BLOCKED,
 	VREG_PDPTE0, VREG_PDPTE1, VREG_PDPTE2, VREG_PDPTE3,
+	VREG_CODE_SIZE,
 	NR_VREGS
 };
 

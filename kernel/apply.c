@@ -145,8 +145,19 @@ static void prepare_irq(struct vcpu *v)
 	}
 }
 
+/* Nothing to deliver, and no line of the 8259 has moved: most entries */
+static bool is_quiet(const struct vcpu *v)
+{
+	const struct core *c = (const struct core *)v;
+	return v->pending.type == EVENT_NONE && !v->nmi_pending && !c->lapic.nmi_pending &&
+	       !vlapic_has_request(&c->lapic) && !(c->lapic.lint & 1) && !vpic_is_pending(&v->part->pc.pic);
+}
+
 void vcpu_prepare(struct vcpu *v)
 {
+	if (is_quiet(v)) {
+		return;
+	}
 	bool has_nmi = take_nmi_pending(v);
 	bool has_irq = core_has_irq(core_of(v));
 	if (v->pending.type != EVENT_NONE) {

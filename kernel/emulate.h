@@ -41,6 +41,9 @@ struct verdict emulate_mmio(const struct emu *e, const struct exit_mmio *x);
 #define EMU_REP_BATCH 256
 struct verdict emulate_pio(const struct emu *e, const struct exit *x);
 
+/** emulate_known_length() - as emulate_length(), if @c remembers the instruction at @rip of 64-bit code; else 0. */
+u32 emulate_known_length(struct vcpu *v, const struct insn_cache *c, u64 rip);
+
 /** emulate_length() - the length of the instruction at RIP, for SVM without nRIP; 0 = cannot be read
  * (then *@fault says why, or EVENT_NONE: unknown bytes). @want: what it must be (OP_NONE: anything). */
 u32 emulate_length(const struct emu *e, enum insn_op want, struct insn *out, struct event *fault);

@@ -83,6 +83,18 @@ static enum decode_status read_and_decode(struct work *w, struct fetch *f)
 	return status;
 }
 
+static struct insn_row *row_of(const struct insn_cache *c, u64 rip)
+{
+	return (struct insn_row *)&c->row[(rip ^ rip >> 4) % NR_INSN_ROWS];
+}
+
+u32 emulate_known_length(struct vcpu *v, const struct insn_cache *c, u64 rip)
+{
+	const struct insn_row *r = row_of(c, rip);
+	bool is_known = r->rip == rip && paging_code_size(v) == 8 && is_good(r, rip, v->ops->get(v, VREG_CR3));
+	return is_known ? r->insn.len : 0;
+}
+
 enum decode_status work_fetch(struct work *w)
 {
 	struct vcpu *v = w->e->v;
@@ -90,7 +102,7 @@ enum decode_status work_fetch(struct work *w)
 	struct insn_row *row = NULL;
 	if (w->e->insns && w->paging.code_size == 8) {
 		u64 rip = v->ops->get(v, VREG_RIP);
-		row = &w->e->insns->row[(rip ^ rip >> 4) % NR_INSN_ROWS];
+		row = row_of(w->e->insns, rip);
 		if (is_good(row, rip, v->ops->get(v, VREG_CR3))) {
 			w->in = &row->insn;
 			return DECODE_OK;

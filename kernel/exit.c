@@ -31,10 +31,17 @@ static const struct cpuid_env *cpuid_env_of(struct vcpu *v)
 	return &c->cpuid;
 }
 
+/* Leaves that tell of CR4, XCR0 or APIC_BASE as they are now */
+static bool shows_state(u32 leaf)
+{
+	return leaf == 1 || leaf == 7 || leaf == 0xd || leaf == 0x80000001;
+}
+
 static struct verdict exit_cpuid(struct vcpu *v)
 {
-	u32 out[4];
-	cpuid_emulate(cpuid_env_of(v), (u32)v->regs[GPR_RAX], (u32)v->regs[GPR_RCX], out);
+	u32 out[4], leaf = (u32)v->regs[GPR_RAX];
+	const struct cpuid_env *env = shows_state(leaf) ? cpuid_env_of(v) : &core_of(v)->cpuid;
+	cpuid_emulate(env, leaf, (u32)v->regs[GPR_RCX], out);
 	static const u8 target[] = { GPR_RAX, GPR_RBX, GPR_RCX, GPR_RDX };
 	for (u32 i = 0; i < ARRAY_SIZE(target); i++) {
 		v->regs[target[i]] = out[i];
@@ -46,7 +53,7 @@ static struct msr_env msr_env_of(struct vcpu *v)
 {
 	struct core *c = core_of(v);
 	return (struct msr_env){ .v = v, .state = &c->msrs, .apic = &c->lapic,
-				 .cpuid = cpuid_env_of(v), .host_tsc = v->part->host->tsc() };
+				 .cpuid = &c->cpuid, .host_tsc = v->part->host->tsc() };
 }
 
 static struct verdict exit_rdmsr(struct vcpu *v)
@@ -65,8 +72,10 @@ static struct verdict exit_wrmsr(struct vcpu *v)
 {
 	struct msr_env env = msr_env_of(v);
 	bool is_ok = msr_write(&env, (u32)v->regs[GPR_RCX], read_edx_eax(v));
-	core_of(v)->lapic.deadline_ns = 0; /* its TSC may have moved */
-	core_of(v)->due_tsc = 0;
+	struct core *c = core_of(v);
+	if (c->lapic.deadline_ns != c->lapic_due_ns) {
+		c->due_tsc = 0; /* find out */
+	}
 	return is_ok ? verdict(V_ADVANCE) : VERDICT_GP;
 }
 
@@ -178,17 +187,23 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 #define MEASURED (BIT(EXIT_CPUID) | BIT(EXIT_RDMSR) | BIT(EXIT_WRMSR) | BIT(EXIT_HLT) | \
 		  BIT(EXIT_HYPERCALL) | BIT(EXIT_XSETBV) | BIT(EXIT_CACHE) | BIT(EXIT_PAUSE))
 
-bool exit_measure(struct vcpu *v, struct exit *e, struct verdict *d)
+static bool measure(struct vcpu *v, struct exit *e, struct verdict *d)
 {
 	struct insn insn;
 	struct event fault;
-	if (e->insn_len || !(MEASURED >> e->kind & 1)) {
-		return true;
-	}
 	struct emu emu = emu_of(v);
 	e->insn_len = (u8)emulate_length(&emu, OP_NONE, &insn, &fault);
 	*d = fault.type == EVENT_NONE ? VERDICT_UD : verdict_event(&fault, e->rip);
 	return e->insn_len;
+}
+
+bool exit_measure(struct vcpu *v, struct exit *e, struct verdict *d)
+{
+	if (e->insn_len || !(MEASURED >> e->kind & 1)) {
+		return true;
+	}
+	e->insn_len = (u8)emulate_known_length(v, &core_of(v)->insns, e->rip);
+	return e->insn_len || measure(v, e, d);
 }
 
 struct verdict exit_handle(struct vcpu *v, const struct exit *e)

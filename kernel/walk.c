@@ -68,12 +68,7 @@ static const struct format *format_of(const struct paging *p)
 
 u8 paging_code_size(struct vcpu *v)
 {
-	struct segment cs;
-	v->ops->get_seg(v, SEG_CS, &cs);
-	if (cs.attr & SEG_L && v->ops->get(v, VREG_EFER) & EFER_LMA) {
-		return 8;
-	}
-	return cs.attr & SEG_DB ? 4 : 2;
+	return (u8)v->ops->get(v, VREG_CODE_SIZE);
 }
 
 void paging_read(struct vcpu *v, struct paging *p)

@@ -34,6 +34,19 @@ static void *at(struct vmcb *b, u32 offset)
 	return (char *)b + offset;
 }
 
+/* AMD's 12 attribute bits are Intel's 16 without the four that hold the limit's top. */
+#define ATTR_LOW       0x00ffu
+#define ATTR_HIGH      0x0f00u
+#define ATTR_LIMIT_GAP 4
+
+static u64 code_size(const struct vmcb *b)
+{
+	if (b->cs.attr & SEG_L >> ATTR_LIMIT_GAP && b->efer & EFER_LMA) {
+		return 8;
+	}
+	return b->cs.attr & SEG_DB >> ATTR_LIMIT_GAP ? 4 : 2;
+}
+
 u64 svm_get(struct vcpu *v, enum vreg r)
 {
 	const struct svm_vcpu *hw = v->hw;
@@ -43,6 +56,7 @@ u64 svm_get(struct vcpu *v, enum vreg r)
 	case VREG_CR8: return field_get(V_TPR, b->v_intr);
 	case VREG_INT_SHADOW: return b->int_shadow & INT_SHADOW;
 	case VREG_NMI_BLOCKED: return hw->nmi_blocked;
+	case VREG_CODE_SIZE: return code_size(b);
 	default: return field[r].offset ? *(u64 *)at(b, field[r].offset) : 0;
 	}
 }
@@ -77,11 +91,6 @@ static const struct field seg_field[NR_SEGS] = {
 	[SEG_LDTR] = FIELD(ldtr, 0), [SEG_TR] = FIELD(tr, 0),
 	[SEG_GDTR] = FIELD(gdtr, CLEAN_DT), [SEG_IDTR] = FIELD(idtr, CLEAN_DT),
 };
-
-/* AMD's 12 attribute bits are Intel's 16 without the four that hold the limit's top. */
-#define ATTR_LOW       0x00ffu
-#define ATTR_HIGH      0x0f00u
-#define ATTR_LIMIT_GAP 4
 
 /* Above 4 GiB there is only 64-bit code; just below, RIP wraps to 0 in all other */
 u64 svm_skip(struct vcpu *v, u64 rip, u32 len)

@@ -104,7 +104,7 @@ u32 vmx_event_encode(const struct event *e, bool has_pe)
 	       (e->has_error && has_pe ? (u32)INTR_ERROR : 0);
 }
 
-static void decode_pio(u64 qual, u32 insn_info, struct exit_pio *pio)
+void vmx_decode_pio(u64 qual, u32 insn_info, struct exit_pio *pio)
 {
 	pio->port = (u16)field_get(QUAL_IO_PORT, qual);
 	pio->width = (u8)(field_get(QUAL_IO_SIZE, qual) + 1);
@@ -118,12 +118,12 @@ static void decode_pio(u64 qual, u32 insn_info, struct exit_pio *pio)
 	}
 }
 
-static void decode_mmio(const struct vmx_raw *raw, struct exit_mmio *mmio)
+void vmx_decode_mmio(u64 qual, u64 phys, struct exit_mmio *mmio)
 {
-	mmio->addr = GPA(raw->phys);
-	mmio->is_write = raw->qual & QUAL_EPT_WRITE;
-	mmio->is_fetch = raw->qual & QUAL_EPT_FETCH;
-	mmio->is_walk = (raw->qual & (QUAL_EPT_LINEAR | QUAL_EPT_FINAL)) == QUAL_EPT_LINEAR;
+	mmio->addr = GPA(phys);
+	mmio->is_write = qual & QUAL_EPT_WRITE;
+	mmio->is_fetch = qual & QUAL_EPT_FETCH;
+	mmio->is_walk = (qual & (QUAL_EPT_LINEAR | QUAL_EPT_FINAL)) == QUAL_EPT_LINEAR;
 }
 
 /* Operand types in the order of the manual's encoding, SDM 3C table 28-3 */
@@ -162,8 +162,8 @@ void vmx_exit_decode(const struct vmx_raw *raw, struct exit *e)
 		e->kind = EXIT_ENTRY_FAILED;
 	}
 	switch (e->kind) {
-	case EXIT_PIO: decode_pio(raw->qual, raw->insn_info, &e->pio); break;
-	case EXIT_MMIO: decode_mmio(raw, &e->mmio); break;
+	case EXIT_PIO: vmx_decode_pio(raw->qual, raw->insn_info, &e->pio); break;
+	case EXIT_MMIO: vmx_decode_mmio(raw->qual, raw->phys, &e->mmio); break;
 	case EXIT_CR: decode_cr(raw->qual, &e->cr); break;
 	case EXIT_EXCEPTION: decode_exception(raw, e); break;
 	case EXIT_TASK_SWITCH:

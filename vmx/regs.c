@@ -80,6 +80,16 @@ static void shadow_set(bool on)
 	vmcs_writenat(VMCS_PENDING_DEBUG, field_set(PENDING_DBG_BS, pending, traps));
 }
 
+static u64 code_size(void)
+{
+	u32 attr = vmcs_read32(VMCS_GUEST_ATTR(SEG_CS));
+
+	if (attr & SEG_L && vmcs_read64(VMCS_GUEST_EFER) & EFER_LMA) {
+		return 8;
+	}
+	return attr & SEG_DB ? 4 : 2;
+}
+
 static u64 reg_get(const struct vmx_vcpu *x, enum vreg r)
 {
 	switch (r) {
@@ -91,6 +101,7 @@ static u64 reg_get(const struct vmx_vcpu *x, enum vreg r)
 	case VREG_INT_SHADOW:
 		return (vmcs_read32(VMCS_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) != 0;
 	case VREG_NMI_BLOCKED: return (vmcs_read32(VMCS_INTERRUPTIBILITY) & BLOCK_NMI) != 0;
+	case VREG_CODE_SIZE: return code_size();
 	default: return vmcs_get(plain_field(r));
 	}
 }

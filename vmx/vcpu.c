@@ -82,7 +82,7 @@ static void init_controls(const struct vmx_vcpu *x, const struct vcpu_params *p)
 /* SDM 3A table 10-1 "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT" */
 static void init_guest(struct vcpu *v)
 {
-	static const u64 regs[NR_VREGS] = {
+	static const u64 regs[VREG_CODE_SIZE] = {
 		[VREG_RIP] = 0xfff0, [VREG_RFLAGS] = RFLAGS_FIXED1, [VREG_DR6] = DR6_FIXED1,
 		[VREG_DR7] = DR7_FIXED1, [VREG_PAT] = 0x0007040600070406,
 		[VREG_CR0] = CR0_CD | CR0_NW | CR0_ET,
@@ -92,7 +92,7 @@ static void init_guest(struct vcpu *v)
 		[SEG_FS] = 0x93, [SEG_GS] = 0x93, [SEG_LDTR] = 0x82, [SEG_TR] = 0x8b,
 	};
 
-	for (u32 r = 0; r < NR_VREGS; r++) {
+	for (u32 r = 0; r < VREG_CODE_SIZE; r++) {
 		vmx_set(v, r, regs[r]);
 	}
 	for (u32 i = 0; i < NR_SEGS; i++) {

@@ -16,10 +16,64 @@ static bool is_soft(u32 intr_info)
 	return (intr_info & INTR_VALID) && field_get(INTR_TYPE, intr_info) >= INTR_TYPE_SWINT;
 }
 
-/* SDM 3C 28.2: a field is defined for some exits only, and a VMREAD costs: read what is needed. */
-static void read_exit(struct vmx_raw *raw)
+static bool read_pio(struct exit *e)
 {
-	u32 reason = vmcs_read32(VMCS_EXIT_REASON), needs = vmx_reason(reason)->needs;
+	u64 qual = vmcs_readnat(VMCS_QUALIFICATION);
+
+	if (qual & QUAL_IO_STRING) {
+		return false;
+	}
+	e->insn_len = (u8)vmcs_read32(VMCS_EXIT_INSN_LEN);
+	e->info[0] = qual;
+	vmx_decode_pio(qual, 0, &e->pio);
+	return true;
+}
+
+static bool read_mmio(struct exit *e)
+{
+	u64 qual = vmcs_readnat(VMCS_QUALIFICATION);
+
+	if (qual & QUAL_EPT_NMI_IRET || vmcs_read32(VMCS_VECTORING_INFO) & INTR_VALID) {
+		return false;
+	}
+	e->insn_len = 0;
+	e->info[0] = qual;
+	e->info[1] = vmcs_read64(VMCS_GUEST_PHYS);
+	vmx_decode_mmio(qual, e->info[1], &e->mmio);
+	return true;
+}
+
+static bool read_length(struct exit *e)
+{
+	e->insn_len = (u8)vmcs_read32(VMCS_EXIT_INSN_LEN);
+	e->info[0] = 0;
+	return true;
+}
+
+/*
+ * The commonest exits: an instruction of which only the length matters, IN and OUT, an MMIO access. No bit
+ * of the reason is set beside its number (SDM 3C 25.9.1), no event is in delivery, nothing is to be settled.
+ */
+static bool read_common(u32 reason, struct exit *e)
+{
+	const struct vmx_reason *r = vmx_reason(reason);
+
+	e->kind = r->kind;
+	e->reason = reason;
+	e->rip = vmcs_readnat(VMCS_GUEST_RIP);
+	e->info[1] = 0;
+	e->vectoring.type = EVENT_NONE;
+	if (reason & ~(u32)REASON_BASIC) {
+		return false;
+	}
+	return r->kind == EXIT_PIO ? read_pio(e) : r->kind == EXIT_MMIO ? read_mmio(e) :
+	       r->needs == NEEDS_LEN ? read_length(e) : false;
+}
+
+/* SDM 3C 28.2: a field is defined for some exits only, and a VMREAD costs: read what is needed. */
+static void read_exit(u32 reason, struct vmx_raw *raw)
+{
+	u32 needs = vmx_reason(reason)->needs;
 
 	*raw = (struct vmx_raw){
 		.reason = reason,
@@ -86,7 +140,12 @@ static void vmx_enter(struct vcpu *v, struct exit *e)
 				    .rip = vmcs_readnat(VMCS_GUEST_RIP) };
 		return;
 	}
-	read_exit(&raw);
+	u32 reason = vmcs_read32(VMCS_EXIT_REASON);
+	if (read_common(reason, e)) {
+		x->is_launched = true;
+		return;
+	}
+	read_exit(reason, &raw);
 	x->is_launched |= !(raw.reason & REASON_ENTRY_FAILED);
 	vmx_exit_decode(&raw, e);
 	settle(&raw, e);

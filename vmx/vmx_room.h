@@ -80,6 +80,12 @@ struct vmx_raw {
 /** vmx_exit_decode() - fill @e. Whatever bits come, it is some exit. */
 void vmx_exit_decode(const struct vmx_raw *raw, struct exit *e);
 
+/** vmx_decode_pio() - @qual as SDM 3C table 28-5 has it, @insn_info for INS and OUTS. */
+void vmx_decode_pio(u64 qual, u32 insn_info, struct exit_pio *pio);
+
+/** vmx_decode_mmio() - an EPT violation with @qual (SDM 3C table 28-7) at @phys. */
+void vmx_decode_mmio(u64 qual, u64 phys, struct exit_mmio *mmio);
+
 /** vmx_exit_unblocked_nmi() - did an IRET that faulted end NMI blocking before this exit? */
 bool vmx_exit_unblocked_nmi(const struct vmx_raw *raw, const struct exit *e);
 

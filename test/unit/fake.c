@@ -57,7 +57,12 @@ static void fake_enter(struct vcpu *v, struct exit *e)
 
 static u64 fake_get(struct vcpu *v, enum vreg r)
 {
-	return fake_of(v)->reg[r];
+	const struct fake *f = fake_of(v);
+	u32 attr = f->seg[SEG_CS].attr;
+	if (r == VREG_CODE_SIZE) {
+		return attr & SEG_L && f->reg[VREG_EFER] & EFER_LMA ? 8 : attr & SEG_DB ? 4 : 2;
+	}
+	return f->reg[r];
 }
 
 static void fake_set(struct vcpu *v, enum vreg r, u64 value)
