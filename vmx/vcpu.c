@@ -18,7 +18,7 @@
 /* CR0 bits that the CPU wants (NE) or that VM entry does not load (SDM 3C 27.3.2.1) */
 #define CR0_OWNED (CR0_NE | CR0_ET | CR0_NW | CR0_CD)
 /* CR4 bits that a guest may change without anybody looking */
-#define CR4_FREE (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
+#define CR4_FREE (CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT)
 
 /* A loop: PAUSEs at most so many TSC ticks apart; it spins if it does so for so many */
 #define PLE_GAP	   128
