@@ -51,7 +51,7 @@ $(B)/obj/%.S.o: %.S Makefile | deps-build
 
 LIBFDT ?= $(shell $(CC) -print-file-name=libfdt.a)
 $(B)/bulkhead.elf: $(ARCHIVES) linker.ld
-	$(Q)$(CC) $(CFLAGS) $(LTO) -nostdlib -static -no-pie -Wl,-T,linker.ld,--gc-sections,-z,noexecstack,--build-id=none \
+	$(Q)$(CC) $(if $(LTO),$(CFLAGS) $(LTO)) -nostdlib -static -no-pie -Wl,-T,linker.ld,--gc-sections,-z,noexecstack,--build-id=none \
 		-Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -o $@ \
 		-Wl,--start-group $(ARCHIVES) $(LIBFDT) -Wl,--end-group
 # a 32-bit ELF container of the same bytes: what `qemu -kernel` takes
