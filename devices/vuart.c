@@ -210,14 +210,29 @@ static u8 read_and_clear(u8 *reg, u8 clear)
 	return value;
 }
 
+/* With no byte on its way in or out, time changes nothing */
+static bool is_idle(const struct vuart *u)
+{
+	return !u->tx_count && !u->rx_count && (u->lsr & LSR_THRE);
+}
+
+/* Can a read of the register at @offset, which gave @value, have changed which interrupt is due? */
+static bool is_read_felt(u64 offset, u8 value)
+{
+	return offset == RBR_THR || offset == IIR_FCR || offset == MSR ||
+	       (offset == LSR && (value & LSR_ERRORS));
+}
+
 static u64 reg_read(void *self, u64 offset, u32 width maybe_unused)
 {
 	struct vuart *u = self;
-	bool is_dlab = u->lcr & LCR_DLAB;
+	bool is_dlab = u->lcr & LCR_DLAB, was_idle = is_idle(u);
 	u8 value = u->scr;
 
-	transmit(u); /* what was due before the read has happened */
-	update_irq(u);
+	if (!was_idle) {
+		transmit(u); /* what was due before the read has happened */
+		update_irq(u);
+	}
 	switch (offset) {
 	case RBR_THR: value = is_dlab ? u->dll : read_rbr(u); break;
 	case IER: value = is_dlab ? u->dlm : u->ier; break;
@@ -228,7 +243,9 @@ static u64 reg_read(void *self, u64 offset, u32 width maybe_unused)
 	case MSR: value = read_and_clear(&u->msr, MSR_DELTAS); break;
 	default: break;
 	}
-	update_irq(u);
+	if (!was_idle || is_read_felt(offset, value)) {
+		update_irq(u);
+	}
 	return value;
 }
 
