@@ -26,7 +26,8 @@ def need_lines(machine, lines, count, fill):
 
 
 def serial(machine):
-    log = machine.run("serial.dts", "--ips", "1000000", timeout=300)  # low: the UART is no brake
+    # low ips: the UART is no brake
+    log = machine.run("serial.dts", "--ips", "1000000", "--parallel", timeout=300)
     machine.need_status(OK)
     for name in ("lines-a", "lines-b"):
         need_lines(machine, re.findall(r"^\[%s\] (line .*)$" % name, log, re.M), LINES, 2)
