@@ -51,6 +51,7 @@ struct core {
 	struct bus mmio;       /* the partition's devices and this core's own local APIC */
 	struct msr_state msrs;
 	struct cpuid_env cpuid;
+	u64 cr4_mask; /* CR4 bits that CPUID allows; 0 = not asked yet */
 	struct mailbox mail;
 	struct insn_cache insns;
 };

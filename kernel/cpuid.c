@@ -25,14 +25,22 @@ enum { EAX, EBX, ECX, EDX };
 #define XCR0_LAST	9
 #define EMULATED_EDX	(BIT(7) | BIT(12) | BIT(14) | BIT(16)) /* MCE MTRR MCA PAT: msr.c */
 
+static u32 host_limit(const struct cpuid_env *env, u32 leaf, u32 known)
+{
+	u32 r[4] = { known };
+	if (!known) {
+		env->host(leaf, 0, r);
+	}
+	return r[EAX];
+}
+
 /* Highest leaf the guest has in the range of @leaf; ranges start at 0, 4000_0000 and 8000_0000 */
 static u32 limit(const struct cpuid_env *env, u32 leaf)
 {
-	u32 r[4];
 	switch (leaf >> 28) {
-	case 0: env->host(0, 0, r); return MIN(r[EAX], (u32)MAX_BASIC);
+	case 0: return MIN(host_limit(env, 0, env->max_basic), (u32)MAX_BASIC);
 	case 4: return leaf < KVM_CPUID_BASE ? CPUID_LEAF_TIMING : KVM_CPUID_FEATURES;
-	case 8: env->host(0x80000000, 0, r); return MIN(r[EAX], MAX_EXTENDED);
+	case 8: return MIN(host_limit(env, 0x80000000, env->max_extended), MAX_EXTENDED);
 	default: return 0;
 	}
 }

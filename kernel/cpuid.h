@@ -12,6 +12,7 @@ struct policy;
 struct cpuid_env {
 	const struct policy *policy;
 	void (*host)(u32 leaf, u32 subleaf, u32 out[4]);
+	u32 max_basic, max_extended; /* the host's highest leaves; 0 = ask */
 	u32 apic_id, nr_vcpus;
 	u64 cr4, xcr0;
 	u64 tsc_hz;

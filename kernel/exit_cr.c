@@ -82,6 +82,15 @@ static struct verdict write_cr0(struct vcpu *v, u64 value, u8 insn_len)
 	return verdict_advance(insn_len);
 }
 
+/* CPUID does not change: asked once */
+static u64 cr4_mask(struct core *c)
+{
+	if (!c->cr4_mask) {
+		c->cr4_mask = cpuid_guest_cr4_mask(&c->cpuid);
+	}
+	return c->cr4_mask;
+}
+
 static struct verdict write_cr4(struct vcpu *v, u64 value, u8 insn_len)
 {
 	const u64 flushing = CR4_PAE | CR4_PGE | CR4_PSE | CR4_PCIDE | CR4_SMEP;
@@ -91,7 +100,7 @@ static struct verdict write_cr4(struct vcpu *v, u64 value, u8 insn_len)
 	u64 cr3 = v->ops->get(v, VREG_CR3);
 	u64 efer = v->ops->get(v, VREG_EFER);
 	bool sets_pcide = (value & ~old) & CR4_PCIDE;
-	if ((value & ~cpuid_guest_cr4_mask(&core_of(v)->cpuid)) ||
+	if ((value & ~cr4_mask(core_of(v))) ||
 	    ((efer & EFER_LMA) && !(value & CR4_PAE)) ||
 	    (sets_pcide && (!(efer & EFER_LMA) || (cr3 & BITS(11, 0))))) {
 		return VERDICT_GP;

@@ -166,7 +166,11 @@ static bool init_fpu(struct vcpu *v, const struct partition_resources *res)
 static void init_cpuid(struct core *c)
 {
 	struct partition *p = c->v.part;
+	u32 basic[4], extended[4];
+	p->host->cpuid(0, 0, basic);
+	p->host->cpuid(0x80000000, 0, extended);
 	c->cpuid = (struct cpuid_env){ .policy = p->policy, .host = p->host->cpuid, .apic_id = c->v.id,
+				       .max_basic = basic[0], .max_extended = extended[0],
 				       .nr_vcpus = p->nr_cores,
 				       .tsc_hz = p->host->time.tsc_hz,
 				       .has_tsc_deadline = true, .has_x2apic = true };
