@@ -37,8 +37,8 @@ enum status testdev_attach(struct partition *p, const struct vtestdev_ops *ops)
 bool testdev_remap(struct partition *p, gpa addr)
 {
 	gpa page = GPA(ALIGN_DOWN(addr.v, PAGE_SIZE));
-	void *host = gmem_ptr(&p->mem, page, PAGE_SIZE);
-	if (!p->cfg->has_test_device || !host) {
+	void *host = p->cfg->has_test_device ? gmem_ptr(&p->mem, page, PAGE_SIZE) : NULL;
+	if (!host) {
 		return false;
 	}
 	pc_lock(p);
