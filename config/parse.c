@@ -61,7 +61,7 @@ static size_t read_word(const struct property *def, const char *data, size_t len
 #define LIST(f, nr) .at = offsetof(struct partition_config, f), .size = sizeof(MEMBER(f)[0]), \
 		    .room = ARRAY_SIZE(MEMBER(f)), COUNT(nr)
 
-static const struct property properties[] = {
+static const struct property partition_properties[] = {
 	{ "cpus", read_cell, LIST(cpus, nr_cpus), .is_required = true, .max = CONFIG_MAX_CPUS - 1,
 	  .expected = "1 to 16 CPU numbers from 0 to 63, as in <0>" },
 	{ "vcpus", read_cell, FIELD(nr_vcpus), .min = 1, .max = CONFIG_MAX_VCPUS,
@@ -97,7 +97,35 @@ static const struct property properties[] = {
 	  .words = { [FLAT_REAL] = "real", [FLAT_PROTECTED] = "protected", [FLAT_LONG] = "long" } },
 };
 
-#define END (properties + ARRAY_SIZE(properties))
+#define HEALTH(event, text) \
+	{ text, read_word, FIELD(health.action[event]), \
+	  .expected = "\"stop\", \"restart\" or \"shutdown\"", \
+	  .words = { [HEALTH_STOP] = "stop", [HEALTH_RESTART] = "restart", \
+		     [HEALTH_SHUTDOWN] = "shutdown" } }
+/* The guest can go on behind these */
+#define HEALTH_OR_LOG(event, text) \
+	{ text, read_word, FIELD(health.action[event]), \
+	  .expected = "\"stop\", \"restart\", \"shutdown\" or \"log\"", \
+	  .words = { [HEALTH_STOP] = "stop", [HEALTH_RESTART] = "restart", \
+		     [HEALTH_SHUTDOWN] = "shutdown", [HEALTH_LOG] = "log" } }
+
+static const struct property health_properties[] = {
+	HEALTH(HEALTH_POWEROFF, "poweroff"),
+	HEALTH(HEALTH_EXIT, "exit"),
+	HEALTH(HEALTH_EXIT_FAILED, "exit-failed"),
+	HEALTH(HEALTH_RESET, "reset"),
+	HEALTH(HEALTH_HALTED, "halted"),
+	HEALTH(HEALTH_TRIPLE_FAULT, "triple-fault"),
+	HEALTH(HEALTH_UNHANDLED, "unhandled-exit"),
+	HEALTH(HEALTH_VIOLATION, "violation"),
+	HEALTH(HEALTH_MACHINE_CHECK, "machine-check"),
+	HEALTH_OR_LOG(HEALTH_WATCHDOG, "watchdog"),
+	HEALTH_OR_LOG(HEALTH_REPORT, "report"),
+	{ "restart-limit", read_cell, FIELD(health.restart_limit), .min = 1, .max = 1000000,
+	  .expected = "a number from 1 to 1000000, as in <5>" },
+	{ "restart-period-ms", read_cell, FIELD(health.period_ms), .min = 1, .max = 86400000,
+	  .expected = "milliseconds as a number from 1 to 86400000, as in <60000>" },
+};
 
 /* A value is taken whole or not at all. All is little-endian: low bytes come first. */
 static bool take(const struct property *def, const char *data, size_t len,
@@ -133,26 +161,33 @@ static void note_given(const struct property *def, struct partition_config *p)
 	}
 }
 
-static void parse_properties(const void *blob, int node, struct partition_config *p,
+/* The properties of a node, and the table of those that it may have */
+struct node {
+	int offset;
+	const struct property *properties, *end;
+};
+
+static void parse_properties(const void *blob, const struct node *node, struct partition_config *p,
 			     struct config_faults *faults)
 {
+	const struct property *properties = node->properties;
 	u32 seen = 0;
 	int prop, len;
-	fdt_for_each_property_offset(prop, blob, node) {
+	fdt_for_each_property_offset(prop, blob, node->offset) {
 		const char *name, *data = fdt_getprop_by_offset(blob, prop, &name, &len);
 		const struct property *def = properties;
-		while (def < END && strcmp(def->name, name)) {
+		while (def < node->end && strcmp(def->name, name)) {
 			def++;
 		}
 		seen |= 1u << (def - properties);
-		if (def == END) {
+		if (def == node->end) {
 			config_fault_add(faults, p->name, name, "unknown property");
 		} else if (!take(def, data, (size_t)len, p)) {
 			config_fault_add(faults, p->name, name, "expected %s", def->expected);
 			note_given(def, p);
 		}
 	}
-	for (const struct property *def = properties; def < END; def++) {
+	for (const struct property *def = properties; def < node->end; def++) {
 		if (def->is_required && !(seen & 1u << (def - properties))) {
 			config_fault_add(faults, p->name, def->name, "missing, expected %s",
 					 def->expected);
@@ -160,15 +195,34 @@ static void parse_properties(const void *blob, int node, struct partition_config
 	}
 }
 
+static void refuse_nodes(const void *blob, int node, const char *partition, struct config_faults *faults)
+{
+	int child;
+	fdt_for_each_subnode(child, blob, node) {
+		config_fault_add(faults, partition, fdt_get_name(blob, child, NULL), "unknown node");
+	}
+}
+
 static void parse_partition(const void *blob, int node, struct partition_config *p,
 			    struct config_faults *faults)
 {
+	const struct node own = { node, partition_properties,
+				  partition_properties + ARRAY_SIZE(partition_properties) };
 	int child;
 	*p = (struct partition_config){ .name = fdt_get_name(blob, node, NULL), .cmdline = "",
-					.slice_us = 1000 };
-	parse_properties(blob, node, p, faults);
+					.slice_us = 1000,
+					.health = { .restart_limit = 5, .period_ms = 60000 } };
+	parse_properties(blob, &own, p, faults);
 	fdt_for_each_subnode(child, blob, node) {
-		config_fault_add(faults, p->name, fdt_get_name(blob, child, NULL), "unknown node");
+		const struct node health = { child, health_properties,
+					     health_properties + ARRAY_SIZE(health_properties) };
+		const char *name = fdt_get_name(blob, child, NULL);
+		if (strcmp(name, "health")) {
+			config_fault_add(faults, p->name, name, "unknown node");
+			continue;
+		}
+		parse_properties(blob, &health, p, faults);
+		refuse_nodes(blob, child, p->name, faults);
 	}
 }
 

@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_CONFIG_H
 #define BULKHEAD_CONFIG_H
 
+#include "health.h"
 #include "types.h"
 
 #define CONFIG_MAX_PARTITIONS 64
@@ -21,6 +22,17 @@ enum boot_protocol { BOOT_NONE, BOOT_LINUX, BOOT_MULTIBOOT, BOOT_PVH, BOOT_FLAT 
 enum on_exit { ON_EXIT_STOP, ON_EXIT_SHUTDOWN };
 enum flat_mode { FLAT_NONE, FLAT_REAL, FLAT_PROTECTED, FLAT_LONG };
 enum console_port { CONSOLE_SHARED, CONSOLE_COM1, CONSOLE_COM2 };
+
+/**
+ * struct health_config - what to do about each event
+ * @action:        HEALTH_DEFAULT = the partition's on-exit, but for the watchdog: restart
+ * @restart_limit: so many restarts within @period_ms; the next death is the last
+ */
+struct health_config {
+	enum health_action action[NR_HEALTH_EVENTS];
+	u32 restart_limit;
+	u32 period_ms;
+};
 
 struct partition_config {
 	const char *name;
@@ -43,6 +55,7 @@ struct partition_config {
 	bool has_load_address, has_flat_mode; /* given: flat only */
 	u64 load_address;
 	enum flat_mode flat_mode;
+	struct health_config health;
 };
 
 struct system_config {

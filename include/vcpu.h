@@ -251,7 +251,8 @@ struct vcpu_params {
  * @has_deadline: enter() honours vcpu->deadline_tsc itself; else the kernel arms the LAPIC timer
  * @probe:        writes the table of needed features, returns how many (all, not just missing)
  * @cpu_on:       enter root mode on this CPU; needs a few pages. IF=0.
- * @vcpu_init:    allocate and set up @v->hw in the architectural reset state (CS:IP f000:fff0)
+ * @vcpu_init:    set up @v->hw in the architectural reset state (CS:IP f000:fff0); the first time it is
+ *                allocated. Nothing of an earlier life is left, in TLBs neither. @v is not loaded
  * @load:         @v becomes the vCPU of this physical CPU (VMPTRLD, MSRs that entry does not switch)
  * @put:          the reverse, before another one is loaded
  * @enter:        run the guest until an exit; fills @e. IF=0 before and after.

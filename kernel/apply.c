@@ -39,11 +39,15 @@ bool event_combine(const struct event *first, struct event *second)
 	return true;
 }
 
-static void end_partition(struct vcpu *v, const struct exit *e, const char *why)
+#define MAX_POSTMORTEMS 4 /* of a partition: one that dies all the time must not fill the log */
+
+static void end_partition(struct vcpu *v, const struct exit *e, enum health_event what, const char *why)
 {
-	partition_end(v->part, false, why, 0);
+	partition_end(v->part, what, why, 0);
 	log("[%s] killed: %s rip=0x%lx", v->part->cfg->name, why, e->rip);
-	postmortem(v, e);
+	if (__atomic_fetch_add(&v->part->life.nr_deaths, 1, __ATOMIC_RELAXED) < MAX_POSTMORTEMS) {
+		postmortem(v, e);
+	}
 }
 
 /* Move past the exiting instruction. It may have been single-stepped, or have hit a breakpoint. */
@@ -90,7 +94,7 @@ static void inject(struct vcpu *v, const struct exit *e, const struct verdict *d
 {
 	struct event second = d->event;
 	if (!event_combine(&e->vectoring, &second)) {
-		end_partition(v, e, "triple fault");
+		end_partition(v, e, HEALTH_TRIPLE_FAULT, "triple fault");
 		return;
 	}
 	if (is_exception(&second, VEC_PF)) {
@@ -115,7 +119,7 @@ bool vcpu_apply(struct vcpu *v, const struct exit *e, const struct verdict *d)
 	case V_INJECT: inject(v, e, d); return false;
 	case V_BLOCK: block(v, e, d); return v->is_halted;
 	case V_END: return true;
-	case V_KILL: end_partition(v, e, d->why); return true;
+	case V_KILL: end_partition(v, e, (enum health_event)d->health, d->why); return true;
 	}
 	BUG_ON(true);
 	return true;

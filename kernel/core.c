@@ -177,7 +177,7 @@ void core_sleep(struct core *c, enum core_state s)
 	} while (nr_posts != __atomic_load_n(&p->nr_posts, __ATOMIC_SEQ_CST));
 	log("[%s] halted with interrupts off for ever rip=0x%lx", p->cfg->name,
 	    c->v.ops->get(&c->v, VREG_RIP));
-	partition_end(p, false, "halted", 0);
+	partition_end(p, HEALTH_HALTED, "halted", 0);
 }
 
 /* The 8259's output is the pin LINT0 of every local APIC; each core looks at its own */
@@ -223,7 +223,7 @@ bool core_is_runnable(struct core *c)
 	if (core_has_mail(c)) {
 		core_take_mail(c);
 	}
-	if (c->state == CORE_WAITING || c->is_parked) {
+	if (c->state == CORE_WAITING || core_is_parked(c)) {
 		return false;
 	}
 	if (c->v.is_halted && wakes(c)) {

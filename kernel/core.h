@@ -47,7 +47,8 @@ struct core {
 	u64 due_tsc;	  /* host TSC at which a device or the local APIC wants a poll; 0 = find out */
 	u64 lapic_due_ns; /* the local APIC's deadline in it */
 	enum core_state state; /* atomic: siblings ask whether all are dead */
-	bool is_parked;	       /* its CPU has seen that the partition has ended */
+	bool is_parked;	       /* atomic: its CPU has seen that the partition has ended */
+	struct vcpu_params params;
 	struct bus mmio;       /* the partition's devices and this core's own local APIC */
 	struct msr_state msrs;
 	struct cpuid_env cpuid;
@@ -55,6 +56,12 @@ struct core {
 	struct mailbox mail;
 	struct insn_cache insns;
 };
+
+/** core_is_parked() - has its CPU given it up, until the partition's next life? */
+static inline bool core_is_parked(const struct core *c)
+{
+	return __atomic_load_n(&c->is_parked, __ATOMIC_ACQUIRE); /* pairs with partition_start() */
+}
 
 static inline struct core *core_of(struct vcpu *v)
 {

@@ -137,7 +137,7 @@ struct verdict emulate_mmio(const struct emu *e, const struct exit_mmio *x)
 {
 	struct work w;
 	if (x->is_fetch || x->is_walk) {
-		return verdict_kill(x->is_fetch ? "instruction fetch outside memory" :
+		return verdict_kill(HEALTH_VIOLATION, x->is_fetch ? "instruction fetch outside memory" :
 						  "page tables outside memory");
 	}
 	work_init(&w, e, x);
@@ -154,7 +154,7 @@ struct verdict emulate_mmio(const struct emu *e, const struct exit_mmio *x)
 	if (status == DECODE_OK && (w.in->op == OP_PUSH || w.in->op == OP_POP)) {
 		return run_stack(&w);
 	}
-	return verdict_kill("cannot emulate instruction at MMIO");
+	return verdict_kill(HEALTH_UNHANDLED, "cannot emulate instruction at MMIO");
 }
 
 u32 emulate_length(const struct emu *e, enum insn_op want, struct insn *out, struct event *fault)

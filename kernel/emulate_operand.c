@@ -10,7 +10,7 @@
 
 struct verdict work_refusal(const struct work *w)
 {
-	return w->fault.type == EVENT_NONE ? verdict_kill("code or page tables outside memory") :
+	return w->fault.type == EVENT_NONE ? verdict_kill(HEALTH_VIOLATION, "code or page tables outside memory") :
 					     verdict_event(&w->fault, w->cr2);
 }
 

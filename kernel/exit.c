@@ -126,7 +126,7 @@ static struct verdict exit_mmio(struct vcpu *v, const struct exit *e)
 	}
 	if (e->vectoring.type != EVENT_NONE) {
 		/* the instruction at RIP is not what touched it */
-		return verdict_kill("event delivery touched what is not memory");
+		return verdict_kill(HEALTH_VIOLATION, "event delivery touched what is not memory");
 	}
 	struct verdict d = emulate_mmio(&emu, &e->mmio);
 	pc_touched(core_of(v));
@@ -166,14 +166,14 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	case EXIT_UNDEFINED: return VERDICT_UD;
 	case EXIT_RDPMC: return VERDICT_GP; /* no counter is offered */
 	case EXIT_TASK_SWITCH: return task_switch(v, e);
-	case EXIT_TRIPLE_FAULT: return verdict_kill("triple fault");
-	case EXIT_MACHINE_CHECK: return verdict_kill("machine check");
-	case EXIT_ENTRY_FAILED: return verdict_kill("guest state refused by the CPU");
-	case EXIT_MISCONFIG: return verdict_kill("second-level table misconfigured");
+	case EXIT_TRIPLE_FAULT: return verdict_kill(HEALTH_TRIPLE_FAULT, "triple fault");
+	case EXIT_MACHINE_CHECK: return verdict_kill(HEALTH_MACHINE_CHECK, "machine check");
+	case EXIT_ENTRY_FAILED: return verdict_kill(HEALTH_UNHANDLED, "guest state refused by the CPU");
+	case EXIT_MISCONFIG: return verdict_kill(HEALTH_UNHANDLED, "second-level table misconfigured");
 	case EXIT_UNEXPECTED:
 	case NR_EXIT_KINDS: break;
 	}
-	return verdict_kill("unexpected exit");
+	return verdict_kill(HEALTH_UNHANDLED, "unexpected exit");
 }
 
 /* Kinds whose handler looks at registers only; others decode for themselves, or move no RIP */

@@ -135,7 +135,7 @@ static struct verdict mov_to(struct vcpu *v, const struct exit_cr *x, u8 insn_le
 	case 0: return write_cr0(v, value, insn_len);
 	case 4: return write_cr4(v, value, insn_len);
 	case 8: return write_cr8(v, value, insn_len);
-	default: return verdict_kill("unexpected control register write");
+	default: return verdict_kill(HEALTH_UNHANDLED, "unexpected control register write");
 	}
 }
 
@@ -146,7 +146,7 @@ static struct verdict mov_from(struct vcpu *v, const struct exit_cr *x, u8 insn_
 	if (x->num < ARRAY_SIZE(regs) && regs[x->num]) {
 		value = v->ops->get(v, regs[x->num]);
 	} else if (x->num != 8) {
-		return verdict_kill("unexpected control register read");
+		return verdict_kill(HEALTH_UNHANDLED, "unexpected control register read");
 	}
 	vcpu_set_gpr(v, x->gpr, value);
 	return verdict_advance(insn_len);
@@ -194,5 +194,5 @@ struct verdict exit_cr(struct vcpu *v, const struct exit *e)
 	case CR_LMSW: return lmsw(v, x.lmsw, insn_len);
 	case CR_DECODE: break;
 	}
-	return verdict_kill("undecided CR access");
+	return verdict_kill(HEALTH_UNHANDLED, "undecided CR access");
 }

@@ -20,7 +20,8 @@ static struct verdict hc_version(struct vcpu *v)
 
 static struct verdict hc_exit(struct vcpu *v)
 {
-	partition_end(v->part, v->regs[GPR_RBX] == 0, "exit", v->regs[GPR_RBX]);
+	u64 code = v->regs[GPR_RBX];
+	partition_end(v->part, code ? HEALTH_EXIT_FAILED : HEALTH_EXIT, "exit", code);
 	return verdict(V_ADVANCE);
 }
 

@@ -59,7 +59,7 @@ u64 load_place(struct loading *l, u64 len, u64 align, u64 lo, u64 hi);
 /** load_poke() - write the low @width bytes of @value to memory that was claimed. */
 void load_poke(struct loading *l, u64 addr, u64 value, u32 width);
 
-/** load_bytes() - write to memory that was claimed. */
+/** load_bytes() - write to memory that was claimed; what is large only by and by, so do not read it back. */
 void load_bytes(struct loading *l, u64 addr, const void *data, u64 len);
 
 /** load_low() - a copy of @len bytes (zeroes if @data is NULL) below 640 KiB. Return: where;

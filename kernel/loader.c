@@ -45,8 +45,15 @@ u64 load_place(struct loading *l, u64 len, u64 align, u64 lo, u64 hi)
 	return 0;
 }
 
+#define BULK (16 * KIB) /* smaller pieces may lie on a stack, and are not worth a plan */
+
 void load_bytes(struct loading *l, u64 addr, const void *data, u64 len)
 {
+	struct load_plan *plan = l->in->plan;
+	if (plan && len >= BULK && plan->nr < LOAD_MAX_COPIES) {
+		plan->copy[plan->nr++] = (struct load_copy){ addr, len, data };
+		return;
+	}
 	BUG_ON(!gmem_write(l->mem, GPA(addr), data, len));
 }
 
@@ -85,7 +92,6 @@ const char *load_image(struct loading *l, u64 addr, u64 off, u64 filesz, u64 mem
 		return "kernel's parts overlap or lie outside the partition's memory";
 	}
 	load_bytes(l, addr, (const u8 *)k->data + off, filesz);
-	BUG_ON(!gmem_fill(l->mem, GPA(addr + filesz), 0, memsz - filesz));
 	l->image_end = MAX(l->image_end, addr + memsz);
 	return NULL;
 }

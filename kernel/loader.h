@@ -20,12 +20,26 @@ struct load_module {
 	const char *string; /* "file args" as configured */
 };
 
+/* Bulk that is still to be copied, from a file to claimed guest memory */
+struct load_copy {
+	u64 addr, len;
+	const void *data;
+};
+#define LOAD_MAX_COPIES 32
+
+struct load_plan {
+	struct load_copy copy[LOAD_MAX_COPIES];
+	u32 nr;
+};
+
+/* @plan: what is large goes there for the caller to copy; NULL, or full: all is copied at once */
 struct load_input {
 	const struct partition_config *cfg;
 	struct blob kernel, initrd; /* initrd.len 0 = none */
 	struct load_module modules[CONFIG_MAX_MODULES];
 	u32 nr_modules;
 	gpa rsdp; /* 0 = no ACPI */
+	struct load_plan *plan;
 };
 
 enum entry_mode { ENTRY_REAL, ENTRY_PROTECTED, ENTRY_LONG };
@@ -40,7 +54,7 @@ struct guest_entry {
 	u16 gdt_limit;
 };
 
-/** load_guest() - by cfg->boot. Return: NULL, or why not (a named fault: "kernel truncated", ...). */
+/** load_guest() - by cfg->boot, into cleared memory. Return: NULL, or why not (a named fault: "kernel truncated", ...). */
 const char *must_check load_guest(const struct load_input *in, const struct gmem *mem,
 				  struct guest_entry *out);
 

@@ -1,40 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Builds one partition out of its configuration: memory, second-level tables, PC, guest image, first
- * state of the vCPU. Knows every step's order and nothing of how a step works. Boot only, but for the
- * clock and the end of a partition. Pure: hardware is reached through vcpu_ops and struct host.
+ * What a partition has for all its lives: memory, second-level tables, room for its cores. And its clock,
+ * its start, its end. What each life begins with is birth.c's. Pure: hardware is reached through vcpu_ops
+ * and struct host.
  */
 #include "kernel/partition.h"
 #include "lib/lib.h"
 #include "log.h"
 #include "x86/regs.h"
 
-#define LOW_RAM_TOP  (3 * GIB) /* above it the PC's device hole, up to 4 GiB */
-#define HIGH_RAM_BASE (4 * GIB)
-#define FXSAVE_FCW    0	   /* SDM 1 10.5.1 "FXSAVE Area" */
-#define FXSAVE_MXCSR  24
-#define FCW_INIT      0x37f
-#define MXCSR_INIT    0x1f80
-
 u64 partition_now_ns(const struct partition *p)
 {
 	return p->birth_tsc ? tsc_to_ns(&p->host->time, p->host->tsc() - p->birth_tsc) : 0;
 }
 
-void partition_end(struct partition *p, bool is_ok, const char *why, u64 code)
+void partition_end(struct partition *p, enum health_event what, const char *why, u64 code)
 {
 	bool is_ours = false;
 	if (!__atomic_compare_exchange_n(&p->end.is_claimed, &is_ours, true, false,
 					 __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
 		return;
 	}
-	p->end.is_ok = is_ok;
+	p->end.event = what;
 	p->end.why = why;
 	p->end.code = code;
 	__atomic_store_n(&p->end.is_set, true, __ATOMIC_RELEASE); /* pairs with partition_has_end() */
 	for (u32 i = 0; i < p->nr_cores; i++) {
 		p->host->kick(p->core[i]->v.cpu);
 	}
+}
+
+u64 partition_exits(const struct partition *p)
+{
+	u64 nr = 0;
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		nr += p->core[i]->v.nr_exits;
+	}
+	return nr;
 }
 
 /* The largest run that fits @len and whose alignment lets large pages be used at @base */
@@ -64,9 +66,6 @@ static const char *add_ram(struct partition *p, struct frames *f, u64 base, u64 
 		if (p->mem.nr == GMEM_MAX_EXTENTS) {
 			return "memory too fragmented";
 		}
-		u64 before = p->host->tsc();
-		memset(phys_ptr(e.host), 0, e.len);
-		p->scrub_ticks += p->host->tsc() - before;
 		p->mem.ext[p->mem.nr++] = e;
 		base += e.len;
 		len -= e.len;
@@ -97,162 +96,56 @@ static const char *build_memory(struct partition *p, const struct partition_reso
 	return NULL;
 }
 
-static void set_flat_segments(struct vcpu *v, const struct guest_entry *g)
+static hpa alloc_bytes(const struct partition_resources *res, u64 len)
 {
-	const u32 code = 0xb | SEG_S | SEG_P | SEG_G | (g->mode == ENTRY_LONG ? SEG_L : SEG_DB);
-	const struct segment cs = { .limit = UINT32_MAX, .attr = code, .sel = g->cs };
-	const struct segment ds = { .limit = UINT32_MAX,
-				    .attr = 0x3 | SEG_S | SEG_P | SEG_G | SEG_DB,
-				    .sel = g->ds };
-	const struct segment gdtr = { .base = g->gdt.v, .limit = g->gdt_limit };
-	const enum seg data[] = { SEG_DS, SEG_ES, SEG_SS, SEG_FS, SEG_GS };
-	v->ops->set_seg(v, SEG_CS, &cs);
-	for (u32 i = 0; i < ARRAY_SIZE(data); i++) {
-		v->ops->set_seg(v, data[i], &ds);
-	}
-	v->ops->set_seg(v, SEG_GDTR, &gdtr);
+	return res->pages->alloc(res->pages, (u32)(ALIGN_UP(len, PAGE_SIZE) / PAGE_SIZE));
 }
 
-static void set_real_segments(struct vcpu *v, const struct guest_entry *g)
+static const char *add_core(struct partition *p, u32 id, const struct partition_resources *res)
 {
-	struct segment s;
-	const enum seg all[] = { SEG_CS, SEG_DS, SEG_ES, SEG_SS, SEG_FS, SEG_GS };
-	for (u32 i = 0; i < ARRAY_SIZE(all); i++) {
-		v->ops->get_seg(v, all[i], &s);
-		s.sel = all[i] == SEG_CS ? g->cs : g->ds;
-		s.base = (u64)s.sel << 4;
-		v->ops->set_seg(v, all[i], &s);
-	}
-}
-
-/* From the reset state that vcpu_init() left to what the boot protocol promises */
-static void set_entry(struct vcpu *v, const struct guest_entry *g)
-{
-	memcpy(v->regs, g->gpr, sizeof(v->regs));
-	v->ops->set(v, VREG_RIP, g->rip);
-	v->ops->set(v, VREG_RSP, g->rsp);
-	v->ops->set(v, VREG_RFLAGS, RFLAGS_FIXED1);
-	if (g->mode == ENTRY_REAL) {
-		v->ops->set(v, VREG_CR0, CR0_ET);
-		set_real_segments(v, g);
-		return;
-	}
-	u64 cr0 = CR0_PE | CR0_ET | CR0_NE;
-	if (g->mode == ENTRY_LONG) {
-		v->ops->set(v, VREG_CR3, g->cr3);
-		v->ops->set(v, VREG_CR4, CR4_PAE);
-		v->ops->set(v, VREG_EFER, EFER_LME);
-		cr0 |= CR0_PG;
-	}
-	v->ops->set(v, VREG_CR0, cr0);
-	set_flat_segments(v, g);
-}
-
-/* Initial XSAVE image: all components in their init state, MXCSR and FCW explicit (SDM 1 13.6, 13.8) */
-static bool init_fpu(struct vcpu *v, const struct partition_resources *res)
-{
-	u32 pages = (u32)(ALIGN_UP(res->xsave_len, PAGE_SIZE) / PAGE_SIZE);
-	hpa area = res->pages->alloc(res->pages, pages);
-	if (area.v == 0) {
-		return false;
-	}
-	v->xsave = res->pages->ptr(res->pages, area);
-	*(u16 *)((u8 *)v->xsave + FXSAVE_FCW) = FCW_INIT;
-	*(u32 *)((u8 *)v->xsave + FXSAVE_MXCSR) = MXCSR_INIT;
-	v->xcr0 = XCR0_X87;
-	return true;
-}
-
-static void init_cpuid(struct core *c)
-{
-	struct partition *p = c->v.part;
-	u32 basic[4], extended[4];
-	p->host->cpuid(0, 0, basic);
-	p->host->cpuid(0x80000000, 0, extended);
-	c->cpuid = (struct cpuid_env){ .policy = p->policy, .host = p->host->cpuid, .apic_id = c->v.id,
-				       .max_basic = basic[0], .max_extended = extended[0],
-				       .nr_vcpus = p->nr_cores,
-				       .tsc_hz = p->host->time.tsc_hz,
-				       .has_tsc_deadline = true, .has_x2apic = true };
-}
-
-static const char *build_core(struct core *c, const struct partition_resources *res)
-{
-	struct vcpu *v = &c->v;
-	struct vcpu_params params = { .second_level = v->part->space.root,
-				      .pages = res->pages,
-				      .tag = ++res->tags[v->cpu],
-				      .msrs = v->part->policy->pass,
-				      .nr_msrs = v->part->policy->nr_pass,
-				      .exits_on_pause = res->nr_on_cpu[v->cpu] > 1 };
-	v->ops = res->ops;
-	v->deadline_tsc = NEVER;
-	c->state = v->id == 0 ? CORE_RUNNING : CORE_WAITING;
-	if (!init_fpu(v, res) || v->ops->vcpu_init(v, &params) != STATUS_OK) {
+	hpa at = alloc_bytes(res, sizeof(struct core));
+	hpa xsave = alloc_bytes(res, res->xsave_len);
+	if (at.v == 0 || xsave.v == 0) {
 		return "out of memory for the vCPU";
 	}
-	init_cpuid(c);
-	msr_state_init(&c->msrs);
-	pc_init_lapic(c);
-	BUG_ON(pc_attach_core(c) != STATUS_OK);
+	struct core *c = res->pages->ptr(res->pages, at);
+	u32 cpu = p->cfg->cpus[id % p->cfg->nr_cpus];
+	c->v.part = p;
+	c->v.id = id;
+	c->v.cpu = cpu;
+	c->v.ops = res->ops;
+	c->v.xsave = res->pages->ptr(res->pages, xsave);
+	c->params = (struct vcpu_params){ .second_level = p->space.root,
+					  .pages = res->pages,
+					  .tag = ++res->tags[cpu],
+					  .msrs = p->policy->pass,
+					  .nr_msrs = p->policy->nr_pass,
+					  .exits_on_pause = res->nr_on_cpu[cpu] > 1 };
+	p->core[id] = c;
 	return NULL;
-}
-
-/* vCPUs go round the CPUs that the partition has */
-static const char *build_cores(struct partition *p, const struct partition_resources *res)
-{
-	u32 pages = (u32)(ALIGN_UP(sizeof(struct core), PAGE_SIZE) / PAGE_SIZE);
-	const char *why = NULL;
-	for (u32 i = 0; i < p->nr_cores && !why; i++) {
-		hpa at = res->pages->alloc(res->pages, pages);
-		if (at.v == 0) {
-			return "out of memory for the vCPU";
-		}
-		struct core *c = res->pages->ptr(res->pages, at);
-		c->v.part = p;
-		c->v.id = i;
-		c->v.cpu = p->cfg->cpus[i % p->cfg->nr_cpus];
-		p->core[i] = c;
-		why = build_core(c, res);
-	}
-	return why;
-}
-
-static const char *load_files(struct partition *p, const struct partition_resources *res,
-			      struct guest_entry *entry)
-{
-	struct load_input in = res->files;
-	in.cfg = p->cfg;
-	in.rsdp = guest_acpi_build(&p->mem, p->nr_cores);
-	const char *why = load_guest(&in, &p->mem, entry);
-	u64 len = p->cfg->memory_mib * MIB;
-	vrtc_set_memory(&p->pc.rtc, MIN(len, LOW_RAM_TOP), len - MIN(len, LOW_RAM_TOP));
-	return why;
 }
 
 const char *partition_build(struct partition *p, const struct partition_config *cfg,
 			    const struct partition_resources *res)
 {
-	struct guest_entry entry = { 0 };
 	p->cfg = cfg;
 	p->host = res->host;
 	p->policy = &policy_default;
 	p->nr_cores = cfg->nr_vcpus ? cfg->nr_vcpus : cfg->nr_cpus;
+	p->xsave_len = res->xsave_len;
+	p->files = res->files;
+	p->files.cfg = cfg;
 	const char *why = build_memory(p, res);
+	for (u32 i = 0; i < p->nr_cores && !why; i++) {
+		why = add_core(p, i, res); /* they go round the CPUs that the partition has */
+	}
 	if (why) {
 		return why;
 	}
-	if (pc_init(p) != STATUS_OK) {
-		return "debug-exit meets a device of the PC";
+	birth_begin(p);
+	while (birth_step(p)) {
 	}
-	why = load_files(p, res, &entry);
-	if (!why) {
-		why = build_cores(p, res);
-	}
-	if (!why) {
-		set_entry(&p->core[0]->v, &entry);
-	}
-	return why;
+	return p->birth.why;
 }
 
 void partition_start(struct partition *p)
@@ -263,4 +156,7 @@ void partition_start(struct partition *p)
 		v->ops->set(v, VREG_TSC_OFFSET, 0 - p->birth_tsc);
 	}
 	__atomic_store_n(&p->state, PARTITION_RUNNING, __ATOMIC_RELEASE);
+	for (u32 i = 0; i < p->nr_cores; i++) {
+		__atomic_store_n(&p->core[i]->is_parked, false, __ATOMIC_RELEASE); /* pairs with core_is_parked() */
+	}
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A partition: its memory, its cores, and the PC around them. Built once at boot by partition_build().
- * Then each core belongs to its CPU, the devices to whoever holds pc.lock, and the rest is const but
- * for the atomics.
+ * A partition: its memory, its cores, and the PC around them. Built once at boot by partition_build(), born
+ * as often as its health table says. While it lives each core belongs to its CPU, the devices to whoever
+ * holds pc.lock, and the rest is const but for the atomics.
  */
 #ifndef BULKHEAD_PARTITION_H
 #define BULKHEAD_PARTITION_H
@@ -17,10 +17,12 @@
 #include "devices/vrtc.h"
 #include "devices/vtestdev.h"
 #include "devices/vuart.h"
+#include "kernel/birth.h"
 #include "kernel/console.h"
 #include "kernel/core.h"
 #include "kernel/gmem.h"
 #include "kernel/host.h"
+#include "kernel/life.h"
 #include "kernel/loader.h"
 #include "lock.h"
 #include "mm/frames.h"
@@ -33,7 +35,8 @@
  */
 struct pc {
 	struct lock lock;
-	struct bus ports;
+	struct console_source console; /* outlives the guest */
+	struct bus ports;	       /* from here on a new life finds zeroes: pc_init() */
 	struct vclock clock;
 	struct vuart uart;
 	struct vuart_backend uart_backend;
@@ -44,18 +47,26 @@ struct pc {
 	struct vpci pci;
 	struct vioapic ioapic;
 	struct vtestdev testdev; /* if configured */
-	struct console_source console;
+	u64 watchdog_ns; /* atomic: when HC_WATCHDOG fires; NEVER = it is off */
 	u64 console_ns;	 /* when an unfinished line is due */
 	u64 deadline_ns; /* atomic: no pc_poll() needed before */
 	u32 next_lowest; /* lowest priority delivery begins here among equals */
 };
 
-enum partition_state { PARTITION_NONE, PARTITION_RUNNING, PARTITION_STOPPED };
+#define LOW_RAM_TOP   (3 * GIB) /* above it the PC's device hole, up to 4 GiB */
+#define HIGH_RAM_BASE (4 * GIB)
 
-/* How a partition ended */
+enum partition_state {
+	PARTITION_NONE,
+	PARTITION_RUNNING,
+	PARTITION_BIRTH, /* its cores are parked, core 0's CPU makes its next life */
+	PARTITION_STOPPED,
+};
+
+/* How a life of a partition ended */
 struct partition_end {
 	bool is_claimed, is_set; /* atomic: somebody writes this; it is written */
-	bool is_ok;
+	enum health_event event;
 	const char *why; /* "poweroff", "exit", "triple fault", ... */
 	u64 code;
 };
@@ -66,6 +77,10 @@ struct partition {
 	u32 index;
 	enum partition_state state; /* atomic */
 	struct partition_end end;
+	struct life life;
+	struct birth birth;
+	struct load_input files; /* what each life is loaded from: modules, which stay */
+	u32 xsave_len;
 	struct gmem mem;
 	struct pt space;
 	struct pc pc;
@@ -93,21 +108,24 @@ struct partition_resources {
 };
 
 /**
- * partition_build() - memory, second-level tables, PC, guest image, vCPU in its first state
+ * partition_build() - memory, second-level tables, cores, and all of a first life
  *
  * Context: boot, BSP in root mode. Return: NULL, or why not ("kernel truncated", "out of memory", ...).
  */
 const char *must_check partition_build(struct partition *p, const struct partition_config *cfg,
 				       const struct partition_resources *res);
 
-/** partition_start() - birth: the partition's clock and TSC start from zero. On core 0's CPU. */
+/** partition_start() - clock and TSC start from zero, cores may run. On core 0's CPU, after birth. */
 void partition_start(struct partition *p);
 
 /** partition_now_ns() - nanoseconds since birth. */
 u64 partition_now_ns(const struct partition *p);
 
-/** partition_end() - the guest's own doing, or a kill: remember the first reason. The run loop acts. */
-void partition_end(struct partition *p, bool is_ok, const char *why, u64 code);
+/** partition_end() - this life is over: remember the first reason. From any CPU. The run loop acts. */
+void partition_end(struct partition *p, enum health_event what, const char *why, u64 code);
+
+/** partition_exits() - of all cores in this life. */
+u64 partition_exits(const struct partition *p);
 
 /** partition_has_end() - has partition_end() been called? From any CPU. */
 static inline bool partition_has_end(const struct partition *p)

@@ -5,6 +5,7 @@
  */
 #include "kernel/partition.h"
 #include "kernel/testdev.h"
+#include "lib/lib.h"
 #include "log.h"
 
 #define UART_IRQ	4
@@ -177,9 +178,9 @@ static void uart_tx(void *ctx, u8 byte)
 static void acpi_notify(void *ctx, enum vacpi_event e, const char *how)
 {
 	const struct partition *p = ctx;
-	log("[%s] %s by %s", p->cfg->name, e == VACPI_POWEROFF ? "poweroff" : "reset", how);
-	/* nobody restarts it yet, and a panic must not pass for a clean end: a reset is a failure */
-	partition_end(ctx, e == VACPI_POWEROFF, e == VACPI_POWEROFF ? "poweroff" : "reset", 0);
+	enum health_event what = e == VACPI_POWEROFF ? HEALTH_POWEROFF : HEALTH_RESET;
+	log("[%s] %s by %s", p->cfg->name, health_name(what), how);
+	partition_end(ctx, what, health_name(what), 0);
 }
 
 static u64 debug_exit_read(void *self, u64 offset, u32 width)
@@ -192,7 +193,7 @@ static void debug_exit_write(void *self, u64 offset, u32 width, u64 value)
 {
 	(void)width;
 	if (offset == 0) {
-		partition_end(self, value == 0, "exit", value);
+		partition_end(self, value ? HEALTH_EXIT_FAILED : HEALTH_EXIT, "exit", value);
 	}
 }
 
@@ -260,7 +261,11 @@ enum status pc_init(struct partition *p)
 {
 	struct pc *pc = &p->pc;
 	const struct host *h = p->host;
+	u8 *ram = pc->testdev.ram;
 	u64 wall = h->wall_seconds + tsc_to_ns(&h->time, h->tsc() - h->wall_tsc) / NSEC_PER_SEC;
+	memset(&pc->ports, 0, sizeof(*pc) - offsetof(struct pc, ports));
+	pc->testdev.ram = ram;
+	pc->watchdog_ns = NEVER;
 	pc->clock = (struct vclock){ .now_ns = clock_now, .ctx = p };
 	pc->uart_backend =
 		(struct vuart_backend){ .tx_room = uart_tx_room, .tx = uart_tx, .ctx = p };
@@ -327,6 +332,7 @@ static u64 pc_deadline(const struct pc *pc)
 	u64 next = MIN(pc->pit.deadline_ns, pc->rtc.deadline_ns);
 	next = MIN(next, pc->acpi.deadline_ns);
 	next = MIN(next, pc->uart.deadline_ns);
+	next = MIN(next, __atomic_load_n(&pc->watchdog_ns, __ATOMIC_RELAXED));
 	return MIN(next, pc->console_ns);
 }
 
@@ -337,6 +343,7 @@ u64 pc_poll(struct partition *p, u64 now_ns)
 	vpit_poll(&pc->pit, now_ns);
 	vrtc_poll(&pc->rtc, now_ns);
 	vacpi_poll(&pc->acpi, now_ns);
+	life_poll(p, now_ns);
 	pc->console_ns = console_poll(p, now_ns);
 	vuart_poll(&pc->uart, now_ns);
 	u64 next = pc_deadline(pc);

@@ -95,9 +95,20 @@ static void switch_to(struct runner *r, struct vcpu *v)
 	r->loaded = v;
 }
 
-static bool is_born(const struct partition *p)
+static enum partition_state state_of(const struct partition *p)
 {
-	return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE) != PARTITION_NONE;
+	return __atomic_load_n(&p->state, __ATOMIC_ACQUIRE);
+}
+
+static void set_state(struct partition *p, enum partition_state s)
+{
+	__atomic_store_n(&p->state, s, __ATOMIC_RELEASE); /* pairs with state_of() */
+}
+
+/* Does this CPU have a part in the life of @c, which has begun and not ended? */
+static bool is_alive(const struct core *c)
+{
+	return !core_is_parked(c) && state_of(c->v.part) != PARTITION_NONE;
 }
 
 /* Let the devices act that are due, on the CPU of core 0, and this core's local APIC */
@@ -151,26 +162,82 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 	return true;
 }
 
-static void stop_partition(struct partition *p)
+static void stop_partition(struct partition *p, bool is_shutdown)
 {
 	const struct partition_end *end = &p->end;
-	u64 nr_exits = 0;
-	for (u32 i = 0; i < p->nr_cores; i++) {
-		nr_exits += p->core[i]->v.nr_exits;
-	}
-	console_source_flush(&p->pc.console, NEVER);
-	if (!strcmp(end->why, "exit")) {
-		log("[%s] exit code=%lu", p->cfg->name, end->code);
-	}
-	log("[%s] verdict=%s reason=\"%s\" exits=%lu", p->cfg->name, end->is_ok ? "OK" : "FAILED",
-	    end->why, nr_exits);
-	__atomic_store_n(&p->state, PARTITION_STOPPED, __ATOMIC_RELEASE);
-	if (p->cfg->on_exit == ON_EXIT_SHUTDOWN) {
+	log("[%s] verdict=%s reason=\"%s\" exits=%lu restarts=%u", p->cfg->name,
+	    health_is_ok(end->event) ? "OK" : "FAILED", end->why, partition_exits(p), p->life.nr);
+	set_state(p, PARTITION_STOPPED);
+	if (is_shutdown) {
 		__atomic_store_n(&machine.is_ending, true, __ATOMIC_RELEASE);
 	}
 	__atomic_fetch_sub(&machine.nr_running, 1, __ATOMIC_ACQ_REL);
 	for (u32 i = 0; i < cpu_count(); i++) {
 		cpu_kick(i);
+	}
+}
+
+/* The last core is parked: nobody runs anything of @p */
+static void judge(struct partition *p)
+{
+	enum health_action a = life_judge(p);
+	console_source_flush(&p->pc.console, NEVER);
+	if (!strcmp(p->end.why, "exit")) {
+		log("[%s] exit code=%lu", p->cfg->name, p->end.code);
+	}
+	if (a != HEALTH_RESTART) {
+		stop_partition(p, a == HEALTH_SHUTDOWN);
+		return;
+	}
+	log("[%s] restart=%u reason=\"%s\" exits=%lu", p->cfg->name, p->life.nr, p->end.why,
+	    partition_exits(p));
+	birth_begin(p);
+	set_state(p, PARTITION_BIRTH);
+	cpu_kick(p->core[0]->v.cpu);
+}
+
+/* Nothing of a parked core stays in the CPU: the next life must not find it, nor be saved over */
+static void park(struct runner *r, struct core *c)
+{
+	if (r->loaded == &c->v) {
+		c->v.ops->put(&c->v);
+		r->loaded = NULL;
+	}
+	__atomic_store_n(&c->is_parked, true, __ATOMIC_RELEASE);
+	struct partition *p = c->v.part;
+	if (__atomic_add_fetch(&p->nr_parked, 1, __ATOMIC_ACQ_REL) == p->nr_cores) {
+		judge(p);
+	}
+}
+
+static bool is_in_birth(const struct core *c)
+{
+	return c->v.id == 0 && state_of(c->v.part) == PARTITION_BIRTH;
+}
+
+static bool is_ending(void)
+{
+	return __atomic_load_n(&machine.is_ending, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * Make the next life, in the time of core 0, and begin it. A machine that ends meanwhile takes it as
+ * stopped.
+ */
+static void run_birth(struct runner *r, struct partition *p, u64 until)
+{
+	bool has_more = true;
+	while (has_more && rdtsc() < until && !__atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
+		has_more = birth_step(p);
+	}
+	irq_window();
+	if (has_more) {
+		return;
+	}
+	BUG_ON(p->birth.why); /* what could be loaded once can be loaded again */
+	partition_start(p);
+	for (u32 i = 1; i < p->nr_cores; i++) {
+		cpu_kick(p->core[i]->v.cpu);
 	}
 }
 
@@ -181,7 +248,11 @@ static void attend(struct runner *r)
 	for (u32 i = 0; i < r->nr; i++) {
 		struct core *c = r->core[i];
 		struct partition *p = c->v.part;
-		if (c->is_parked || !is_born(p)) {
+		if (is_in_birth(c) && is_ending()) {
+			partition_end(p, HEALTH_STOPPED, "stopped", 0);
+			stop_partition(p, false);
+		}
+		if (!is_alive(c)) {
 			continue;
 		}
 		if (c->v.id == 0) {
@@ -191,14 +262,11 @@ static void attend(struct runner *r)
 			pc_unlock(p);
 			c->due_tsc = 0;
 		}
-		if (__atomic_load_n(&machine.is_ending, __ATOMIC_ACQUIRE)) {
-			partition_end(p, true, "stopped", 0);
+		if (is_ending()) {
+			partition_end(p, HEALTH_STOPPED, "stopped", 0);
 		}
 		if (partition_has_end(p)) {
-			c->is_parked = true;
-			if (__atomic_add_fetch(&p->nr_parked, 1, __ATOMIC_ACQ_REL) == p->nr_cores) {
-				stop_partition(p);
-			}
+			park(r, c);
 		}
 	}
 }
@@ -207,7 +275,7 @@ static noreturn_fn void end_machine(void)
 {
 	bool is_ok = true;
 	for (u32 i = 0; i < machine.nr_partitions; i++) {
-		is_ok &= machine.partition[i]->end.is_ok;
+		is_ok &= health_is_ok(machine.partition[i]->end.event);
 	}
 	log("shutdown verdict=%s partitions=%u", is_ok ? "OK" : "FAILED", machine.nr_partitions);
 	console_sync(false);
@@ -249,7 +317,9 @@ static void refresh(struct runner *r, u64 now)
 		struct core *c = r->core[i];
 		struct sched_entry *e = &r->entry[i];
 		*e = (struct sched_entry){ .slice_tsc = e->slice_tsc, .wake_tsc = NEVER };
-		if (!c->is_parked && is_born(c->v.part)) {
+		if (is_in_birth(c)) {
+			e->is_runnable = true;
+		} else if (is_alive(c)) {
 			bool is_runnable = core_is_runnable(c);
 			if (now >= c->due_tsc || has_prompt(c)) {
 				poll(c, now);
@@ -310,6 +380,8 @@ void run_cpu(struct cpu *c)
 			if (!__atomic_load_n(&c->is_kicked, __ATOMIC_ACQUIRE)) {
 				irq_wait();
 			}
+		} else if (is_in_birth(r->core[pick.index])) {
+			run_birth(r, r->core[pick.index]->v.part, until);
 		} else if (run_core(r, r->core[pick.index], until)) {
 			r->queue.slice_end = 0;
 		}

@@ -61,13 +61,13 @@ static bool copy(struct task *t, u32 lin, void *buf, u32 len, enum access acc)
 		u8 *part = buf ? (u8 *)buf + done : NULL;
 		n = (u32)MIN(len - done, PAGE_SIZE - from % PAGE_SIZE);
 		if (!walk_linear(m, &t->paging, from, acc, &at, &fault)) {
-			t->d = fault.type == EVENT_NONE ? verdict_kill("page tables outside memory") :
+			t->d = fault.type == EVENT_NONE ? verdict_kill(HEALTH_VIOLATION, "page tables outside memory") :
 							  verdict_event(&fault, from);
 			return false;
 		}
 		if (!part ? !gmem_ptr(m, at, n) :
 		    acc == ACCESS_WRITE ? !gmem_write(m, at, part, n) : !gmem_read(m, at, part, n)) {
-			t->d = verdict_kill("task state outside memory");
+			t->d = verdict_kill(HEALTH_VIOLATION, "task state outside memory");
 			return false;
 		}
 	}

@@ -23,11 +23,16 @@ enum status testdev_attach(struct partition *p, const struct vtestdev_ops *ops)
 {
 	struct pc *pc = &p->pc;
 	struct page_source *pages = p->space.pages;
-	hpa ram = pages->alloc(pages, VTESTDEV_RAM_LEN / PAGE_SIZE);
-	if (!ram.v) {
-		return STATUS_NO_MEMORY;
+	u8 *ram = pc->testdev.ram; /* of the life before, which may have hidden pages: they come back at a touch */
+	if (!ram) {
+		hpa at = pages->alloc(pages, VTESTDEV_RAM_LEN / PAGE_SIZE);
+		if (!at.v) {
+			return STATUS_NO_MEMORY;
+		}
+		ram = pages->ptr(pages, at);
 	}
-	pc->testdev = (struct vtestdev){ .ops = ops, .ctx = pc, .ram = pages->ptr(pages, ram) };
+	memset(ram, 0, VTESTDEV_RAM_LEN);
+	pc->testdev = (struct vtestdev){ .ops = ops, .ctx = pc, .ram = ram };
 	enum status s = bus_attach(&pc->ports, &(struct bus_range){ VTESTDEV_PORTS, VTESTDEV_PORTS_LEN,
 				   "testdev", &vtestdev_port_ops, &pc->testdev });
 	return s != STATUS_OK ? s : bus_attach(&pc->ports, &(struct bus_range){ VTESTDEV_LINES,

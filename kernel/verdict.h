@@ -3,6 +3,7 @@
 #ifndef BULKHEAD_VERDICT_H
 #define BULKHEAD_VERDICT_H
 
+#include "health.h"
 #include "vcpu.h"
 
 enum verdict_kind {
@@ -20,6 +21,7 @@ enum verdict_kind {
 struct verdict {
 	enum verdict_kind kind;
 	u8 insn_len; /* for those that move RIP: 0 = exit.insn_len */
+	u8 health;   /* V_KILL: enum health_event */
 	u8 debug;    /* breakpoints that what was done has hit: B0 to B3 of DR6 */
 	struct event event; /* V_INJECT only, like cr2 */
 	union {
@@ -56,9 +58,9 @@ static inline struct verdict verdict_event(const struct event *e, u64 cr2)
 	return (struct verdict){ .kind = V_INJECT, .event = *e, .cr2 = cr2 };
 }
 
-static inline struct verdict verdict_kill(const char *why)
+static inline struct verdict verdict_kill(enum health_event what, const char *why)
 {
-	return (struct verdict){ .kind = V_KILL, .why = why };
+	return (struct verdict){ .kind = V_KILL, .health = (u8)what, .why = why };
 }
 
 #endif

@@ -74,11 +74,13 @@ static bool is_tcg(void)
 static enum status svm_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 {
 	u32 features, nr_asids;
-	hpa pa = p->pages->alloc(p->pages, SVM_VCPU_PAGES);
+	struct svm_vcpu *hw = v->hw;
+	hpa pa = hw ? HPA(hw->pa) : p->pages->alloc(p->pages, SVM_VCPU_PAGES);
 	if (!pa.v) {
 		return STATUS_NO_MEMORY;
 	}
-	struct svm_vcpu *hw = p->pages->ptr(p->pages, pa);
+	hw = p->pages->ptr(p->pages, pa);
+	memset(hw, 0, sizeof(*hw));
 	hw->pa = pa.v;
 	svm_cpuid(&features, &nr_asids);
 	svm_vcpu_setup(hw, p, features, nr_asids);

@@ -106,11 +106,13 @@ static void init_guest(struct vcpu *v)
 
 enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 {
-	hpa pa = p->pages->alloc(p->pages, VMX_VCPU_PAGES);
+	struct vmx_vcpu *x = v->hw;
+	hpa pa = x ? x->pa : p->pages->alloc(p->pages, VMX_VCPU_PAGES);
 	if (pa.v == 0) {
 		return STATUS_NO_MEMORY;
 	}
-	struct vmx_vcpu *x = p->pages->ptr(p->pages, pa);
+	x = p->pages->ptr(p->pages, pa);
+	memset(x, 0, sizeof(*x));
 	*(u32 *)x->vmcs = vmx_common.revision;
 	x->pa = pa;
 	x->eptp = p->second_level.v | EPTP_WB | EPTP_WALK_4;

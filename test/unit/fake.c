@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The scripted backend; see fake.h. */
 #include <stdlib.h>
+#include <string.h>
 #include "fake.h"
 #include "x86/regs.h"
 
@@ -26,7 +27,8 @@ static enum status fake_cpu_on(struct page_source *pages)
 static enum status fake_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 {
 	(void)p;
-	struct fake *f = calloc(1, sizeof(*f));
+	struct fake *f = v->hw ? v->hw : malloc(sizeof(*f));
+	memset(f, 0, sizeof(*f));
 	f->reg[VREG_CR0] = CR0_ET;
 	f->reg[VREG_RIP] = 0xfff0;
 	f->reg[VREG_RFLAGS] = RFLAGS_FIXED1;

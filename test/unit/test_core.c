@@ -762,7 +762,7 @@ static void the_first_end_counts(void **state)
 	assert_true(rig.kicks[0] > 0 && rig.kicks[1] > 0);
 	assert_true(rig_play(2, (struct exit){ .kind = EXIT_TRIPLE_FAULT }));
 	assert_true(partition_has_end(part));
-	assert_false(part->end.is_ok);
+	assert_false(health_is_ok(part->end.event));
 	assert_string_equal(part->end.why, "exit");
 	assert_int_equal(part->end.code, 3);
 	assert_true(rig_play(3, (struct exit){ .kind = EXIT_CPUID, .insn_len = 2 })); /* nobody goes on */

@@ -53,6 +53,7 @@ static int setup(void **state)
 	memset(ram, 0, sizeof(ram));
 	memset(dr, 0, sizeof(dr));
 	free(core.v.hw);
+	core.v.hw = NULL;
 	core.v = (struct vcpu){ .ops = &fake_ops, .part = &part };
 	part.host = &host;
 	part.mem = (struct gmem){ .nr = 1 };
@@ -72,6 +73,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	free(core.v.hw);
+	core.v.hw = NULL;
 	core.v.hw = NULL;
 	return 0;
 }

@@ -178,7 +178,7 @@ static void hlt_with_interrupts_off_ends_the_partition(void **state)
 	(void)state;
 	assert_true(play((struct exit){ .kind = EXIT_HLT, .insn_len = 1 }));
 	assert_true(part->end.is_set);
-	assert_false(part->end.is_ok);
+	assert_false(health_is_ok(part->end.event));
 	assert_non_null(strstr(rig.log, "halted with interrupts off for ever rip=0x200001"));
 }
 
@@ -265,7 +265,7 @@ static void hypercalls(void **state)
 	v->regs[GPR_RAX] = HC_EXIT;
 	v->regs[GPR_RBX] = 0;
 	assert_true(play((struct exit){ .kind = EXIT_HYPERCALL, .insn_len = 3 }));
-	assert_true(part->end.is_set && part->end.is_ok);
+	assert_true(part->end.is_set && health_is_ok(part->end.event));
 }
 
 static void debug_exit_port_carries_the_verdict(void **state)
@@ -276,7 +276,7 @@ static void debug_exit_port_carries_the_verdict(void **state)
 					.insn_len = 1,
 					.pio = { .port = 0xf4, .width = 4 } }));
 	assert_true(part->end.is_set);
-	assert_false(part->end.is_ok);
+	assert_false(health_is_ok(part->end.event));
 	assert_int_equal(part->end.code, 5);
 }
 
@@ -287,7 +287,7 @@ static void poweroff_by_acpi_is_a_clean_end(void **state)
 	assert_true(play((struct exit){ .kind = EXIT_PIO,
 					.insn_len = 1,
 					.pio = { .port = VACPI_PM1_CNT, .width = 2 } }));
-	assert_true(part->end.is_set && part->end.is_ok);
+	assert_true(part->end.is_set && health_is_ok(part->end.event));
 	assert_string_equal(part->end.why, "poweroff");
 }
 
@@ -445,10 +445,11 @@ static void what_nobody_expects_kills_with_a_postmortem(void **state)
 					  EXIT_ENTRY_FAILED, EXIT_MISCONFIG,   EXIT_UNEXPECTED };
 	for (u32 i = 0; i < ARRAY_SIZE(deadly); i++) {
 		part->end = (struct partition_end){ 0 };
+		part->life.nr_deaths = 0;
 		rig.log[0] = 0;
 		assert_true(play((struct exit){ .kind = deadly[i], .reason = 0x77 }));
 		assert_true(part->end.is_set);
-		assert_false(part->end.is_ok);
+		assert_false(health_is_ok(part->end.event));
 		assert_non_null(strstr(rig.log, "killed: "));
 		assert_non_null(strstr(rig.log, "reason=0x77"));
 		assert_non_null(strstr(rig.log, "code: 0f a2 f4"));

@@ -22,6 +22,7 @@ static int setup(void **state)
 {
 	(void)state;
 	free(v.hw);
+	v.hw = NULL;
 	assert_int_equal(fake_ops.vcpu_init(&v, NULL), STATUS_OK);
 	memset(ram, 0xa5, sizeof(ram));
 	memset(&clk, 0, sizeof(clk));
@@ -43,6 +44,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	free(v.hw);
+	v.hw = NULL;
 	v.hw = NULL;
 	return 0;
 }

@@ -224,7 +224,7 @@ static void test_linux(void **state)
 	check_long();
 	assert_int_equal(out.rip, 0x2f0200);
 	check_bytes(0x2f0000, image + 0x400, 0xf000);
-	check_fill(0x2ff000, 0x11000, 0);
+	check_fill(0x2ff000, 0x11000, FILL); /* cleared before, so left alone */
 	check_bios_data();
 	u64 zp = out.gpr[GPR_RSI];
 	assert_in_range(zp, 0x1000, 0x9ec00);
@@ -399,7 +399,7 @@ static void test_multiboot(void **state)
 	assert_null(load());
 	check_multiboot(0x200010);
 	check_bytes(0x200000, image + 0x1000, 0x2000);
-	check_fill(0x202000, 0x1000, 0);
+	check_fill(0x202000, 0x1000, FILL); /* cleared before, so left alone */
 	check_fill(0x203005, 0xffb, FILL); /* between the modules */
 	check_bios_data();
 	u64 info = out.gpr[GPR_RBX];
@@ -457,9 +457,9 @@ static void test_multiboot_low_image(void **state)
 	check_multiboot(0x1000);
 	assert_int_equal(peek(peek(out.gpr[GPR_RBX] + 24, 4), 4), 0x101000);
 	check_bytes(0x1000, image + 0x1000, 0x1800);
-	check_fill(0x2800, 0x6923, 0);
+	check_fill(0x2800, 0x6923, FILL); /* cleared before, so left alone */
 	check_bytes(0x9200, image + 0x1000, 0x100);
-	check_fill(0x9300, 0x8ff00, 0);
+	check_fill(0x9300, 0x8ff00, FILL); /* cleared before, so left alone */
 	check_fill(0x9fc02, 0x403fe, FILL);
 	/* and with hardly anything left below 640 KiB */
 	in.nr_modules = 0;
@@ -505,7 +505,7 @@ static void test_multiboot_kludge(void **state)
 	assert_null(load());
 	check_multiboot(0x300444);
 	check_bytes(0x300000, image + 0x10, 0x1000);
-	check_fill(0x301000, 0x1000, 0);
+	check_fill(0x301000, 0x1000, FILL); /* cleared before, so left alone */
 	check_fill(0x302000, 0x100, FILL);
 	make_kludge(0, 0); /* all of the file, no bss */
 	assert_null(load());

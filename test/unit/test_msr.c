@@ -55,7 +55,6 @@ static int setup(bool intel)
 	is_intel = intel;
 	leaf7_ebx = 2;
 	phys_bits = 40;
-	free(v.hw);
 	assert_int_equal(fake_ops.vcpu_init(&v, NULL), STATUS_OK);
 	fake_of(&v)->reg[VREG_PAT] = 0x0007040600070406;
 	msr_state_init(&state_);

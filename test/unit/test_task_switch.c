@@ -72,6 +72,7 @@ static int setup(void **state)
 	memset(ram, 0, RAM_LEN);
 	memset(&part, 0, sizeof(part));
 	free(core.v.hw);
+	core.v.hw = NULL;
 	memset(&core, 0, sizeof(core));
 	part.mem = (struct gmem){ .nr = 1 };
 	part.mem.ext[0] = (struct mem_extent){ GPA(0), HPA((uintptr_t)ram), RAM_LEN };
@@ -122,6 +123,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	free(core.v.hw);
+	core.v.hw = NULL;
 	core.v.hw = NULL;
 	return 0;
 }

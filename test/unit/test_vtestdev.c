@@ -190,6 +190,7 @@ static void test_attach(void **state)
 	assert_int_equal(bus_read(&part.pc.ports, VTESTDEV_PORTS, 4), 0xbeef00);
 	assert_non_null(bus_find(&part.pc.ports, VTESTDEV_LINES + 23, 1));
 	assert_null(bus_find(&part.pc.ports, VTESTDEV_LINES + 24, 1));
+	part.pc.testdev.ram = NULL;
 	assert_int_equal(testdev_attach(&part, &ops), STATUS_NO_MEMORY);
 	pool_used = 0;
 	assert_int_equal(testdev_attach(&part, &ops), STATUS_OVERLAP);

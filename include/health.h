@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What can befall a partition, and what is then to be done: the vocabulary of the `health` table of a
+ * configuration (docs/config.md).
+ */
+#ifndef BULKHEAD_HEALTH_H
+#define BULKHEAD_HEALTH_H
+
+/* Numbers are part of the guest ABI (HC_PARTITION_INFO): append, never reorder */
+enum health_event {
+	HEALTH_NONE,
+	HEALTH_POWEROFF,      /* by ACPI */
+	HEALTH_EXIT,	      /* debug exit or HC_EXIT with code 0 */
+	HEALTH_EXIT_FAILED,   /* with another code */
+	HEALTH_RESET,	      /* the guest asks for a reset of its PC */
+	HEALTH_HALTED,	      /* all cores halted for good */
+	HEALTH_TRIPLE_FAULT,
+	HEALTH_UNHANDLED,     /* an exit that nobody can answer */
+	HEALTH_VIOLATION,     /* code, tables or events where there is no memory */
+	HEALTH_MACHINE_CHECK,
+	HEALTH_WATCHDOG,      /* not served in time */
+	HEALTH_REPORT,	      /* the guest reports an error of its own: HC_HEALTH */
+	HEALTH_STOPPED,	      /* the whole machine ends */
+	NR_HEALTH_EVENTS,
+};
+
+enum health_action {
+	HEALTH_DEFAULT, /* nothing configured */
+	HEALTH_STOP,
+	HEALTH_RESTART,
+	HEALTH_SHUTDOWN, /* stop, and the machine with it */
+	HEALTH_LOG,	 /* a line, and the guest goes on */
+};
+
+#endif
