@@ -6,7 +6,7 @@
 #ifndef BULKHEAD_CONFIG_H
 #define BULKHEAD_CONFIG_H
 
-#include "health.h"
+#include "abi/health.h"
 #include "types.h"
 
 #define CONFIG_MAX_PARTITIONS 64

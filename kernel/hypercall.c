@@ -31,6 +31,45 @@ static struct verdict hc_yield(struct vcpu *v)
 	return verdict(V_YIELD);
 }
 
+static struct verdict hc_partition_info(struct vcpu *v)
+{
+	const struct partition *p = v->part;
+	switch (v->regs[GPR_RBX]) {
+	case HC_INFO_INDEX: return answer(v, p->index);
+	case HC_INFO_RESTARTS: return answer(v, p->life.nr);
+	case HC_INFO_LAST: return answer(v, p->life.last);
+	case HC_INFO_VCPUS: return answer(v, p->nr_cores);
+	case HC_INFO_MEMORY: return answer(v, p->cfg->memory_mib);
+	default: return answer(v, HC_EINVAL);
+	}
+}
+
+static struct verdict hc_watchdog(struct vcpu *v)
+{
+	life_watchdog(v->part, v->regs[GPR_RBX]);
+	pc_touched(core_of(v));
+	return answer(v, 0);
+}
+
+static struct verdict hc_health(struct vcpu *v)
+{
+	life_event(v->part, HEALTH_REPORT, "report", v->regs[GPR_RBX]);
+	return answer(v, 0);
+}
+
+static struct verdict hc_console(struct vcpu *v)
+{
+	struct partition *p = v->part;
+	pc_lock(p);
+	bool has_room = console_source_room(&p->pc.console) > 0;
+	if (has_room) {
+		pc_console_tx(p, (u8)v->regs[GPR_RBX]);
+	}
+	pc_unlock(p);
+	pc_touched(core_of(v));
+	return answer(v, has_room ? 0 : HC_EAGAIN);
+}
+
 typedef struct verdict hypercall_fn(struct vcpu *v);
 
 /* Numbers with holes: each group has sixteen */
@@ -38,6 +77,10 @@ static hypercall_fn *const calls[] = {
 	[HC_VERSION] = hc_version,
 	[HC_EXIT] = hc_exit,
 	[HC_YIELD] = hc_yield,
+	[HC_PARTITION_INFO] = hc_partition_info,
+	[HC_WATCHDOG] = hc_watchdog,
+	[HC_HEALTH] = hc_health,
+	[HC_CONSOLE] = hc_console,
 };
 
 struct verdict hypercall(struct vcpu *v)

@@ -6,7 +6,7 @@
 #ifndef BULKHEAD_LIFE_H
 #define BULKHEAD_LIFE_H
 
-#include "health.h"
+#include "abi/health.h"
 #include "types.h"
 
 struct partition;

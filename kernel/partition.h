@@ -157,6 +157,9 @@ enum status must_check pc_attach_core(struct core *c);
 /** pc_init_lapic() - the local APIC of @c, wired. */
 void pc_init_lapic(struct core *c);
 
+/** pc_console_tx() - a byte for the partition's console, which has room. Under pc.lock. */
+void pc_console_tx(struct partition *p, u8 byte);
+
 /** pc_poll() - let the devices act that time drives; from core 0's CPU. Return: pc.deadline_ns. */
 u64 pc_poll(struct partition *p, u64 now_ns);
 

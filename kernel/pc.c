@@ -166,13 +166,17 @@ static size_t uart_tx_room(void *ctx)
 	return console_source_room(&p->pc.console);
 }
 
-static void uart_tx(void *ctx, u8 byte)
+void pc_console_tx(struct partition *p, u8 byte)
 {
-	struct partition *p = ctx;
 	console_source_tx(&p->pc.console, byte, partition_now_ns(p));
 	if (p->pc.console_ns == NEVER) {
 		p->pc.console_ns = 0; /* a line begins: when is it due? */
 	}
+}
+
+static void uart_tx(void *ctx, u8 byte)
+{
+	pc_console_tx(ctx, byte);
 }
 
 static void acpi_notify(void *ctx, enum vacpi_event e, const char *how)

@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_VERDICT_H
 #define BULKHEAD_VERDICT_H
 
-#include "health.h"
+#include "abi/health.h"
 #include "vcpu.h"
 
 enum verdict_kind {

@@ -6,15 +6,26 @@
 #include "abi/hypercall.h"
 #include "lib/guest.h"
 
-static int64_t hypercall(uint64_t nr, uint64_t arg1)
+static int64_t call(uint64_t nr, uint64_t arg)
 {
-	uint64_t result = nr;
-	if (is_intel()) {
-		__asm__ volatile("vmcall" : "+a"(result) : "b"(arg1), "c"(0), "d"(0) : "memory");
-	} else {
-		__asm__ volatile("vmmcall" : "+a"(result) : "b"(arg1), "c"(0), "d"(0) : "memory");
+	return hypercall(nr, arg, 0, 0);
+}
+
+static void partition_calls(void)
+{
+	CHECK(call(HC_PARTITION_INFO, HC_INFO_INDEX) >= 0, "index");
+	CHECK(call(HC_PARTITION_INFO, HC_INFO_RESTARTS) == 0, "first life");
+	CHECK(call(HC_PARTITION_INFO, HC_INFO_LAST) == 0, "nothing ended a life before");
+	CHECK(call(HC_PARTITION_INFO, HC_INFO_VCPUS) == 1, "one CPU");
+	CHECK(call(HC_PARTITION_INFO, HC_INFO_MEMORY) > 0, "memory");
+	CHECK(call(HC_PARTITION_INFO, 5) == HC_EINVAL, "no such field");
+	CHECK(call(HC_PARTITION_INFO, ~0ull) == HC_EINVAL, "no such field");
+	CHECK(call(HC_WATCHDOG, 60000000) == 0 && call(HC_WATCHDOG, ~0ull) == 0, "armed");
+	CHECK(call(HC_WATCHDOG, 0) == 0, "and off");
+	CHECK(call(HC_HEALTH, 42) == 0, "a report is logged by default");
+	for (const char *s = "by hypercall\n"; *s; s++) {
+		CHECK(call(HC_CONSOLE, (uint8_t)*s) == 0, "console");
 	}
-	return (int64_t)result;
 }
 
 static void in_user(void)
@@ -33,11 +44,12 @@ int main(const char *cmdline)
 		skip("hypercall", "no hypervisor");
 		return 0;
 	}
-	CHECK(hypercall(HC_VERSION, 0) == HC_ABI_VERSION, "version %lu", (uint64_t)hypercall(HC_VERSION, 0));
-	CHECK(hypercall(HC_YIELD, 0) == 0, "yield");
-	CHECK(hypercall(3, 0) == HC_ENOSYS, "number 3: %lu", (uint64_t)hypercall(3, 0));
-	CHECK(hypercall(~0ull, 0) == HC_ENOSYS, "number -1: %lu", (uint64_t)hypercall(~0ull, 0));
-	CHECK(hypercall(1ull << 32, 0) == HC_ENOSYS, "RAX is 64 bits wide");
+	CHECK(call(HC_VERSION, 0) == HC_ABI_VERSION, "version %lu", (uint64_t)call(HC_VERSION, 0));
+	CHECK(call(HC_YIELD, 0) == 0, "yield");
+	partition_calls();
+	CHECK(call(3, 0) == HC_ENOSYS, "number 3: %lu", (uint64_t)call(3, 0));
+	CHECK(call(~0ull, 0) == HC_ENOSYS, "number -1: %lu", (uint64_t)call(~0ull, 0));
+	CHECK(call(1ull << 32, 0) == HC_ENOSYS, "RAX is 64 bits wide");
 	if (is_nested()) {
 		skip("VMCALL", "KVM in between answers the other vendor's instruction itself");
 	} else {
@@ -47,7 +59,7 @@ int main(const char *cmdline)
 	}
 	CHECK(user_run(in_user) == 6, "in user mode");
 	print("verdict %s checks=%u failures=%u\n", failures ? "FAIL" : "OK", checks, failures);
-	hypercall(HC_EXIT, failures);
+	call(HC_EXIT, failures);
 	print("FAIL alive after HC_EXIT\n");
 	return 1;
 }

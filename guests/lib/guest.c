@@ -357,3 +357,14 @@ void guest_start(void)
 	print("verdict %s checks=%u failures=%u\n", code == 0 ? "OK" : "FAIL", checks, failures);
 	end((uint32_t)code);
 }
+
+int64_t hypercall(uint64_t nr, uint64_t rbx, uint64_t rcx, uint64_t rdx)
+{
+	uint64_t result = nr;
+	if (is_intel()) {
+		__asm__ volatile("vmcall" : "+a"(result) : "b"(rbx), "c"(rcx), "d"(rdx) : "memory");
+	} else {
+		__asm__ volatile("vmmcall" : "+a"(result) : "b"(rbx), "c"(rcx), "d"(rdx) : "memory");
+	}
+	return (int64_t)result;
+}

@@ -16,7 +16,20 @@
 #define HC_EXIT	   1 /* RBX = exit code: this partition ends, 0 = verdict OK */
 #define HC_YIELD   2 /* give the rest of the time slice away */
 
+/* 0x10 to 0x1f: the partition and its life */
+#define HC_PARTITION_INFO 0x10 /* RBX = HC_INFO_*; RAX = its value */
+#define HC_INFO_INDEX	  0    /* of this partition in the system, from 0 */
+#define HC_INFO_RESTARTS  1    /* lives before this one */
+#define HC_INFO_LAST	  2    /* event that ended the one before: enum health_event, 0 = none */
+#define HC_INFO_VCPUS	  3
+#define HC_INFO_MEMORY	  4 /* MiB */
+#define HC_WATCHDOG	  0x11 /* RBX = microseconds until the watchdog fires, from now; 0 = off */
+#define HC_HEALTH	  0x12 /* RBX = code: an error of the guest's own, event "report" */
+#define HC_CONSOLE	  0x13 /* RBX = byte for the console; RAX = 0, or HC_EAGAIN */
+
 #define HC_ABI_VERSION 1
 #define HC_ENOSYS      (-38) /* RAX for an unknown number */
+#define HC_EINVAL      (-22) /* a wrong argument */
+#define HC_EAGAIN      (-11) /* not now */
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What can befall a partition, and what is then to be done: the vocabulary of the `health` table of a
- * configuration (docs/config.md).
+ * configuration (docs/config.md). Guests ask for events by number (HC_INFO_LAST).
  */
-#ifndef BULKHEAD_HEALTH_H
-#define BULKHEAD_HEALTH_H
+#ifndef BULKHEAD_ABI_HEALTH_H
+#define BULKHEAD_ABI_HEALTH_H
 
 /* Numbers are part of the guest ABI (HC_PARTITION_INFO): append, never reorder */
 enum health_event {
