@@ -10,7 +10,6 @@
 #include "lib/smp.h"
 
 #define MARK	 0x6b72616d2d646c6full /* what each life leaves all over its memory */
-#define KEPT_END 0x200000	       /* image, stack and tables lie below; the mark is left behind them */
 #define MSR_STAR 0xc0000081
 #define LVT_TIMER 0x320
 #define TIMER_INITIAL 0x380
@@ -22,10 +21,16 @@ static uint64_t *memory_end(void)
 	return (uint64_t *)(hypercall(HC_PARTITION_INFO, HC_INFO_MEMORY, 0, 0) << 20);
 }
 
+/* Image, stack and tables lie below */
+static uint64_t *free_begin(void)
+{
+	return (uint64_t *)(((uintptr_t)bss_end + 7) & ~7ull);
+}
+
 static void look_at_memory(void)
 {
 	uint64_t marks = 0, *end = memory_end();
-	for (uint64_t *at = (uint64_t *)(((uintptr_t)bss_end + 7) & ~7ull); at < end; at++) {
+	for (uint64_t *at = free_begin(); at < end; at++) {
 		marks += *at == MARK;
 	}
 	CHECK(marks == 0, "%lu words of the life before", marks);
@@ -53,7 +58,7 @@ static void look_at_devices(void)
 static void leave_traces(void)
 {
 	uint64_t *end = memory_end();
-	for (uint64_t *at = (uint64_t *)KEPT_END; at < end; at++) {
+	for (uint64_t *at = free_begin(); at < end; at++) {
 		*at = MARK;
 	}
 	__asm__ volatile("mov %0, %%dr0" : : "r"(MARK));

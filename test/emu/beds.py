@@ -106,6 +106,8 @@ TESTS = [
     Test("lives", "lives.dts", cpus=2, timeout=300, log=good("lives", "lives-smp", "heartbeat")
          + [r"^bulkhead: \[%s\] restart=%d reason=" % (n, k) for n in ("lives", "lives-smp") for k in (1, 13)]
          + [r"^bulkhead: \[%s\] verdict=OK .*restarts=13$" % n for n in ("lives", "lives-smp")]),
+    Test("thousand", "thousand.dts", ("qemu-svm",), cpus=2, icount=True, timeout=900, log=good("lives", "pulse")
+         + [r"^bulkhead: \[lives\] verdict=OK .*restarts=1000$", r"^\[pulse\] PULSE beats=\d+ .* missed=0$"]),
     Test("taskswitch", "taskswitch.dts", log=good("taskswitch")),
     Test("debugexit", "debugexit.dts", log=ended('OK reason="exit"', "byte", "word", "dword")),
     Test("debugexit-failed", "debugexit-failed.dts", expect=FAILED,
