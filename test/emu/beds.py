@@ -103,7 +103,7 @@ TESTS = [
     Test("triplefault", "triplefault.dts", expect=FAILED, skip={"bochs-svm": NO_SHUTDOWN},
          log=[r"^bulkhead: \[triplefault\] killed: triple fault", r"^bulkhead: \[triplefault\] post-mortem"]
          + ended('FAILED reason="triple fault"', "triplefault") + good("survivor")),
-    Test("lives", "lives.dts", cpus=2, timeout=300, log=good("lives", "lives-smp", "heartbeat")
+    Test("lives", "lives.dts", cpus=2, timeout=300, log=good("lives", "lives-smp", "survivor")
          + [r"^bulkhead: \[%s\] restart=%d reason=" % (n, k) for n in ("lives", "lives-smp") for k in (1, 13)]
          + [r"^bulkhead: \[%s\] verdict=OK .*restarts=13$" % n for n in ("lives", "lives-smp")]),
     Test("thousand", "thousand.dts", ("qemu-svm",), cpus=2, icount=True, timeout=900, log=good("lives", "pulse")
