@@ -3,9 +3,9 @@
  * One exit, one decision: a flat switch over the neutral kinds. Knows the partition and its devices;
  * must not know VMCS or VMCB. Called by the run loop; scripted by test's fake backend.
  */
-#include "abi/hypercall.h"
 #include "kernel/emulate.h"
 #include "kernel/exit.h"
+#include "kernel/hypercall.h"
 #include "kernel/testdev.h"
 #include "kernel/task_switch.h"
 #include "x86/regs.h"
@@ -115,14 +115,7 @@ static struct verdict exit_hypercall(struct vcpu *v)
 	if (is_user(v)) {
 		return VERDICT_UD; /* applications have no business here */
 	}
-	switch (v->regs[GPR_RAX]) {
-	case HC_VERSION: v->regs[GPR_RAX] = HC_ABI_VERSION; return verdict(V_ADVANCE);
-	case HC_EXIT:
-		partition_end(v->part, v->regs[GPR_RBX] == 0, "exit", v->regs[GPR_RBX]);
-		return verdict(V_ADVANCE);
-	case HC_YIELD: v->regs[GPR_RAX] = 0; return verdict(V_YIELD);
-	default: v->regs[GPR_RAX] = (u64)HC_ENOSYS; return verdict(V_ADVANCE);
-	}
+	return hypercall(v);
 }
 
 static struct verdict exit_mmio(struct vcpu *v, const struct exit *e)
