@@ -5,6 +5,7 @@
  */
 #include "kernel/hypercall.h"
 #include "abi/hypercall.h"
+#include "kernel/channel.h"
 #include "kernel/partition.h"
 
 static struct verdict answer(struct vcpu *v, s64 result)
@@ -30,6 +31,16 @@ static struct verdict hc_yield(struct vcpu *v)
 	return verdict(V_YIELD);
 }
 
+static struct verdict channel_info(struct vcpu *v)
+{
+	return answer(v, hc_channel_info(v));
+}
+
+static struct verdict doorbell(struct vcpu *v)
+{
+	return answer(v, hc_doorbell(v));
+}
+
 typedef struct verdict hypercall_fn(struct vcpu *v);
 
 /* Numbers with holes: each group has sixteen */
@@ -37,6 +48,8 @@ static hypercall_fn *const calls[] = {
 	[HC_VERSION] = hc_version,
 	[HC_EXIT] = hc_exit,
 	[HC_YIELD] = hc_yield,
+	[HC_CHANNEL_INFO] = channel_info,
+	[HC_DOORBELL] = doorbell,
 };
 
 struct verdict hypercall(struct vcpu *v)

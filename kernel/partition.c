@@ -245,7 +245,10 @@ const char *partition_build(struct partition *p, const struct partition_config *
 	if (pc_init(p) != STATUS_OK) {
 		return "debug-exit meets a device of the PC";
 	}
-	why = load_files(p, res, &entry);
+	why = channels_attach(p, res->channels, res->nr_channels);
+	if (!why) {
+		why = load_files(p, res, &entry);
+	}
 	if (!why) {
 		why = build_cores(p, res);
 	}

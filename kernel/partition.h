@@ -17,6 +17,7 @@
 #include "devices/vrtc.h"
 #include "devices/vtestdev.h"
 #include "devices/vuart.h"
+#include "kernel/channel.h"
 #include "kernel/console.h"
 #include "kernel/core.h"
 #include "kernel/gmem.h"
@@ -47,6 +48,9 @@ struct pc {
 	struct console_source console;
 	u64 console_ns;	 /* when an unfinished line is due */
 	u64 deadline_ns; /* atomic: no pc_poll() needed before */
+	struct core *by; /* under the lock: it is on this CPU, and takes interrupts at once; NULL = by mail */
+	struct channel_end end[CONFIG_MAX_ENDS];
+	u32 nr_ends;
 	u32 next_lowest; /* lowest priority delivery begins here among equals */
 };
 
@@ -90,6 +94,8 @@ struct partition_resources {
 	struct load_input files; /* cfg is filled in by partition_build() */
 	u16 *tags;		 /* by CPU: the last one given out */
 	const u8 *nr_on_cpu;	 /* by CPU: vCPUs of all partitions */
+	struct channel *channels;
+	u32 nr_channels;
 };
 
 /**
@@ -132,6 +138,9 @@ static inline void pc_unlock(struct partition *p)
 
 /** pc_init() - all devices in reset state, wired, on their buses. Return: STATUS_OVERLAP and the like. */
 enum status must_check pc_init(struct partition *p);
+
+/** pc_irq() - input @line of the interrupt controllers: an ISA IRQ, or from 16 on a pin of the I/O APIC. */
+struct irq_line pc_irq(struct pc *pc, u32 line);
 
 /** pc_attach_core() - the MMIO devices as @c sees them. */
 enum status must_check pc_attach_core(struct core *c);

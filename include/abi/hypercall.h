@@ -16,7 +16,12 @@
 #define HC_EXIT	   1 /* RBX = exit code: this partition ends, 0 = verdict OK */
 #define HC_YIELD   2 /* give the rest of the time slice away */
 
+#define HC_CHANNEL_INFO 0x20 /* RBX = index from 0, RCX = where a struct bulkhead_channel goes (abi/channel.h) */
+#define HC_DOORBELL	0x21 /* RBX = index, RCX = position << 16 | vector, a vector below 32 */
+
 #define HC_ABI_VERSION 1
+#define HC_EINVAL      (-22) /* RAX: an argument makes no sense */
+#define HC_ENOENT      (-2)  /* RAX: no such channel, or nobody at that position */
 #define HC_ENOSYS      (-38) /* RAX for an unknown number */
 
 #endif
