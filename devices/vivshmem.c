@@ -9,6 +9,7 @@
 
 #define CLASS_RAM_REV1 0x05000001u
 #define SUBSYSTEM      (0x1100u << 16 | VIVSHMEM_VENDOR) /* QEMU's, as its ivshmem has it */
+#define CAP_VENDOR     0x09
 #define NO_IRQ_LINE    0xff /* 6.2.4: unknown, or no connection */
 
 bool vivshmem_raise(struct vivshmem *d, u32 n)
@@ -25,7 +26,7 @@ void vivshmem_update(struct vivshmem *d)
 	bool is_off = vpci_get(f, VPCI_COMMAND, 2) & VPCI_COMMAND_INTX_OFF;
 
 	/* 6.2.3 "Interrupt Status": regardless of Interrupt Disable */
-	vpci_set(f, VPCI_STATUS, 2, is_pending ? VPCI_STATUS_INTX : 0);
+	vpci_set(f, VPCI_STATUS, 2, VPCI_STATUS_CAPABILITIES | (is_pending ? VPCI_STATUS_INTX : 0));
 	irq_line_set(&d->irq, is_pending && !is_off);
 }
 
@@ -109,6 +110,16 @@ static void config_written(struct vpci_function *f, u32 offset, u32 width)
 	}
 }
 
+static void add_name(struct vpci_function *f, const char *name)
+{
+	const u8 head[VIVSHMEM_CAP_NAME] = { CAP_VENDOR, 0, VIVSHMEM_CAP_NAME + VIVSHMEM_NAME_LEN };
+
+	vpci_set(f, VPCI_CAPABILITIES, 1, VIVSHMEM_CAP);
+	memcpy(&f->config[VIVSHMEM_CAP], head, sizeof(head));
+	memcpy(&f->config[VIVSHMEM_CAP + VIVSHMEM_CAP_NAME], name, strnlen(name, VIVSHMEM_NAME_LEN));
+	vpci_set(f, VPCI_STATUS, 2, VPCI_STATUS_CAPABILITIES);
+}
+
 void vivshmem_init(struct vivshmem *d, const struct vivshmem_place *at)
 {
 	struct vpci_function *f = &d->pci;
@@ -124,5 +135,6 @@ void vivshmem_init(struct vivshmem *d, const struct vivshmem_place *at)
 	vpci_bar_place(f, 0, at->base);
 	vpci_bar_fix(f, 2, at->memory);
 	vpci_set(f, VPCI_COMMAND, 2, VPCI_COMMAND_MEMORY);
+	add_name(f, at->name);
 	f->written = config_written;
 }

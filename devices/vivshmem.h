@@ -30,8 +30,12 @@ struct vivshmem {
 	void *ctx;
 };
 
-/* Where an end is on its PCI bus: @base of the registers, @memory of BAR 2, of @len bytes */
+/* A vendor-specific capability (PCI 6.7, appendix H) with the channel's name, which ivshmem's do not have */
+enum { VIVSHMEM_CAP = 0x40, VIVSHMEM_CAP_NAME = 3, VIVSHMEM_NAME_LEN = 32 };
+
+/* Where an end is on its PCI bus: @base of the registers, @memory of BAR 2, of @len bytes; what it is called */
 struct vivshmem_place {
+	const char *name;
 	u8 devfn;
 	u64 base, memory, len;
 };

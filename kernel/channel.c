@@ -57,7 +57,8 @@ static const char *attach(struct partition *p, struct channel *ch, u32 position)
 	u32 i = p->pc.nr_ends++;
 	struct channel_end *e = &p->pc.end[i];
 	bool can_write = channel_can_write(ch->cfg, position);
-	const struct vivshmem_place place = { .devfn = (u8)((CHANNEL_DEVICE0 + i) << 3),
+	const struct vivshmem_place place = { .name = ch->cfg->name,
+					      .devfn = (u8)((CHANNEL_DEVICE0 + i) << 3),
 					      .base = VPCI_MMIO_BASE + i * PAGE_SIZE,
 					      .memory = VPCI_MMIO_BASE + (i + 1) * CHANNEL_SLOT,
 					      .len = size_of(ch) };

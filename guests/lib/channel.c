@@ -21,20 +21,20 @@ int64_t hypercall(uint64_t nr, uint64_t rbx, uint64_t rcx)
 	return (int64_t)nr;
 }
 
-static bool is_name(const char *a, const char *b)
+static bool begins_with(const char *name, const char *start)
 {
-	while (*a && *a == *b) {
-		a++;
-		b++;
+	while (*start && *name == *start) {
+		name++;
+		start++;
 	}
-	return *a == *b;
+	return !*start;
 }
 
 bool channel_open(struct channel *c, const char *name)
 {
 	memset(c, 0, sizeof(*c));
 	while (hypercall(HC_CHANNEL_INFO, c->index, (uint64_t)&c->info) == 0) {
-		if (is_name(c->info.name, name)) {
+		if (begins_with(c->info.name, name)) {
 			c->reg = (volatile uint32_t *)c->info.registers;
 			return true;
 		}

@@ -19,7 +19,7 @@ struct channel {
 };
 enum { CHANNEL_MASK, CHANNEL_STATUS, CHANNEL_POSITION, CHANNEL_DOORBELL };
 
-/** channel_open() - the channel of this name. Return: false if this partition has none. */
+/** channel_open() - this partition's first channel whose name begins with @name. Return: false if this partition has none. */
 bool channel_open(struct channel *c, const char *name);
 
 /** channel_listen() - doorbells of @c interrupt on @vector from now on, once RFLAGS.IF is 1 */

@@ -28,7 +28,7 @@ static void on_ring(void *ctx, u32 peer, u32 vector)
 
 static int setup(void **state maybe_unused)
 {
-	const struct vivshmem_place at = { 3 << 3, REGS, MEMORY, LEN };
+	const struct vivshmem_place at = { "ring", 3 << 3, REGS, MEMORY, LEN };
 	b = (struct bench){ 0 };
 	nr_rung = 0;
 	memset(memory, 0, LEN);
@@ -77,6 +77,9 @@ static void identity(void **state maybe_unused)
 	assert_int_equal(get(CONFIG(0x10), 4), 0xffffff00);
 	set(CONFIG(0x18), 8, ~0ull);
 	assert_true(get(CONFIG(0x18), 8) == (0xffffffffffffc000 | 0xc));
+	assert_int_equal(get(CONFIG(0x34), 1), 0x40);
+	assert_int_equal(get(CONFIG(0x40), 4), 0x72230009); /* vendor-specific, the last, 35 bytes, "r" */
+	assert_int_equal(get(CONFIG(0x44), 4), 0x00676e69);
 	set(CONFIG(0x3c), 1, 11); /* software's own */
 	assert_int_equal(get(CONFIG(0x3c), 4), 0x010b);
 }
@@ -103,18 +106,18 @@ static void interrupt(void **state maybe_unused)
 {
 	raise(0, true);
 	assert_false(b.level); /* masked */
-	assert_int_equal(get(CONFIG(6), 2), 0);
+	assert_int_equal(get(CONFIG(6), 2), 0x10);
 	set(REGS + 0, 4, 1);
 	assert_true(b.level);
-	assert_int_equal(get(CONFIG(6), 2), 8);
+	assert_int_equal(get(CONFIG(6), 2), 0x18);
 	set(CONFIG(4), 2, 0x402); /* INTx off: the status bit stays */
 	assert_false(b.level);
-	assert_int_equal(get(CONFIG(6), 2), 8);
+	assert_int_equal(get(CONFIG(6), 2), 0x18);
 	set(CONFIG(4), 2, 0x002);
 	assert_true(b.level);
 	assert_int_equal(get(REGS + 4, 4), 1); /* a read takes it */
 	assert_false(b.level);
-	assert_int_equal(get(CONFIG(6), 2), 0);
+	assert_int_equal(get(CONFIG(6), 2), 0x10);
 	assert_int_equal(get(REGS + 4, 4), 0);
 }
 
