@@ -197,22 +197,32 @@ static void ecam_write(void *self, u64 offset, u32 width, u64 value)
 	config_write(self, (u32)(offset >> 12), offset & 0xfff, width, value);
 }
 
-/* The BAR that holds all of an access at @addr, as a range of which ops is NULL if there is none */
+/* Where BAR @i of @f decodes; 0 = nowhere */
+static u64 decodes_at(const struct vpci_function *f, u32 i)
+{
+	bool is_on = f->bar[i].len && (f->config[VPCI_COMMAND] & VPCI_COMMAND_MEMORY);
+
+	return f->bar[i].fixed ? f->bar[i].fixed : is_on ? vpci_bar_base(f, i) : 0;
+}
+
+/*
+ * The BAR that holds all of an access at @addr, as a range of which ops is NULL if there is none. Fixed
+ * ones go first, as they do in second-level tables, should the guest move another one on top.
+ */
 static struct bus_range find_bar(const struct vpci *p, u64 addr, u32 width)
 {
+	struct bus_range found = { 0 };
+
 	for (u32 n = 0; n < p->nr * VPCI_NR_BARS; n++) {
 		const struct vpci_function *f = p->function[n / VPCI_NR_BARS];
 		u32 i = n % VPCI_NR_BARS;
-		u64 fixed = f->bar[i].fixed;
-		u64 at = addr - (fixed ? fixed : f->bar[i].len ? vpci_bar_base(f, i) : 0);
+		u64 at = addr - decodes_at(f, i);
 
-		if ((fixed || (f->config[VPCI_COMMAND] & VPCI_COMMAND_MEMORY)) && at < f->bar[i].len &&
-		    width <= f->bar[i].len - at) {
-			return (struct bus_range){ .base = at, .ops = f->bar[i].ops,
-						   .self = f->bar[i].self };
+		if (at < f->bar[i].len && width <= f->bar[i].len - at && (!found.ops || f->bar[i].fixed)) {
+			found = (struct bus_range){ .base = at, .ops = f->bar[i].ops, .self = f->bar[i].self };
 		}
 	}
-	return (struct bus_range){ 0 };
+	return found;
 }
 
 static u64 mmio_read(void *self, u64 offset, u32 width)

@@ -68,8 +68,8 @@ static const char *attach(struct partition *p, struct channel *ch, u32 position)
 				    .ring = device_rings, .ctx = e };
 	vivshmem_init(&e->dev, &place);
 	ch->member[position] = e;
-	if (pt_map(&p->space, place.memory, ch->memory, place.len, PT_R | (can_write ? PT_W : 0)) !=
-	    STATUS_OK) {
+	u32 prot = PT_R | (can_write ? PT_W : 0) | PT_WB; /* one type for all who look at it */
+	if (pt_map(&p->space, place.memory, ch->memory, place.len, prot) != STATUS_OK) {
 		return "second-level tables of channels cannot be built";
 	}
 	return vpci_add(&p->pc.pci, &e->dev.pci) == STATUS_OK ? NULL : "no room on the PCI bus for channels";

@@ -85,9 +85,9 @@ static void memory_is_mapped_with_rights(void **state maybe_unused)
 	assert_false(pt_lookup(&rig.part->space, 0xc2010000, &leaf));
 	check_leaf(rig.part, 0xc4000000, 0x3fffff, &channels[2], PT_R | PT_W);
 	assert_false(pt_lookup(&rig.part->space, 0xc6000000, &leaf));
-	check_leaf(&other, 0xc2000000, 0xffff, &channels[0], PT_R);
-	check_leaf(&other, 0xc4000000, 0, &channels[1], PT_R);
-	check_leaf(&other, 0xc6000000, 0x3fffff, &channels[2], PT_R | PT_W);
+	check_leaf(&other, 0xc2000000, 0xffff, &channels[0], PT_R | PT_WB);
+	check_leaf(&other, 0xc4000000, 0, &channels[1], PT_R | PT_WB);
+	check_leaf(&other, 0xc6000000, 0x3fffff, &channels[2], PT_R | PT_W | PT_WB);
 	assert_null(gmem_ptr(&rig.part->mem, GPA(0xc2000000), 1)); /* and it is no RAM */
 	const u8 *at = phys_ptr(channels[2].memory);
 	for (u32 i = 0; i < 4 * MIB; i += 4096) {

@@ -332,6 +332,9 @@ static void bar_fixed(void **state maybe_unused)
 	set(0x19, 4, 2, 2);
 	assert_true(vpci_bar_base(&f, 0) == 0xc0003000);
 	assert_int_equal(rd(0xc4000000, 4), 0x20000000);
+	mem[0] = 0x10000;
+	set(0x19, 0x10, 4, 0xc4000000); /* on top of it: beneath */
+	assert_int_equal(rd(0xc4000004, 4), 0x20000004);
 }
 
 int main(void)
