@@ -18,15 +18,20 @@ struct check {
 
 #define FAULT(c, property, ...) config_fault_add((c)->faults, (c)->p->name, property, __VA_ARGS__)
 
-static void check_name(struct check *c)
+bool config_name_is_valid(const char *name)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-	const char *name = c->p->name;
 	size_t len = 0;
 	while (name[len] && strchr(allowed, name[len])) {
 		len++;
 	}
-	if (!len || name[len] || len > CONFIG_NAME_MAX) {
+	return len && !name[len] && len <= CONFIG_NAME_MAX;
+}
+
+static void check_name(struct check *c)
+{
+	const char *name = c->p->name;
+	if (!config_name_is_valid(name)) {
 		FAULT(c, "", "a partition's name is 1 to 31 of a-z, 0-9 and '-'");
 	}
 	for (const struct partition_config *q = c->cfg->partitions; q < c->p; q++) {
@@ -204,4 +209,5 @@ void config_check(const struct system_config *cfg, const struct config_machine *
 		check_debug_exit(&c);
 		check_console(&c);
 	}
+	config_check_channels(cfg, machine->memory_mib ? c.left_mib << 10 : NEVER, faults);
 }

@@ -25,6 +25,18 @@ void config_check(const struct system_config *cfg, const struct config_machine *
 void config_fault_add(struct config_faults *faults, const char *partition, const char *property,
 		      const char *fmt, ...) printf_like(4, 5);
 
+/** config_channel_where() - what faults call @c: "channels/NAME". */
+void config_channel_where(const struct channel_config *c, char *buf, size_t size);
+
+/** config_name_is_valid() - 1 to 31 of a-z, 0-9 and '-'? */
+bool config_name_is_valid(const char *name);
+
+/**
+ * config_check_channels() - faults of the channels alone, for config_check()
+ * @left_kib: memory that partitions leave; NEVER = not known
+ */
+void config_check_channels(const struct system_config *cfg, u64 left_kib, struct config_faults *faults);
+
 /** config_fault_text() - "[partition] property: text", for log lines. Return: length. */
 size_t config_fault_text(const struct config_fault *f, char *buf, size_t size);
 

@@ -31,3 +31,8 @@ size_t config_fault_text(const struct config_fault *f, char *buf, size_t size)
 	return format(buf, size, "%s%s%s%s%s%s", has_name ? "[" : "", f->partition,
 		      has_name ? "] " : "", f->property, f->property[0] ? ": " : "", f->text);
 }
+
+void config_channel_where(const struct channel_config *c, char *buf, size_t size)
+{
+	format(buf, size, "channels/%s", c->name);
+}

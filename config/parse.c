@@ -12,13 +12,14 @@
 /*
  * @read: takes one element from @len bytes at @data. Return: how many it used; 0 = this is not its
  *	  type or range. NULL: a flag, which has no value
- * @at, @size, @room: where elements go in struct partition_config, how large, how many at most
+ * @at, @size, @room: where elements go in the node's struct, how large, how many at most
  * @count: where their number goes, or the bool that says "given"; 0 = nobody asks
+ * @given: the bool that says "given" of a list, or of what has no such count; 0 = nobody asks
  */
 struct property {
 	const char *name;
 	size_t (*read)(const struct property *def, const char *data, size_t len, u64 *out);
-	u16 at, size, room, count;
+	u16 at, size, room, count, given;
 	bool is_required;
 	u32 min, max;
 	const char *expected;
@@ -55,12 +56,15 @@ static size_t read_word(const struct property *def, const char *data, size_t len
 	return 0;
 }
 
-#define MEMBER(f)   ((struct partition_config *)0)->f
-#define FIELD(f)    .at = offsetof(struct partition_config, f), .size = sizeof(MEMBER(f)), .room = 1
-#define COUNT(f)    .count = offsetof(struct partition_config, f)
-#define LIST(f, nr) .at = offsetof(struct partition_config, f), .size = sizeof(MEMBER(f)[0]), \
+#define MEMBER(f)   ((struct NODE *)0)->f
+#define FIELD(f)    .at = offsetof(struct NODE, f), .size = sizeof(MEMBER(f)), .room = 1
+#define COUNT(f)    .count = offsetof(struct NODE, f)
+#define LIST(f, nr) .at = offsetof(struct NODE, f), .size = sizeof(MEMBER(f)[0]), \
 		    .room = ARRAY_SIZE(MEMBER(f)), COUNT(nr)
 
+#define GIVEN(f)    .given = offsetof(struct NODE, f)
+
+#define NODE partition_config
 static const struct property partition_properties[] = {
 	{ "cpus", read_cell, LIST(cpus, nr_cpus), .is_required = true, .max = CONFIG_MAX_CPUS - 1,
 	  .expected = "1 to 16 CPU numbers from 0 to 63, as in <0>" },
@@ -127,103 +131,129 @@ static const struct property health_properties[] = {
 	  .expected = "milliseconds as a number from 1 to 86400000, as in <60000>" },
 };
 
-/* A value is taken whole or not at all. All is little-endian: low bytes come first. */
-static bool take(const struct property *def, const char *data, size_t len,
-		 struct partition_config *p)
+#undef NODE
+#define NODE channel_config
+static const struct property channel_properties[] = {
+	{ "size", read_cell, FIELD(size_kib), .is_required = true, .min = 4, .max = CONFIG_CHANNEL_KIB,
+	  .expected = "KiB as a number from 4 to 32768, as in <64>" },
+	{ "writer", read_text, FIELD(writer), GIVEN(has_writer), .min = 1, .max = CONFIG_NAME_MAX,
+	  .expected = "a partition's name" },
+	{ "readers", read_text, LIST(readers, nr_readers), GIVEN(has_readers), .min = 1, .max = CONFIG_NAME_MAX,
+	  .expected = "1 to 7 names of partitions" },
+	{ "both-ways", read_text, LIST(both_ways, nr_both_ways), GIVEN(has_both_ways), .min = 1, .max = CONFIG_NAME_MAX,
+	  .expected = "2 to 8 names of partitions" },
+};
+#undef NODE
+static_assert(CONFIG_MAX_MEMBERS == 8, "as the texts say");
+
+/* What a kind of node may hold: properties, and a node @child, whose properties go into the same struct */
+struct node_kind {
+	const struct property *first, *end;
+	const char *child;
+	const struct node_kind *child_kind;
+};
+#define KIND(table) table, table + ARRAY_SIZE(table)
+static const struct node_kind health_kind = { KIND(health_properties), NULL, NULL };
+static const struct node_kind partition_kind = { KIND(partition_properties), "health", &health_kind };
+static const struct node_kind channel_kind = { KIND(channel_properties), NULL, NULL };
+
+/* How many elements @data holds, each of the right type and range; 0 if it is not all made of these */
+static u32 count(const struct property *def, const char *data, size_t len)
 {
-	struct partition_config next = *p;
 	u64 value;
-	u8 n = 0;
-	if (!def->read) {
-		*((bool *)((u8 *)p + def->at)) = true;
-		return len == 0;
-	}
+	u32 n = 0;
 	for (size_t used; len && n < def->room && (used = def->read(def, data, len, &value)); n++) {
-		memcpy((u8 *)&next + def->at + n * def->size, &value, def->size);
 		data += used;
 		len -= used;
 	}
-	if (!n || len) {
-		return false;
+	return len ? 0 : n;
+}
+
+/* A value is taken whole or not at all. All is little-endian: low bytes come first. */
+static bool take(const struct property *def, const char *data, size_t len, u8 *node)
+{
+	u64 value;
+	if (!def->read) {
+		*((bool *)(node + def->at)) = true;
+		return len == 0;
 	}
-	if (def->count) {
-		*((u8 *)&next + def->count) = n;
+	u32 nr = count(def, data, len);
+	for (u32 i = 0; i < nr; i++) {
+		size_t used = def->read(def, data, len, &value);
+		memcpy(node + def->at + i * def->size, &value, def->size);
+		data += used;
+		len -= used;
 	}
-	*p = next;
-	return true;
+	if (nr && def->count) {
+		node[def->count] = (u8)nr;
+	}
+	return nr;
 }
 
 /* Refused, but there: check.c is not to miss it as well */
-static void note_given(const struct property *def, struct partition_config *p)
+static void note_given(const struct property *def, u8 *node)
 {
 	if (def->count && def->room == 1) {
-		*((bool *)((u8 *)p + def->count)) = true;
+		*((bool *)(node + def->count)) = true;
+	}
+	if (def->given) {
+		*((bool *)(node + def->given)) = true;
 	}
 }
 
-/* The properties of a node, and the table of those that it may have */
-struct node {
-	int offset;
-	const struct property *properties, *end;
-};
-
-static void parse_properties(const void *blob, const struct node *node, struct partition_config *p,
-			     struct config_faults *faults)
+/* All properties of @node go into the struct at @out, which is called @where in faults */
+static void parse_properties(const void *blob, int node, const struct node_kind *kind, void *out,
+			     const char *where, struct config_faults *faults)
 {
-	const struct property *properties = node->properties;
 	u32 seen = 0;
 	int prop, len;
-	fdt_for_each_property_offset(prop, blob, node->offset) {
+	fdt_for_each_property_offset(prop, blob, node) {
 		const char *name, *data = fdt_getprop_by_offset(blob, prop, &name, &len);
-		const struct property *def = properties;
-		while (def < node->end && strcmp(def->name, name)) {
+		const struct property *def = kind->first;
+		while (def < kind->end && strcmp(def->name, name)) {
 			def++;
 		}
-		seen |= 1u << (def - properties);
-		if (def == node->end) {
-			config_fault_add(faults, p->name, name, "unknown property");
-		} else if (!take(def, data, (size_t)len, p)) {
-			config_fault_add(faults, p->name, name, "expected %s", def->expected);
-			note_given(def, p);
+		seen |= 1u << (def - kind->first);
+		if (def == kind->end) {
+			config_fault_add(faults, where, name, "unknown property");
+		} else if (!take(def, data, (size_t)len, out)) {
+			config_fault_add(faults, where, name, "expected %s", def->expected);
+			note_given(def, out);
+		} else if (def->given) {
+			note_given(def, out);
 		}
 	}
-	for (const struct property *def = properties; def < node->end; def++) {
-		if (def->is_required && !(seen & 1u << (def - properties))) {
-			config_fault_add(faults, p->name, def->name, "missing, expected %s",
-					 def->expected);
+	for (const struct property *def = kind->first; def < kind->end; def++) {
+		if (def->is_required && !(seen & 1u << (def - kind->first))) {
+			config_fault_add(faults, where, def->name, "missing, expected %s", def->expected);
 		}
 	}
-}
-
-static void refuse_nodes(const void *blob, int node, const char *partition, struct config_faults *faults)
-{
-	int child;
-	fdt_for_each_subnode(child, blob, node) {
-		config_fault_add(faults, partition, fdt_get_name(blob, child, NULL), "unknown node");
+	fdt_for_each_subnode(prop, blob, node) {
+		const char *name = fdt_get_name(blob, prop, NULL);
+		if (kind->child && !strcmp(name, kind->child)) {
+			parse_properties(blob, prop, kind->child_kind, out, where, faults);
+		} else {
+			config_fault_add(faults, where, name, "unknown node");
+		}
 	}
 }
 
 static void parse_partition(const void *blob, int node, struct partition_config *p,
 			    struct config_faults *faults)
 {
-	const struct node own = { node, partition_properties,
-				  partition_properties + ARRAY_SIZE(partition_properties) };
-	int child;
 	*p = (struct partition_config){ .name = fdt_get_name(blob, node, NULL), .cmdline = "",
 					.slice_us = 1000,
 					.health = { .restart_limit = 5, .period_ms = 60000 } };
-	parse_properties(blob, &own, p, faults);
-	fdt_for_each_subnode(child, blob, node) {
-		const struct node health = { child, health_properties,
-					     health_properties + ARRAY_SIZE(health_properties) };
-		const char *name = fdt_get_name(blob, child, NULL);
-		if (strcmp(name, "health")) {
-			config_fault_add(faults, p->name, name, "unknown node");
-			continue;
-		}
-		parse_properties(blob, &health, p, faults);
-		refuse_nodes(blob, child, p->name, faults);
-	}
+	parse_properties(blob, node, &partition_kind, p, p->name, faults);
+}
+
+static void parse_channel(const void *blob, int node, struct channel_config *c,
+			  struct config_faults *faults)
+{
+	char where[CONFIG_NAME_MAX + 10];
+	*c = (struct channel_config){ .name = fdt_get_name(blob, node, NULL) };
+	config_channel_where(c, where, sizeof(where));
+	parse_properties(blob, node, &channel_kind, c, where, faults);
 }
 
 /* Every property of @node is a fault but @known */
@@ -255,6 +285,21 @@ static void parse_partitions(const void *blob, int node, struct system_config *o
 	}
 }
 
+static void parse_channels(const void *blob, int node, struct system_config *out,
+			   struct config_faults *faults)
+{
+	int child;
+	refuse_properties(blob, node, "", "/channels", faults);
+	fdt_for_each_subnode(child, blob, node) {
+		if (out->nr_channels == CONFIG_MAX_CHANNELS) {
+			config_fault_add(faults, "", "channels", "too many: at most %d",
+					 CONFIG_MAX_CHANNELS);
+			return;
+		}
+		parse_channel(blob, child, &out->channels[out->nr_channels++], faults);
+	}
+}
+
 static void parse_root(const void *blob, struct system_config *out, struct config_faults *faults)
 {
 	static const char system[] = "bulkhead,system-1";
@@ -267,10 +312,13 @@ static void parse_root(const void *blob, struct system_config *out, struct confi
 	refuse_properties(blob, 0, "compatible", "the root node", faults);
 	fdt_for_each_subnode(child, blob, 0) {
 		const char *name = fdt_get_name(blob, child, NULL);
-		if (strcmp(name, "partitions")) {
-			config_fault_add(faults, "", name, "unknown node, expected \"partitions\"");
-		} else {
+		if (!strcmp(name, "partitions")) {
 			parse_partitions(blob, child, out, faults);
+		} else if (!strcmp(name, "channels")) {
+			parse_channels(blob, child, out, faults);
+		} else {
+			config_fault_add(faults, "", name,
+					 "unknown node, expected \"partitions\" or \"channels\"");
 		}
 	}
 }

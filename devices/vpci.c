@@ -55,6 +55,34 @@ void vpci_bar_init(struct vpci_function *f, u32 i, u64 len, u32 flags, const str
 	set_writable(f, at, (flags & VPCI_BAR_64) ? 8 : 4, ~(len - 1));
 }
 
+void vpci_bar_place(struct vpci_function *f, u32 i, u64 base)
+{
+	u32 at = VPCI_BAR0 + 4 * i, width = (f->config[at] & VPCI_BAR_64) ? 8 : 4;
+
+	vpci_set(f, at, width, base | (vpci_get(f, at, width) & 15));
+}
+
+void vpci_bar_fix(struct vpci_function *f, u32 i, u64 base)
+{
+	f->bar[i].fixed = base;
+	vpci_bar_place(f, i, base);
+}
+
+/* Each register of a fixed BAR holds its address, or the answer to a write of ones (6.2.5.1) */
+static void keep_fixed_bar(struct vpci_function *f, u32 i)
+{
+	u32 at = VPCI_BAR0 + 4 * i, end = at + ((f->config[at] & VPCI_BAR_64) ? 8 : 4);
+
+	for (u32 reg = at; reg < end; reg += 4) {
+		u64 mask = 0, value = vpci_get(f, reg, 4);
+
+		memcpy(&mask, &f->writable[reg], 4);
+		if ((value & mask) != mask) {
+			vpci_set(f, reg, 4, (value & ~mask) | (f->bar[i].fixed >> 8 * (reg - at) & mask));
+		}
+	}
+}
+
 u64 vpci_bar_base(const struct vpci_function *f, u32 i)
 {
 	u32 at = VPCI_BAR0 + 4 * i;
@@ -102,6 +130,11 @@ static void config_write(struct vpci *p, u32 bus_devfn, u32 offset, u32 width, u
 	}
 	memcpy(&mask, &f->writable[offset], width);
 	vpci_set(f, offset, width, (vpci_get(f, offset, width) & ~mask) | (value & mask));
+	for (u32 i = 0; i < VPCI_NR_BARS; i++) {
+		if (f->bar[i].fixed) {
+			keep_fixed_bar(f, i);
+		}
+	}
 	if (f->written) {
 		f->written(f, offset, width);
 	}
@@ -164,21 +197,32 @@ static void ecam_write(void *self, u64 offset, u32 width, u64 value)
 	config_write(self, (u32)(offset >> 12), offset & 0xfff, width, value);
 }
 
-/* The BAR that holds all of an access at @addr, as a range of which ops is NULL if there is none */
+/* Where BAR @i of @f decodes; 0 = nowhere */
+static u64 decodes_at(const struct vpci_function *f, u32 i)
+{
+	bool is_on = f->bar[i].len && (f->config[VPCI_COMMAND] & VPCI_COMMAND_MEMORY);
+
+	return f->bar[i].fixed ? f->bar[i].fixed : is_on ? vpci_bar_base(f, i) : 0;
+}
+
+/*
+ * The BAR that holds all of an access at @addr, as a range of which ops is NULL if there is none. Fixed
+ * ones go first, as they do in second-level tables, should the guest move another one on top.
+ */
 static struct bus_range find_bar(const struct vpci *p, u64 addr, u32 width)
 {
+	struct bus_range found = { 0 };
+
 	for (u32 n = 0; n < p->nr * VPCI_NR_BARS; n++) {
 		const struct vpci_function *f = p->function[n / VPCI_NR_BARS];
 		u32 i = n % VPCI_NR_BARS;
-		u64 at = addr - (f->bar[i].len ? vpci_bar_base(f, i) : 0);
+		u64 at = addr - decodes_at(f, i);
 
-		if ((f->config[VPCI_COMMAND] & VPCI_COMMAND_MEMORY) && at < f->bar[i].len &&
-		    width <= f->bar[i].len - at) {
-			return (struct bus_range){ .base = at, .ops = f->bar[i].ops,
-						   .self = f->bar[i].self };
+		if (at < f->bar[i].len && width <= f->bar[i].len - at && (!found.ops || f->bar[i].fixed)) {
+			found = (struct bus_range){ .base = at, .ops = f->bar[i].ops, .self = f->bar[i].self };
 		}
 	}
-	return (struct bus_range){ 0 };
+	return found;
 }
 
 static u64 mmio_read(void *self, u64 offset, u32 width)

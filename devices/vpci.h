@@ -21,8 +21,10 @@
 #define VPCI_HOST_BRIDGE 0x0001 /* device ID of 00:00.0 */
 
 enum { VPCI_COMMAND = 0x04, VPCI_CLASS = 0x08, VPCI_BAR0 = 0x10, VPCI_SUBSYSTEM = 0x2c,
-       VPCI_CAPABILITIES = 0x34, VPCI_CONFIG_LEN = 256, VPCI_NR_BARS = 6 };
+       VPCI_CAPABILITIES = 0x34, VPCI_STATUS = 0x06, VPCI_IRQ_LINE = 0x3c, VPCI_IRQ_PIN = 0x3d,
+       VPCI_CONFIG_LEN = 256, VPCI_NR_BARS = 6 };
 enum { VPCI_COMMAND_MEMORY = 0x0002, VPCI_COMMAND_MASTER = 0x0004, VPCI_COMMAND_INTX_OFF = 0x0400 };
+enum { VPCI_STATUS_INTX = 0x0008, VPCI_STATUS_CAPABILITIES = 0x0010 };
 enum { VPCI_BAR_64 = 0x04, VPCI_BAR_PREFETCH = 0x08 }; /* memory BARs only */
 
 /**
@@ -31,20 +33,21 @@ enum { VPCI_BAR_64 = 0x04, VPCI_BAR_PREFETCH = 0x08 }; /* memory BARs only */
  * @config:    what reads give, little-endian
  * @writable:  bits that software may change; all else is read-only. A BAR's size is in these bits.
  * @bar:       len is a power of two, 0 = none. A 64-bit BAR takes two; the second's len is 0.
+ *             fixed: where it always is (vpci_bar_fix()), 0 = where its register says
  * @written:   called after a write to [@offset, @offset + @width) of the configuration; may be NULL
  */
 struct vpci_function {
 	u8 devfn;
 	u8 config[VPCI_CONFIG_LEN], writable[VPCI_CONFIG_LEN];
 	struct {
-		u64 len;
+		u64 len, fixed;
 		const struct vdev_ops *ops;
 		void *self;
 	} bar[VPCI_NR_BARS];
 	void (*written)(struct vpci_function *f, u32 offset, u32 width);
 };
 
-#define VPCI_MAX_FUNCTIONS 8
+#define VPCI_MAX_FUNCTIONS 12
 struct vpci {
 	u32 address; /* as last written to VPCI_ADDRESS_PORT */
 	struct vpci_function host_bridge;
@@ -65,6 +68,17 @@ void vpci_function_init(struct vpci_function *f, u8 devfn, u16 device, u32 class
 /** vpci_bar_init() - memory BAR @i of @len bytes (a power of two, 16 or more), with VPCI_BAR_*. */
 void vpci_bar_init(struct vpci_function *f, u32 i, u64 len, u32 flags, const struct vdev_ops *ops,
 		   void *self);
+
+/** vpci_bar_place() - software before the guest has put BAR @i to @base. */
+void vpci_bar_place(struct vpci_function *f, u32 i, u64 base);
+
+/**
+ * vpci_bar_fix() - BAR @i is at @base for good
+ *
+ * For memory that second-level tables map: it decodes there whatever command register and BAR hold.
+ * Ones in all bits of the address show the size, as ever; any other value is @base again.
+ */
+void vpci_bar_fix(struct vpci_function *f, u32 i, u64 base);
 
 /** vpci_add() - Boot time only. Return: STATUS_OVERLAP or STATUS_FULL, else STATUS_OK. */
 enum status must_check vpci_add(struct vpci *p, struct vpci_function *f);

@@ -17,7 +17,7 @@ $(B)/software/vmlinux: $(B)/linux/vmlinuz tools/extract-vmlinux
 GUEST_FLAGS := -std=gnu11 -O2 -g -Iguests -Iinclude -ffreestanding -fno-pic -fno-pie -mno-red-zone -mcmodel=small \
 	   -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	   -Wall -Wextra -Werror -MMD -MP
-GUEST_NAMES := $(filter-out lib,$(sort $(notdir $(patsubst %/,%,$(dir $(wildcard guests/*/*.c))))))
+GUEST_NAMES := $(filter-out lib linux,$(sort $(notdir $(patsubst %/,%,$(dir $(wildcard guests/*/*.c))))))
 GUESTS := $(GUEST_NAMES:%=$(B)/guests/%.elf)
 GUEST_LIB := $(patsubst %,$(B)/guests/obj/%.o,$(wildcard guests/lib/*.c guests/lib/*.S))
 
@@ -48,6 +48,11 @@ $(B)/guests/flat-protected.bin: FROM := -j .protected -j .long
 $(B)/guests/flat-long.bin: FROM := -j .long
 $(B)/guests/flat-%.bin: $(B)/guests/flat.elf.64
 	$(Q)objcopy -O binary $(FROM) $< $@
+# a program for Linux, with parts of the guests' library
+LINUX_CHAN := $(B)/linux/chan
+$(LINUX_CHAN): guests/linux/chan.c guests/lib/ring.c guests/lib/sha256.c guests/lib/ring.h guests/lib/sha256.h | deps-build
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -Iguests -Iinclude -Wall -Wextra -Werror -static -o $@ $(filter %.c,$^)
 .PHONY: guests software
-guests: $(GUESTS)
+guests: $(GUESTS) $(LINUX_CHAN)
 software: $(SOFTWARE)

@@ -17,6 +17,10 @@
 #define CONFIG_NAME_MAX	      31 /* partition name length */
 #define CONFIG_FILE_MAX	      127 /* file name length */
 #define CONFIG_CMDLINE_MAX    2047
+#define CONFIG_MAX_CHANNELS   32 /* in the system */
+#define CONFIG_MAX_MEMBERS    8	 /* of one channel */
+#define CONFIG_MAX_ENDS	      8	 /* channels of one partition */
+#define CONFIG_CHANNEL_KIB    32768 /* largest channel */
 
 enum boot_protocol { BOOT_NONE, BOOT_LINUX, BOOT_MULTIBOOT, BOOT_PVH, BOOT_FLAT };
 enum on_exit { ON_EXIT_STOP, ON_EXIT_SHUTDOWN };
@@ -58,14 +62,51 @@ struct partition_config {
 	struct health_config health;
 };
 
+/**
+ * struct channel_config - memory that several partitions share
+ *
+ * Either @writer and @readers, or @both_ways. A member's position is its place in that list; the
+ * writer's is 0, and readers follow.
+ */
+struct channel_config {
+	const char *name;
+	u32 size_kib; /* a power of two; 0 = missing, or refused */
+	const char *writer; /* partition's name or NULL */
+	const char *readers[CONFIG_MAX_MEMBERS - 1];
+	u32 nr_readers;
+	const char *both_ways[CONFIG_MAX_MEMBERS];
+	u32 nr_both_ways;
+	bool has_writer, has_readers, has_both_ways; /* given, if only a refused value */
+};
+
 struct system_config {
 	struct partition_config partitions[CONFIG_MAX_PARTITIONS];
 	u32 nr_partitions;
+	struct channel_config channels[CONFIG_MAX_CHANNELS];
+	u32 nr_channels;
 };
 
-/* One fault in a configuration; partition and property may be "" when none is to blame. */
+/** channel_nr_members() - how many partitions share @c. */
+static inline u32 channel_nr_members(const struct channel_config *c)
+{
+	return c->nr_both_ways ? c->nr_both_ways : c->nr_readers + 1;
+}
+
+/** channel_member() - name of the partition at @position, below channel_nr_members(); may be NULL before the check. */
+static inline const char *channel_member(const struct channel_config *c, u32 position)
+{
+	return c->nr_both_ways ? c->both_ways[position] : position ? c->readers[position - 1] : c->writer;
+}
+
+/** channel_can_write() - may the partition at @position write? */
+static inline bool channel_can_write(const struct channel_config *c, u32 position)
+{
+	return c->nr_both_ways || position == 0;
+}
+
+/* One fault in a configuration; partition (or "channels/NAME") and property may be "" when none is to blame. */
 struct config_fault {
-	char partition[CONFIG_NAME_MAX + 1];
+	char partition[CONFIG_NAME_MAX + 10];
 	char property[32];
 	char text[96];
 };

@@ -108,6 +108,9 @@ static const char *init_core(struct core *c)
 	}
 	memset(&c->mmio, 0, sizeof(c->mmio));
 	memset(&c->mail, 0, sizeof(c->mail));
+	if (c->v.id == 0 && c->v.part->pc.nr_ends > 0) {
+		__atomic_fetch_or(&c->mail.flags, MAIL_DOORBELL, __ATOMIC_SEQ_CST); /* a peer may have rung since channels_reset() */
+	}
 	memset(&c->insns, 0, sizeof(c->insns));
 	c->due_tsc = c->lapic_due_ns = c->cr4_mask = 0;
 	init_cpuid(c);
@@ -139,6 +142,10 @@ static bool prepare(struct partition *p, struct birth *b)
 	u64 len = p->cfg->memory_mib * MIB;
 	if (pc_init(p) != STATUS_OK) {
 		b->why = "debug-exit meets a device of the PC";
+		return true;
+	}
+	b->why = channels_reset(p);
+	if (b->why) {
 		return true;
 	}
 	p->files.rsdp = guest_acpi_build(&p->mem, p->nr_cores);

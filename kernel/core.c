@@ -134,6 +134,9 @@ void core_take_mail(struct core *c)
 	if (flags & MAIL_FIXED) {
 		take_vectors(c);
 	}
+	if (flags & MAIL_DOORBELL) {
+		channels_look(c->v.part);
+	}
 	if (flags & MAIL_FLUSH) {
 		c->v.ops->flush(&c->v);
 	}

@@ -20,6 +20,7 @@
 #define MAIL_INIT  BIT(3)
 #define MAIL_SIPI  BIT(4) /* .sipi_vector */
 #define MAIL_FLUSH BIT(5) /* second-level translations have changed */
+#define MAIL_DOORBELL BIT(6) /* another partition has rung: for core 0 */
 
 /**
  * struct mailbox - from any CPU to the owner; all fields atomic

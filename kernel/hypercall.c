@@ -5,6 +5,7 @@
  */
 #include "kernel/hypercall.h"
 #include "abi/hypercall.h"
+#include "kernel/channel.h"
 #include "kernel/partition.h"
 
 static struct verdict answer(struct vcpu *v, s64 result)
@@ -70,6 +71,16 @@ static struct verdict hc_console(struct vcpu *v)
 	return answer(v, has_room ? 0 : HC_EAGAIN);
 }
 
+static struct verdict channel_info(struct vcpu *v)
+{
+	return answer(v, hc_channel_info(v));
+}
+
+static struct verdict doorbell(struct vcpu *v)
+{
+	return answer(v, hc_doorbell(v));
+}
+
 typedef struct verdict hypercall_fn(struct vcpu *v);
 
 /* Numbers with holes: each group has sixteen */
@@ -81,6 +92,8 @@ static hypercall_fn *const calls[] = {
 	[HC_WATCHDOG] = hc_watchdog,
 	[HC_HEALTH] = hc_health,
 	[HC_CONSOLE] = hc_console,
+	[HC_CHANNEL_INFO] = channel_info,
+	[HC_DOORBELL] = doorbell,
 };
 
 struct verdict hypercall(struct vcpu *v)

@@ -142,6 +142,10 @@ const char *partition_build(struct partition *p, const struct partition_config *
 	if (why) {
 		return why;
 	}
+	why = channels_attach(p, res->channels, res->nr_channels);
+	if (why) {
+		return why;
+	}
 	birth_begin(p);
 	while (birth_step(p)) {
 	}

@@ -18,6 +18,7 @@
 #include "devices/vtestdev.h"
 #include "devices/vuart.h"
 #include "kernel/birth.h"
+#include "kernel/channel.h"
 #include "kernel/console.h"
 #include "kernel/core.h"
 #include "kernel/gmem.h"
@@ -35,7 +36,9 @@
  */
 struct pc {
 	struct lock lock;
-	struct console_source console; /* outlives the guest */
+	struct console_source console; /* outlives the guest, as do the next two: peers may ring at any time */
+	struct channel_end end[CONFIG_MAX_ENDS];
+	u32 nr_ends;
 	struct bus ports;	       /* from here on a new life finds zeroes: pc_init() */
 	struct vclock clock;
 	struct vuart uart;
@@ -50,6 +53,7 @@ struct pc {
 	u64 watchdog_ns; /* atomic: when HC_WATCHDOG fires; NEVER = it is off */
 	u64 console_ns;	 /* when an unfinished line is due */
 	u64 deadline_ns; /* atomic: no pc_poll() needed before */
+	struct core *by; /* under the lock: it is on this CPU, and takes interrupts at once; NULL = by mail */
 	u32 next_lowest; /* lowest priority delivery begins here among equals */
 };
 
@@ -105,6 +109,8 @@ struct partition_resources {
 	struct load_input files; /* cfg is filled in by partition_build() */
 	u16 *tags;		 /* by CPU: the last one given out */
 	const u8 *nr_on_cpu;	 /* by CPU: vCPUs of all partitions */
+	struct channel *channels;
+	u32 nr_channels;
 };
 
 /**
@@ -150,6 +156,9 @@ static inline void pc_unlock(struct partition *p)
 
 /** pc_init() - all devices in reset state, wired, on their buses. Return: STATUS_OVERLAP and the like. */
 enum status must_check pc_init(struct partition *p);
+
+/** pc_irq() - input @line of the interrupt controllers: an ISA IRQ, or from 16 on a pin of the I/O APIC. */
+struct irq_line pc_irq(struct pc *pc, u32 line);
 
 /** pc_attach_core() - the MMIO devices as @c sees them. */
 enum status must_check pc_attach_core(struct core *c);

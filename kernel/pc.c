@@ -28,7 +28,7 @@ static void isa_line(void *ctx, u32 line, bool level)
 	vioapic_set_line(&pc->ioapic, line == 0 ? IRQ0_IOAPIC_PIN : line, level);
 }
 
-static struct irq_line isa_irq(struct pc *pc, u32 line)
+struct irq_line pc_irq(struct pc *pc, u32 line)
 {
 	return (struct irq_line){ .set = isa_line, .ctx = pc, .line = line };
 }
@@ -49,7 +49,13 @@ static void deliver(struct core *c, const struct core *by, const struct vlapic_i
 			core_post_vector(c, m->vector, is_level);
 		}
 		break;
-	case DM_NMI: core_post(c, MAIL_NMI); break;
+	case DM_NMI:
+		if (c == by) {
+			c->lapic.nmi_pending = true;
+		} else {
+			core_post(c, MAIL_NMI);
+		}
+		break;
 	case DM_INIT:
 		/* INIT undoes a startup that has not happened yet */
 		__atomic_fetch_and(&c->mail.flags, ~(u32)MAIL_SIPI, __ATOMIC_SEQ_CST);
@@ -120,7 +126,8 @@ static void ioapic_deliver(void *ctx, const struct vioapic_message *m)
 {
 	const struct vlapic_ipi ipi = { .dest = m->dest, .vector = m->vector, .mode = m->mode,
 					.is_logical = m->is_logical };
-	route(ctx, NULL, &ipi, m->is_level);
+	struct partition *p = ctx;
+	route(p, p->pc.by, &ipi, m->is_level);
 }
 
 static void lapic_send_ipi_to(void *ctx, const struct vlapic_ipi *ipi)
@@ -273,12 +280,12 @@ enum status pc_init(struct partition *p)
 	pc->clock = (struct vclock){ .now_ns = clock_now, .ctx = p };
 	pc->uart_backend =
 		(struct vuart_backend){ .tx_room = uart_tx_room, .tx = uart_tx, .ctx = p };
-	vuart_init(&pc->uart, &pc->uart_backend, &pc->clock, isa_irq(pc, UART_IRQ));
+	vuart_init(&pc->uart, &pc->uart_backend, &pc->clock, pc_irq(pc, UART_IRQ));
 	vpic_init(&pc->pic);
 	vpic_elcr_ops.write(&pc->pic, 1, 1, BIT(VACPI_SCI_IRQ - 8)); /* as firmware leaves it: a level line */
-	vpit_init(&pc->pit, &pc->clock, isa_irq(pc, 0));
-	vrtc_init(&pc->rtc, &pc->clock, isa_irq(pc, RTC_IRQ), wall);
-	vacpi_init(&pc->acpi, &pc->clock, isa_irq(pc, VACPI_SCI_IRQ));
+	vpit_init(&pc->pit, &pc->clock, pc_irq(pc, 0));
+	vrtc_init(&pc->rtc, &pc->clock, pc_irq(pc, RTC_IRQ), wall);
+	vacpi_init(&pc->acpi, &pc->clock, pc_irq(pc, VACPI_SCI_IRQ));
 	pc->acpi.notify = acpi_notify;
 	pc->acpi.ctx = p;
 	vpci_init(&pc->pci, &vacpi_cf9_ops, &pc->acpi);
@@ -344,6 +351,7 @@ u64 pc_poll(struct partition *p, u64 now_ns)
 {
 	struct pc *pc = &p->pc;
 	pc_lock(p);
+	pc->by = p->core[0];
 	vpit_poll(&pc->pit, now_ns);
 	vrtc_poll(&pc->rtc, now_ns);
 	vacpi_poll(&pc->acpi, now_ns);
@@ -352,6 +360,7 @@ u64 pc_poll(struct partition *p, u64 now_ns)
 	vuart_poll(&pc->uart, now_ns);
 	u64 next = pc_deadline(pc);
 	__atomic_store_n(&pc->deadline_ns, next, __ATOMIC_RELAXED);
+	pc->by = NULL;
 	pc_unlock(p);
 	return next;
 }

@@ -14,6 +14,7 @@
 
 static struct system_config system_config;
 static struct config_faults faults;
+static struct channel channels[CONFIG_MAX_CHANNELS];
 static u16 tags[MAX_CPUS];    /* ASIDs or VPIDs given out; one space on each CPU */
 static u8 nr_on_cpu[MAX_CPUS]; /* vCPUs, of all partitions */
 
@@ -138,6 +139,8 @@ static const char *build_one(const struct boot_info *info, const struct partitio
 		.files = files_of(info, cfg),
 		.tags = tags,
 		.nr_on_cpu = nr_on_cpu,
+		.channels = channels,
+		.nr_channels = system_config.nr_channels,
 	};
 	struct partition *p = new_partition();
 	if (!p) {
@@ -155,9 +158,33 @@ static const char *build_one(const struct boot_info *info, const struct partitio
 	return why;
 }
 
+static void log_channel(const struct channel_config *c)
+{
+	char members[CONFIG_MAX_MEMBERS * (CONFIG_NAME_MAX + 1) + 1];
+	size_t at = 0;
+	for (u32 i = 0; i < channel_nr_members(c); i++) {
+		at += format(members + at, sizeof(members) - at, i ? ",%s" : "%s", channel_member(c, i));
+	}
+	log("channel %s size=%u KiB members=%s writer=%s", c->name, c->size_kib, members,
+	    c->nr_both_ways ? "all" : c->writer);
+}
+
+/* Before partitions: each is one run of memory, which partitions need not be */
+static bool build_channels(void)
+{
+	const char *why = channels_alloc(channels, &system_config, &host_memory.frames);
+	if (why) {
+		log("FATAL config %s", why);
+	}
+	for (u32 i = 0; i < system_config.nr_channels && !why; i++) {
+		log_channel(&system_config.channels[i]);
+	}
+	return !why;
+}
+
 bool system_build(const struct boot_info *info)
 {
-	if (!check(info)) {
+	if (!check(info) || !build_channels()) {
 		return false;
 	}
 	bool is_ok = true;

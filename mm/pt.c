@@ -17,11 +17,12 @@
  * @leaf:     set in every leaf
  * @write, @exec, @no_exec: set if the leaf has PT_W, has PT_X, lacks PT_X
  * @type:     memory type field, which is @wb or @uc
+ * @force:    makes that the effective type, whatever the guest says
  */
 struct pt_format {
 	u64 present, table, leaf;
 	u64 write, exec, no_exec;
-	u64 type, wb, uc;
+	u64 type, wb, uc, force;
 };
 
 #define P   BIT(0)
@@ -45,12 +46,12 @@ const struct pt_format pt_host = {
 
 /*
  * SDM 3C 29.3.2 "EPT Translation Mechanism": R, W, X in bits 2:0, leaf memory type in bits 5:3
- * (6 WB, 0 UC). Bit 6, "ignore PAT", stays 0: the guest's PAT decides within WB.
+ * (6 WB, 0 UC). Bit 6, "ignore PAT", is 0 for RAM: the guest's PAT decides within WB.
  */
 const struct pt_format pt_ept = {
 	.present = BITS(2, 0), .table = BITS(2, 0), .leaf = BIT(0),
 	.write = BIT(1), .exec = BIT(2),
-	.type = BITS(5, 3), .wb = 6 << 3, .uc = 0,
+	.type = BITS(5, 3), .wb = 6 << 3, .uc = 0, .force = BIT(6),
 };
 
 /*
@@ -171,7 +172,7 @@ enum status pt_map(struct pt *pt, u64 va, hpa pa, u64 len, u32 prot)
 	return fill(pt, va, len,
 		    pa.v | f->leaf | ((prot & PT_W) ? f->write : 0) |
 			    ((prot & PT_X) ? f->exec : f->no_exec) |
-			    ((prot & PT_UC) ? f->uc : f->wb));
+			    ((prot & PT_UC) ? f->uc : f->wb) | ((prot & PT_WB) ? f->force : 0));
 }
 
 enum status pt_unmap(struct pt *pt, u64 va, u64 len)
@@ -192,6 +193,6 @@ bool pt_lookup(const struct pt *pt, u64 va, struct pt_leaf *out)
 	out->pa = HPA((leaf & PHYS & ~(s.size - 1)) + va % s.size);
 	out->size = s.size;
 	out->prot = PT_R | ((leaf & f->write) ? PT_W : 0) | (can_exec ? PT_X : 0) |
-		    ((leaf & f->type) == f->uc ? PT_UC : 0);
+		    ((leaf & f->type) == f->uc ? PT_UC : 0) | ((leaf & f->force) ? PT_WB : 0);
 	return true;
 }

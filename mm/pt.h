@@ -9,7 +9,8 @@
 #include "types.h"
 #include "vcpu.h" /* struct page_source */
 
-enum pt_prot { PT_R = 1, PT_W = 2, PT_X = 4, PT_UC = 8 /* device memory: uncached */ };
+/* PT_WB: write-back whatever the guest's PAT says, where the format can say so (EPT) */
+enum pt_prot { PT_R = 1, PT_W = 2, PT_X = 4, PT_UC = 8 /* device memory: uncached */, PT_WB = 16 };
 
 struct pt_format; /* entry encoding; const tables in mm */
 extern const struct pt_format pt_host, pt_ept, pt_npt;

@@ -97,6 +97,14 @@ static void print_partitions(void)
 		}
 		printf(", %u MiB, %s\n", p->memory_mib, p->kernel);
 	}
+	for (u32 i = 0; i < cfg.nr_channels; i++) {
+		const struct channel_config *c = &cfg.channels[i];
+		printf("channel %s, %u KiB:", c->name, c->size_kib);
+		for (u32 k = 0; k < channel_nr_members(c); k++) {
+			printf(" %s%s", channel_member(c, k), channel_can_write(c, k) ? " (writes)" : "");
+		}
+		printf("\n");
+	}
 	printf("ok: %u partition%s\n", cfg.nr_partitions, cfg.nr_partitions == 1 ? "" : "s");
 }
 

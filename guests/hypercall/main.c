@@ -8,7 +8,7 @@
 
 static int64_t call(uint64_t nr, uint64_t arg)
 {
-	return hypercall(nr, arg, 0, 0);
+	return hypercall(nr, arg, 0);
 }
 
 static void partition_calls(void)

@@ -358,13 +358,16 @@ void guest_start(void)
 	end((uint32_t)code);
 }
 
-int64_t hypercall(uint64_t nr, uint64_t rbx, uint64_t rcx, uint64_t rdx)
+int64_t hypercall(uint64_t nr, uint64_t rbx, uint64_t rcx)
 {
-	uint64_t result = nr;
-	if (is_intel()) {
-		__asm__ volatile("vmcall" : "+a"(result) : "b"(rbx), "c"(rcx), "d"(rdx) : "memory");
-	} else {
-		__asm__ volatile("vmmcall" : "+a"(result) : "b"(rbx), "c"(rcx), "d"(rdx) : "memory");
+	static int vendor = -1; /* CPUID is an exit */
+	if (vendor < 0) {
+		vendor = is_intel();
 	}
-	return (int64_t)result;
+	if (vendor) {
+		__asm__ volatile("vmcall" : "+a"(nr) : "b"(rbx), "c"(rcx), "d"(0) : "memory");
+	} else {
+		__asm__ volatile("vmmcall" : "+a"(nr) : "b"(rbx), "c"(rcx), "d"(0) : "memory");
+	}
+	return (int64_t)nr;
 }

@@ -64,7 +64,7 @@ void ist_stack(uint8_t v);
 bool is_hosted(void);
 
 /** hypercall() - @nr of abi/hypercall.h by this vendor's instruction; only where is_hosted(). Return: RAX. */
-int64_t hypercall(uint64_t nr, uint64_t rbx, uint64_t rcx, uint64_t rdx);
+int64_t hypercall(uint64_t nr, uint64_t rbx, uint64_t rcx);
 bool is_intel(void);
 
 /** is_lax() - a CPU of QEMU's TCG by its brand: it leaves out checks that no exit lets us add */

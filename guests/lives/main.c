@@ -18,7 +18,7 @@ extern char bss_end[];
 
 static uint64_t *memory_end(void)
 {
-	return (uint64_t *)(hypercall(HC_PARTITION_INFO, HC_INFO_MEMORY, 0, 0) << 20);
+	return (uint64_t *)(hypercall(HC_PARTITION_INFO, HC_INFO_MEMORY, 0) << 20);
 }
 
 /* Image, stack and tables lie below */
@@ -98,9 +98,9 @@ static void die(unsigned way)
 		break;
 	case 1: __asm__ volatile("jmp *%0" : : "r"(0xd0000000ull)); break;
 	case 2: __asm__ volatile("cli; hlt"); break;
-	case 3: hypercall(HC_EXIT, 3, 0, 0); break;
+	case 3: hypercall(HC_EXIT, 3, 0); break;
 	case 4:
-		hypercall(HC_WATCHDOG, 1000, 0, 0);
+		hypercall(HC_WATCHDOG, 1000, 0);
 		for (;;) {
 			__asm__ volatile("pause");
 		}
@@ -138,8 +138,8 @@ int main(const char *cmdline)
 	uint64_t lives = arg(cmdline, "lives", 13), quiet = arg(cmdline, "quiet", 1);
 	uint64_t nr_ways = is_bochs_svm() ? NR_WAYS - 1 : NR_WAYS;
 	bool is_smp = arg(cmdline, "smp", 0);
-	uint64_t life = (uint64_t)hypercall(HC_PARTITION_INFO, HC_INFO_RESTARTS, 0, 0);
-	uint64_t last = (uint64_t)hypercall(HC_PARTITION_INFO, HC_INFO_LAST, 0, 0);
+	uint64_t life = (uint64_t)hypercall(HC_PARTITION_INFO, HC_INFO_RESTARTS, 0);
+	uint64_t last = (uint64_t)hypercall(HC_PARTITION_INFO, HC_INFO_LAST, 0);
 	unsigned way = life % nr_ways, before = (life + nr_ways - 1) % nr_ways;
 	CHECK(last == (life ? ways[before].event : 0), "life %lu: event %lu ended the one before", life, last);
 	if (nr_ways < NR_WAYS && life == 0) {

@@ -26,10 +26,13 @@
 #define HC_WATCHDOG	  0x11 /* RBX = microseconds until the watchdog fires, from now; 0 = off */
 #define HC_HEALTH	  0x12 /* RBX = code: an error of the guest's own, event "report" */
 #define HC_CONSOLE	  0x13 /* RBX = byte for the console; RAX = 0, or HC_EAGAIN */
+#define HC_CHANNEL_INFO 0x20 /* RBX = index from 0, RCX = where a struct bulkhead_channel goes (abi/channel.h) */
+#define HC_DOORBELL	0x21 /* RBX = index, RCX = position << 16 | vector, a vector below 32 */
 
 #define HC_ABI_VERSION 1
+#define HC_EINVAL      (-22) /* RAX: an argument makes no sense */
+#define HC_ENOENT      (-2)  /* RAX: no such channel, or nobody at that position */
 #define HC_ENOSYS      (-38) /* RAX for an unknown number */
-#define HC_EINVAL      (-22) /* a wrong argument */
 #define HC_EAGAIN      (-11) /* not now */
 
 #endif

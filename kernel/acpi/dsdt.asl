@@ -47,8 +47,8 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "GUEST", 1)
 				IRQNoFlags () { 4 }
 			})
 		}
-		// Bus 0, with memory BARs in VPCI_MMIO. No function has an interrupt pin, so _PRT is empty;
-		// 0xcf9 among the ports is the reset register.
+		// Bus 0, with memory BARs in VPCI_MMIO; 0xcf9 among the ports is the reset register. Channels are
+		// devices 3 to 10, each with a pin of its own: CHANNEL_PIN0 on. The 8259s have no line for them.
 		Device (PCI0)
 		{
 			Name (_HID, EisaId ("PNP0A03"))
@@ -60,7 +60,17 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "GUEST", 1)
 				DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
 					ReadWrite, 0, 0xc0000000, 0xdfffffff, 0, 0x20000000)
 			})
-			Name (_PRT, Package (0) {})
+			Name (_PRT, Package ()
+			{
+				Package () { 0x0003ffff, 0, 0, 16 },
+				Package () { 0x0004ffff, 0, 0, 17 },
+				Package () { 0x0005ffff, 0, 0, 18 },
+				Package () { 0x0006ffff, 0, 0, 19 },
+				Package () { 0x0007ffff, 0, 0, 20 },
+				Package () { 0x0008ffff, 0, 0, 21 },
+				Package () { 0x0009ffff, 0, 0, 22 },
+				Package () { 0x000affff, 0, 0, 23 }
+			})
 		}
 		// what nobody may hand out: POST code, system control, PM blocks; ECAM
 		Device (BRD)

@@ -40,6 +40,12 @@ def ended(how, *names):
     return [r"^bulkhead: \[%s\] verdict=%s" % (n, how) for n in names]
 
 
+def same_digest(*names):
+    """All of these say the same SHA-256, in whatever order."""
+    first, *rest = [r"\[%s\] sha256 " % n for n in names]
+    return [r"(?s)\A(?=.*^%s([0-9a-f]{64})$)" % first + "".join(r"(?=.*^%s\1$)" % r for r in rest)]
+
+
 # What the hypervisor says about a partition that is the same everywhere: how it ended
 FATE = r"killed|verdict|exit code|reset by|poweroff by|halted"
 
@@ -113,6 +119,16 @@ TESTS = [
     Test("debugexit-failed", "debugexit-failed.dts", expect=FAILED,
          log=[r"^bulkhead: \[three\] exit code=3$", r"^bulkhead: \[wide\] exit code=305419896$"]
          + ended("FAILED", "three", "wide")),
+    Test("channels", "channels.dts", cpus=2, timeout=300,
+         log=good("producer", "consumer", "producer-2", "consumer-2")
+         + same_digest("producer", "consumer") + same_digest("producer-2", "consumer-2")),
+    Test("channels-long", "channels-long.dts", ("qemu-svm",), cpus=2, timeout=300,
+         log=good("producer", "consumer") + same_digest("producer", "consumer")),
+    Test("channels-hostile", "channels-hostile.dts", cpus=2, timeout=300, log=good("hostile", "victim", "pci")),
+    Test("channels-fatal", "channels-fatal.dts", expect=FAILED,
+         log=[r"^bulkhead: \[fetch\] killed: instruction fetch outside memory ",
+              r"^bulkhead: \[tables\] killed: code or page tables outside memory ",
+              r"^bulkhead: \[setcc\] killed: cannot emulate instruction at MMIO "] + ended("OK", "other")),
     Test("bench", "bench.dts", log=good("bench") + [r"^\[bench\] EXITBENCH %s n=" % n for n in
                                                     ("cpuid0", "mmio_lapic_tpr_w", "hlt_oneshot_long_late")]),
 ]

@@ -140,7 +140,8 @@ const char *rig_build(const struct partition_config *cfg)
 	static const u8 nr_on_cpu[4] = { 1, 1, 1, 1 };
 	u64 len = rig.host_len ? rig.host_len : HOST_LEN;
 	u32 max_pages = rig.max_pages ? rig.max_pages : UINT32_MAX;
-	rig = (struct rig){ .tsc = RIG_BIRTH, .xcr0 = XCR0_X87, .max_pages = max_pages };
+	rig = (struct rig){ .tsc = RIG_BIRTH, .xcr0 = XCR0_X87, .max_pages = max_pages,
+			    .channels = rig.channels, .nr_channels = rig.nr_channels };
 	log_set_sink(&sink);
 	console_init(0x3f8, &uart);
 	rig.ram = aligned_alloc(SIZE_2M, len);
@@ -156,7 +157,9 @@ const char *rig_build(const struct partition_config *cfg)
 					   .pages = &pages,
 					   .xsave_len = 832,
 					   .tags = rig.tags,
-					   .nr_on_cpu = nr_on_cpu };
+					   .nr_on_cpu = nr_on_cpu,
+					   .channels = rig.channels,
+					   .nr_channels = rig.nr_channels };
 	res.files.kernel = (struct blob){ image, sizeof(image) };
 	const char *why = partition_build(rig.part, cfg, &res);
 	if (!why) {

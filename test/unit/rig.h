@@ -13,7 +13,7 @@
 #define RIG_TSC_HZ    1000000000ull /* so that a tick is a nanosecond */
 #define RIG_BIRTH     1000
 
-/* @host_len and @max_pages: set before rig_build() to run out; 0 = enough */
+/* @host_len, @max_pages: set before rig_build() to run out; 0 = enough. @channels: likewise, to have some */
 struct rig {
 	u64 tsc, xcr0;
 	bool is_intel; /* else CPUID says AMD */
@@ -22,6 +22,8 @@ struct rig {
 	u32 kicks[CONFIG_MAX_CPUS];  /* by CPU */
 	u64 host_len;
 	u32 max_pages;
+	struct channel *channels;
+	u32 nr_channels;
 	u16 tags[4]; /* by CPU */
 	const char *input; /* what is typed */
 	struct partition *part;

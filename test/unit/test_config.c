@@ -65,6 +65,7 @@ static void add_partition(char *line)
 static size_t build(const char *spec)
 {
 	char copy[16384], *save;
+	bool has_channels = false;
 	snprintf(copy, sizeof(copy), "%s", spec);
 	fdt_create(blob, sizeof(blob));
 	fdt_finish_reservemap(blob);
@@ -72,7 +73,12 @@ static size_t build(const char *spec)
 	fdt_property_string(blob, "compatible", "bulkhead,system-1");
 	fdt_begin_node(blob, "partitions");
 	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
-		add_partition(l);
+		if (*l == '@' && !has_channels) { /* this line and those after it are channels */
+			has_channels = true;
+			fdt_end_node(blob);
+			fdt_begin_node(blob, "channels");
+		}
+		add_partition(l + has_channels);
 	}
 	fdt_end_node(blob);
 	fdt_end_node(blob);
@@ -212,7 +218,7 @@ static const struct {
 	{ "a@1: cpus=<0>; memory=<4>; boot=pvh; kernel=k.elf",
 	  "[a@1] a partition's name is 1 to 31 of a-z, 0-9 and '-'" },
 	{ "abcdefghijabcdefghijabcdefghij-1: cpus=<0>; memory=<4>; boot=pvh; kernel=k.elf",
-	  "[abcdefghijabcdefghijabcdefghij-] a partition's name is 1 to 31 of a-z, 0-9 and '-'" },
+	  "[abcdefghijabcdefghijabcdefghij-1] a partition's name is 1 to 31 of a-z, 0-9 and '-'" },
 	{ "a\x1b" "b: cpus=<0>; memory=<4>; boot=pvh; kernel=k.elf",
 	  "[a?b] a partition's name is 1 to 31 of a-z, 0-9 and '-'" },
 	{ MB "\n" MB, "[mb] two partitions have this name" },
@@ -259,6 +265,96 @@ static const struct {
 	{ MB "; debug-exit=<0x2018>; test-device", "" },
 	{ MB "; test-device=<1>", "[mb] test-device: expected no value, as in test-device;" },
 };
+
+#define THREE LINUX "\n" MB "\nc: cpus=<0>; memory=<4>; boot=multiboot; kernel=k.elf\n"
+#define WAYS  "size=<64>; both-ways=linux|mb"
+
+static void test_channels(void **state)
+{
+	(void)state;
+	assert_string_equal(verdict(THREE "@to-mb: size=<1024>; writer=linux; readers=mb|c\n"
+				    "@all: size=<4>; both-ways=c|mb|linux"), "");
+	assert_int_equal(cfg.nr_channels, 2);
+	const struct channel_config *c = &cfg.channels[0];
+	assert_string_equal(c->name, "to-mb");
+	assert_int_equal(c->size_kib, 1024);
+	assert_int_equal(channel_nr_members(c), 3);
+	assert_string_equal(channel_member(c, 0), "linux");
+	assert_string_equal(channel_member(c, 2), "c");
+	assert_true(channel_can_write(c, 0));
+	assert_false(channel_can_write(c, 1));
+	c++;
+	assert_int_equal(channel_nr_members(c), 3);
+	assert_string_equal(channel_member(c, 0), "c");
+	assert_string_equal(channel_member(c, 2), "linux");
+	assert_true(channel_can_write(c, 2));
+	assert_string_equal(verdict(MB), "");
+	assert_int_equal(cfg.nr_channels, 0);
+}
+
+static const struct {
+	const char *spec, *faults;
+} channel_rows[] = {
+	{ "@x:", "[channels/x] size: missing, expected KiB as a number from 4 to 32768, as in <64>\n"
+		 "[channels/x] writer: missing: a channel has a writer, or both-ways" },
+	{ "@x: size=<2>; both-ways=linux|mb",
+	  "[channels/x] size: expected KiB as a number from 4 to 32768, as in <64>" },
+	{ "@x: size=<65536>; both-ways=linux|mb",
+	  "[channels/x] size: expected KiB as a number from 4 to 32768, as in <64>" },
+	{ "@x: size=<12>; both-ways=linux|mb", "[channels/x] size: 12 KiB are not a power of two" },
+	{ "@x: size=<64>; writer=linux", "[channels/x] readers: missing: nobody would see what is written" },
+	{ "@x: size=<64>; readers=linux", "[channels/x] writer: missing: a channel has a writer, or both-ways" },
+	{ "@x: size=<64>; writer=linux; readers=linux", "[channels/x] readers: partition linux is the writer" },
+	{ "@x: size=<64>; writer=linux; readers=mb|mb", "[channels/x] readers: partition mb is named twice" },
+	{ "@x: size=<64>; writer=nobody; readers=mb|some",
+	  "[channels/x] writer: no partition \"nobody\"\n[channels/x] readers: no partition \"some\"" },
+	{ "@x: size=<64>; both-ways=linux", "[channels/x] both-ways: one partition alone has nobody to share with" },
+	{ "@x: size=<64>; both-ways=linux|linux", "[channels/x] both-ways: partition linux is named twice" },
+	{ "@x: " WAYS "; writer=c; readers=linux", "[channels/x] both-ways: not together with writer and readers" },
+	{ "@x: size=<64>; writer=linux|mb; readers=c", "[channels/x] writer: expected a partition's name" },
+	{ "@x: size=<64>; writer=linux; readers=<1>", "[channels/x] readers: expected 1 to 7 names of partitions" },
+	{ "@x: size=<64>; both-ways=a|b|c|d|e|f|g|h|i",
+	  "[channels/x] both-ways: expected 2 to 8 names of partitions" },
+	{ "@x: " WAYS "; reader=c", "[channels/x] reader: unknown property" },
+	{ "@X: " WAYS, "[channels/X] a channel's name is 1 to 31 of a-z, 0-9 and '-'" },
+	{ "@x: " WAYS "\n@x: " WAYS, "[channels/x] two channels have this name" },
+};
+
+static void test_channel_faults(void **state)
+{
+	char spec[1024];
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(channel_rows); i++) {
+		snprintf(spec, sizeof(spec), THREE "%s", channel_rows[i].spec);
+		assert_string_equal(verdict(spec), channel_rows[i].faults);
+	}
+}
+
+/* 9 channels in one partition, 33 in all; 1000 MiB less what partitions have */
+static void test_channel_limits(void **state)
+{
+	char spec[8192] = THREE;
+	(void)state;
+	for (int i = 0; i < 9; i++) {
+		sprintf(spec + strlen(spec), "@c%d: size=<4>; writer=mb; readers=%s\n", i, i < 8 ? "c" : "linux");
+	}
+	assert_string_equal(verdict(spec), "[channels/c8] writer: partition mb is in more than 8 channels");
+	strcpy(spec, THREE);
+	for (int i = 0; i < 33; i++) {
+		sprintf(spec + strlen(spec), "@c%d: size=<4>; writer=mb; readers=c\n", i);
+	}
+	verdict(spec);
+	assert_string_equal(faults.fault[0].text, "too many: at most 32");
+	assert_int_equal(cfg.nr_channels, 32);
+	assert_string_equal(verdict("mb: cpus=<0>; memory=<999>; boot=pvh; kernel=k.elf\n"
+				    "c: cpus=<0>; memory=<1>; boot=pvh; kernel=k.elf\n"
+				    "@x: size=<4>; both-ways=c|mb"),
+			    "[channels/x] size: 4 KiB wanted, partitions and channels before leave 0 KiB");
+	assert_string_equal(verdict("mb: cpus=<0>; memory=<998>; boot=pvh; kernel=k.elf\n"
+				    "c: cpus=<0>; memory=<1>; boot=pvh; kernel=k.elf\n"
+				    "@x: size=<1024>; both-ways=c|mb\n@y: size=<4>; both-ways=c|mb"),
+			    "[channels/y] size: 4 KiB wanted, partitions and channels before leave 0 KiB");
+}
 
 static void test_faults(void **state)
 {
@@ -350,7 +446,7 @@ static void test_strange_trees(void **state)
 	assert_non_null(strstr(text, "\nversion: unknown property in the root node\n"));
 	assert_non_null(strstr(text, "\nall: unknown property in /partitions\n"));
 	assert_non_null(strstr(text, "\n[a] sub: unknown node\n"));
-	assert_non_null(strstr(text, "\ncpus: unknown node, expected \"partitions\""));
+	assert_non_null(strstr(text, "\ncpus: unknown node, expected \"partitions\" or \"channels\""));
 }
 
 static void test_limits(void **state)
@@ -374,7 +470,8 @@ static void test_limits(void **state)
 static void test_damaged(void **state)
 {
 	static char bad[sizeof(blob)];
-	size_t len = build(LINUX "; initrd=initrd.img\n" MB "; modules=m1|m1");
+	size_t len = build(LINUX "; initrd=initrd.img\n" MB "; modules=m1|m1\n"
+			   "@a: size=<64>; writer=linux; readers=mb\n@b: size=<4>; both-ways=mb|linux");
 	(void)state;
 	for (size_t cut = 0; cut < len; cut++) {
 		char *exact = malloc(cut ? cut : 1);
@@ -405,6 +502,8 @@ int main(void)
 		cmocka_unit_test(test_debug_exit_ports), cmocka_unit_test(test_flag), cmocka_unit_test(test_unknown_machine),
 		cmocka_unit_test(test_strange_trees),  cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_channels),       cmocka_unit_test(test_channel_faults),
+		cmocka_unit_test(test_channel_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

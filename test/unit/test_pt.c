@@ -71,6 +71,7 @@ static void test_format_bits(void **state)
 		{ &pt_ept, PT_R | PT_W | PT_X, 0x7, 0x37, 0xb7 },
 		{ &pt_ept, PT_R | PT_X, 0x7, 0x35, 0xb5 },
 		{ &pt_ept, PT_R | PT_W | PT_UC, 0x7, 0x3, 0x83 },
+		{ &pt_ept, PT_R | PT_W | PT_WB, 0x7, 0x73, 0xf3 },
 		/* NPT: as host with U (APM 2 15.25.5), A and D */
 		{ &pt_npt, PT_R | PT_W | PT_X, 0x27, 0x67, 0xe7 },
 		{ &pt_npt, PT_R, 0x27, BIT(63) | 0x65, BIT(63) | 0xe5 },

@@ -307,12 +307,42 @@ static void bar_decode(void **state maybe_unused)
 	assert_int_equal(mem[0], 7);
 }
 
+/* Memory behind second-level tables does not move: not by its BAR, not by the command register */
+static void bar_fixed(void **state maybe_unused)
+{
+	mem[1] = 0x20000000;
+	plug();
+	vpci_bar_fix(&f, 2, 0xc4000000);
+	assert_int_equal(get(0x19, 0x18, 4), 0xc400000c);
+	assert_int_equal(rd(0xc4000000, 4), 0x20000000); /* memory space is off */
+	set(0x19, 0x18, 4, 0xffffffff);
+	assert_int_equal(get(0x19, 0x18, 4), 0xfff0000c);
+	assert_int_equal(rd(0xc4000004, 4), 0x20000004); /* even now */
+	set(0x19, 0x1c, 4, 0xffffffff);
+	assert_int_equal(get(0x19, 0x1c, 4), 0xffffffff);
+	set(0x19, 0x18, 4, 0xd0000000);
+	assert_int_equal(get(0x19, 0x18, 4), 0xc400000c);
+	assert_int_equal(get(0x19, 0x1c, 4), 0xffffffff); /* each register for itself */
+	set(0x19, 0x1c, 4, 1);
+	assert_int_equal(get(0x19, 0x1c, 4), 0);
+	set(0x19, 0x1b, 1, 0x12); /* bytes that are not all ones change nothing either */
+	assert_true(vpci_bar_base(&f, 2) == 0xc4000000);
+	assert_int_equal(rd(0xd0000000, 4), 0xffffffff);
+	set(0x19, 0x10, 4, 0xc0003000); /* the other BAR moves as ever */
+	set(0x19, 4, 2, 2);
+	assert_true(vpci_bar_base(&f, 0) == 0xc0003000);
+	assert_int_equal(rd(0xc4000000, 4), 0x20000000);
+	mem[0] = 0x10000;
+	set(0x19, 0x10, 4, 0xc4000000); /* on top of it: beneath */
+	assert_int_equal(rd(0xc4000004, 4), 0x20000004);
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup(fn, setup)
 	const struct CMUnitTest tests[] = {
 		T(host_bridge), T(address_register), T(probes), T(reset_register_within), T(nobody_else),
-		T(by_ecam), T(another_function), T(bar_sizes), T(bar_decode),
+		T(by_ecam), T(another_function), T(bar_sizes), T(bar_decode), T(bar_fixed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
