@@ -17,6 +17,7 @@ for m in /modules/*.ko; do
 	insmod "$m" || echo "guest: FAIL insmod $m"
 done
 echo "1af4 1110" >/sys/bus/pci/drivers/uio_pci_generic/new_id
+/chan self data-in || echo "guest: FAIL self"
 /chan receive "$kib" data-in back-in || echo "guest: FAIL receive"
 /chan send "$kib" data-out back-out || echo "guest: FAIL send"
 dmesg -r | sed -n 's/^<[0-4]>\(\[[^]]*\] \)\?/warning: /p'

@@ -54,7 +54,7 @@ def write_system(machine):
     kernel = os.path.relpath(os.path.join(BUILD, "linux", "vmlinuz"), machine.dir)
     linux = """
 		linux {
-			cpus = <0>;
+			cpus = <0 1>;
 			memory = <160>;
 			boot = "linux";
 			kernel = "%s";
@@ -83,7 +83,8 @@ def run(machine):
     machine.need(digest(machine, r"^\[linux\] chan: sent") == digest(machine, r"^\[out\]"), "what went out differs")
     machine.need_log(r"^\[linux\] chan: 0000:00:03.0 data-polled 64 KiB position 1$",
                      r"^\[linux\] chan: 0000:00:08.0 back-out 4 KiB position 1$",
-                     r"^\[linux\] chan: data-polled, polled$", r"^\[linux\] chan: data-in, slept$",
+                     r"^\[linux\] chan: data-polled by polling$", r"^\[linux\] chan: data-in by doorbell$",
+                     r"^\[linux\] chan: data-in rung by itself: ffffffff$", r"^\[linux\] chan: data-out by doorbell$",
                      r"^\[linux\] guest: done$", r'^bulkhead: \[linux\] verdict=OK reason="poweroff"')
     for text in re.findall(r"^\[linux\] warning: (.*)$", log, re.M):
         machine.need(any(re.search(p, text) for p in test_linux.ALLOWED), "warns: " + text)
