@@ -54,7 +54,7 @@ struct partition_config {
 	enum console_port console;
 	bool has_debug_exit;
 	u16 debug_exit;
-	bool has_test_device;
+	bool has_test_device, has_watchdog;
 	u32 slice_us;
 	bool has_load_address, has_flat_mode; /* given: flat only */
 	u64 load_address;

@@ -17,6 +17,7 @@
 #include "devices/vrtc.h"
 #include "devices/vtestdev.h"
 #include "devices/vuart.h"
+#include "devices/vwatchdog.h"
 #include "kernel/birth.h"
 #include "kernel/channel.h"
 #include "kernel/console.h"
@@ -49,7 +50,8 @@ struct pc {
 	struct vacpi acpi;
 	struct vpci pci;
 	struct vioapic ioapic;
-	struct vtestdev testdev; /* if configured */
+	struct vwatchdog watchdog; /* if configured, as is */
+	struct vtestdev testdev;
 	u64 watchdog_ns; /* atomic: when HC_WATCHDOG fires; NEVER = it is off */
 	u64 console_ns;	 /* when an unfinished line is due */
 	u64 deadline_ns; /* atomic: no pc_poll() needed before */

@@ -11,6 +11,8 @@
 #define UART_IRQ	4
 #define RTC_IRQ		8
 #define NR_ISA_LINES	16
+#define WATCHDOG_DEVFN	(2 << 3) /* channels come behind it: CHANNEL_DEVICE0 */
+#define WATCHDOG_BASE	(VPCI_MMIO_BASE + CONFIG_MAX_ENDS * PAGE_SIZE)
 #define IRQ0_IOAPIC_PIN 2 /* the MADT's interrupt source override says so */
 
 static u64 clock_now(void *ctx)
@@ -212,6 +214,11 @@ static const struct vdev_ops debug_exit_ops = { .read = debug_exit_read, .write 
 
 static const struct vtestdev_ops testdev_ops = { .flush_page = testdev_flush_page, .irq = isa_line };
 
+static void watchdog_expired(void *ctx)
+{
+	life_event(ctx, HEALTH_WATCHDOG, "watchdog", 0);
+}
+
 /* The map of ports. debug-exit is four ports where it has room, else one. */
 static enum status attach_all(struct partition *p)
 {
@@ -235,6 +242,11 @@ static enum status attach_all(struct partition *p)
 	enum status s = STATUS_OK;
 	for (u32 i = 0; i < ARRAY_SIZE(map) && s == STATUS_OK; i++) {
 		s = bus_attach(&pc->ports, &map[i]);
+	}
+	if (s == STATUS_OK && p->cfg->has_watchdog) {
+		vwatchdog_init(&pc->watchdog, &pc->clock, WATCHDOG_DEVFN, WATCHDOG_BASE,
+			       p->life.last == HEALTH_WATCHDOG, watchdog_expired, p);
+		s = vpci_add(&pc->pci, &pc->watchdog.pci);
 	}
 	if (s == STATUS_OK && p->cfg->has_test_device) {
 		s = testdev_attach(p, &testdev_ops);
@@ -276,7 +288,7 @@ enum status pc_init(struct partition *p)
 	u64 wall = h->wall_seconds + tsc_to_ns(&h->time, h->tsc() - h->wall_tsc) / NSEC_PER_SEC;
 	memset(&pc->ports, 0, sizeof(*pc) - offsetof(struct pc, ports));
 	pc->testdev.ram = ram;
-	pc->watchdog_ns = NEVER;
+	pc->watchdog_ns = pc->watchdog.deadline_ns = NEVER;
 	pc->clock = (struct vclock){ .now_ns = clock_now, .ctx = p };
 	pc->uart_backend =
 		(struct vuart_backend){ .tx_room = uart_tx_room, .tx = uart_tx, .ctx = p };
@@ -343,6 +355,7 @@ static u64 pc_deadline(const struct pc *pc)
 	u64 next = MIN(pc->pit.deadline_ns, pc->rtc.deadline_ns);
 	next = MIN(next, pc->acpi.deadline_ns);
 	next = MIN(next, pc->uart.deadline_ns);
+	next = MIN(next, pc->watchdog.deadline_ns);
 	next = MIN(next, __atomic_load_n(&pc->watchdog_ns, __ATOMIC_RELAXED));
 	return MIN(next, pc->console_ns);
 }
@@ -356,6 +369,7 @@ u64 pc_poll(struct partition *p, u64 now_ns)
 	vrtc_poll(&pc->rtc, now_ns);
 	vacpi_poll(&pc->acpi, now_ns);
 	life_poll(p, now_ns);
+	vwatchdog_poll(&pc->watchdog, now_ns);
 	pc->console_ns = console_poll(p, now_ns);
 	vuart_poll(&pc->uart, now_ns);
 	u64 next = pc_deadline(pc);
