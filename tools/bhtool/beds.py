@@ -84,7 +84,7 @@ def tcg(run):
 def qemu_args(run, accel, cpu):
     args = ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-M", "q35",
             "-m", str(run.opts.mem), "-smp", str(run.opts.cpus), "-display", "none",
-            "-no-reboot", "-net", "none"]
+            "-net", "none"] + ([] if run.opts.reboot else ["-no-reboot"])
     if run.opts.icount:
         args += ["-icount", "shift=0,sleep=off"]
     return args + serial_args(run) + run.boot_args()
