@@ -6,6 +6,7 @@
 #include "abi/hypercall.h"
 #include "kernel/emulate.h"
 #include "kernel/exit.h"
+#include "kernel/space.h"
 #include "kernel/testdev.h"
 #include "kernel/task_switch.h"
 #include "x86/regs.h"
@@ -120,6 +121,7 @@ static struct verdict exit_hypercall(struct vcpu *v)
 	case HC_EXIT:
 		partition_end(v->part, v->regs[GPR_RBX] == 0, "exit", v->regs[GPR_RBX]);
 		return verdict(V_ADVANCE);
+	case HC_SPACE_CHECK: v->regs[GPR_RAX] = (u64)hc_space_check(v); return verdict(V_ADVANCE);
 	case HC_YIELD: v->regs[GPR_RAX] = 0; return verdict(V_YIELD);
 	default: v->regs[GPR_RAX] = (u64)HC_ENOSYS; return verdict(V_ADVANCE);
 	}

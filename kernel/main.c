@@ -13,6 +13,7 @@
 #include "lib/lib.h"
 #include "log.h"
 #include "run.h"
+#include "space_host.h"
 #include "system.h"
 #include "trap.h"
 #include "x86/insn.h"
@@ -121,6 +122,7 @@ static void machine_init(const struct boot_info *info, const struct vcpu_ops *op
 				      .cpuid = cpuid,
 				      .poke = host_poke,
 				      .kick = cpu_kick,
+				      .space_check = space_check_running,
 				      .wall_seconds = clock_wall_time(),
 				      .wall_tsc = rdtsc() };
 	timebase_init(&machine.host.time, clock->tsc_hz);
@@ -174,7 +176,7 @@ void kmain(const struct boot_info *info)
 	machine_init(info, ops, clock_start(&machine.acpi));
 	log("cpus online=%u", cpus_start(&machine.acpi, machine.host.time.tsc_hz, ap_main));
 	backend_on();
-	if (!system_build(info)) {
+	if (!system_build(info) || space_check_machine(false) != 0) {
 		halt();
 	}
 	release();

@@ -16,6 +16,8 @@
 #define HC_EXIT	   1 /* RBX = exit code: this partition ends, 0 = verdict OK */
 #define HC_YIELD   2 /* give the rest of the time slice away */
 
+#define HC_SPACE_CHECK 0x40 /* with test-device only: RAX = leaks between partitions, 0 = none */
+
 #define HC_ABI_VERSION 1
 #define HC_ENOSYS      (-38) /* RAX for an unknown number */
 
