@@ -14,8 +14,10 @@
 #include "log.h"
 #include "run.h"
 #include "space_host.h"
+#include "speculation_host.h"
 #include "system.h"
 #include "trap.h"
+#include "vmx/vmx.h"
 #include "x86/insn.h"
 #include "x86/regs.h"
 
@@ -127,7 +129,7 @@ static void machine_init(const struct boot_info *info, const struct vcpu_ops *op
 				      .wall_tsc = rdtsc() };
 	timebase_init(&machine.host.time, clock->tsc_hz);
 	machine.host_xcr0 = read_cr4() & CR4_OSXSAVE ? xgetbv(0) : 0;
-	machine.max_page = feature_has(is_vmx ? "1g-pages" : "1gib-pages") ? SIZE_1G : SIZE_2M;
+	machine.max_page = speculation_small_pages() ? PAGE_SIZE : feature_has(is_vmx ? "1g-pages" : "1gib-pages") ? SIZE_1G : SIZE_2M;
 }
 
 static void backend_on(void)
@@ -143,6 +145,7 @@ static void noreturn_fn ap_main(struct cpu *c)
 	while (!__atomic_load_n(&machine.is_released, __ATOMIC_ACQUIRE)) {
 		irq_wait();
 	}
+	speculation_cpu();
 	backend_on();
 	run_cpu(c);
 }
@@ -168,6 +171,9 @@ void kmain(const struct boot_info *info)
 	hello(info, ops);
 	if (!features_check(ops)) {
 		stop("features are missing, see above");
+	}
+	if (!speculation_start(info->cmdline, ops == &vmx_ops)) {
+		stop("mitigations=: auto or off");
 	}
 	host_memory_init(info);
 	if (!acpi_start(info, &machine.acpi)) {

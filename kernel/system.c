@@ -31,7 +31,8 @@ static const struct boot_module *find_config(const struct boot_info *info)
 static u64 memory_for_partitions(void)
 {
 	u64 free = frames_free_bytes(&host_memory.frames);
-	return free > OWN_RESERVE ? free - OWN_RESERVE : 0;
+	u64 tables = machine.max_page == PAGE_SIZE ? free / 512 : 0; /* 8 bytes for each page */
+	return free > OWN_RESERVE + tables ? free - OWN_RESERVE - tables : 0;
 }
 
 static void log_faults(void)

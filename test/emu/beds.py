@@ -104,7 +104,7 @@ TESTS = [
          log=[r"^bulkhead: \[triplefault\] killed: triple fault", r"^bulkhead: \[triplefault\] post-mortem"]
          + ended('FAILED reason="triple fault"', "triplefault") + good("survivor")),
     Test("space", "space.dts", cpus=2, log=good("a", "b", "plain")
-         + [r"^bulkhead: space partitions=3 pages4k=0 pages2m=7 pages1g=0 tables=9 shared=0 leaks=0$"]),
+         + [r"^bulkhead: space partitions=3 pages4k=\d+ pages2m=\d+ pages1g=0 tables=\d+ shared=0 leaks=0$"]),
     Test("taskswitch", "taskswitch.dts", log=good("taskswitch")),
     Test("debugexit", "debugexit.dts", log=ended('OK reason="exit"', "byte", "word", "dword")),
     Test("debugexit-failed", "debugexit-failed.dts", expect=FAILED,
