@@ -5,6 +5,7 @@
  */
 #include "kernel/system.h"
 #include "config/config_room.h"
+#include "kernel/topology.h"
 #include "lib/lib.h"
 #include "log.h"
 #include "x86/insn.h"
@@ -45,13 +46,31 @@ static void log_faults(void)
 	log("FATAL config faults=%u, nothing is started", faults.nr);
 }
 
+/* By CPU: the lowest one on the same core */
+static const u8 *cores(void)
+{
+	static u8 core[MAX_CPUS];
+	u32 bits = topology_smt_bits(cpuid), nr = 0;
+	for (u32 i = 0; i < cpu_count(); i++) {
+		u32 k = 0;
+		while (cpu_by_index(k)->apic_id >> bits != cpu_by_index(i)->apic_id >> bits) {
+			k++;
+		}
+		core[i] = (u8)k;
+		nr += k == i;
+	}
+	log("smt threads=%u cores=%u", 1u << bits, nr);
+	return core;
+}
+
 static bool check(const struct boot_info *info)
 {
 	struct config_file files[BOOT_MAX_MODULES];
 	const struct config_machine m = { .nr_cpus = cpu_count(),
 					  .memory_mib = memory_for_partitions() / MIB,
 					  .files = files,
-					  .nr_files = info->nr_modules };
+					  .nr_files = info->nr_modules,
+					  .core = cores() };
 	const struct boot_module *dtb = find_config(info);
 	if (!dtb) {
 		log("FATAL config: no module is a device tree blob (module2 FILE.dtb in grub.cfg)");

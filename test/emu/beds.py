@@ -21,6 +21,7 @@ class Test:
     log: list = field(default_factory=list)
     absent: list = field(default_factory=lambda: [r"^\[.*\] FAIL", "FATAL"])
     cpus: int = 1
+    threads: int = 1  # of a core
     mem: int = None
     icount: bool = False
     parallel: bool = False
@@ -54,6 +55,7 @@ MAY_DIFFER = [
 
 NO_XSETBV = ("QEMU 7.2 does not exit for XSETBV: KVM in between resets XCR0 at its own exits, so what XSAVE "
              "saves varies")
+NO_THREADS = "Bochs's ryzen has no CPUID leaf that tells threads from cores"
 NO_SHUTDOWN = "Bochs 2.7 as an SVM host lacks the SHUTDOWN intercept: the emulator itself stops"
 
 TESTS = [
@@ -105,6 +107,8 @@ TESTS = [
          + ended('FAILED reason="triple fault"', "triplefault") + good("survivor")),
     Test("space", "space.dts", cpus=2, log=good("a", "b", "plain")
          + [r"^bulkhead: space partitions=3 pages4k=\d+ pages2m=\d+ pages1g=0 tables=\d+ shared=0 leaks=0$"]),
+    Test("smt", "smt.dts", cpus=4, threads=2, skip={"bochs-svm": NO_THREADS}, log=good("pair", "c", "d")
+         + [r"^bulkhead: smt threads=2 cores=2$"]),
     Test("taskswitch", "taskswitch.dts", log=good("taskswitch")),
     Test("debugexit", "debugexit.dts", log=ended('OK reason="exit"', "byte", "word", "dword")),
     Test("debugexit-failed", "debugexit-failed.dts", expect=FAILED,
