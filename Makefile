@@ -14,6 +14,9 @@ COMMON  := -std=gnu11 -g -fno-builtin-log -Iinclude -I. -I$(B)/gen $(WARN) -MMD 
 CFLAGS  := $(COMMON) -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
 	   -mcmodel=small -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 	   -ffunction-sections -fdata-sections -fno-strict-aliasing
+# Thunks for indirect branches: lib/thunk.S, docs/speculation.md (GCC only)
+THUNKS  := $(if $(findstring clang,$(CC)),-DBULKHEAD_RETPOLINE=0,-DBULKHEAD_RETPOLINE=1 \
+	   -mindirect-branch=thunk-extern -mindirect-branch-register -fjump-tables)
 # An exit's path leads through five rooms: one program to the compiler (GCC only), archives to all others
 LTO     := $(if $(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 HOSTFLAGS := $(COMMON) -Os -DHOST_TEST -fno-strict-aliasing -fsanitize=address,undefined \
@@ -44,14 +47,14 @@ $(foreach r,$(ROOMS),$(eval $(call room_rule,$(r))))
 
 $(B)/obj/%.c.o: %.c Makefile | deps-build
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LTO) -c $< -o $@
+	$(Q)$(CC) $(CFLAGS) $(THUNKS) $(LTO) -c $< -o $@
 $(B)/obj/%.S.o: %.S Makefile | deps-build
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) -c $< -o $@
 
 LIBFDT ?= $(shell $(CC) -print-file-name=libfdt.a)
 $(B)/bulkhead.elf: $(ARCHIVES) linker.ld
-	$(Q)$(CC) $(if $(LTO),$(CFLAGS) $(LTO)) -nostdlib -static -no-pie -Wl,-T,linker.ld,--gc-sections,-z,noexecstack,--build-id=none \
+	$(Q)$(CC) $(if $(LTO),$(CFLAGS) $(THUNKS) $(LTO)) -nostdlib -static -no-pie -Wl,-T,linker.ld,--gc-sections,-z,noexecstack,--build-id=none \
 		-Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments -o $@ \
 		-Wl,--start-group $(ARCHIVES) $(LIBFDT) -Wl,--end-group
 # a 32-bit ELF container of the same bytes: what `qemu -kernel` takes

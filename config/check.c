@@ -71,6 +71,34 @@ static void check_cpus(struct check *c)
 	}
 }
 
+/* Return: a CPU of @q that is another thread of @cpu's core, or CONFIG_MAX_CPUS */
+static u32 find_sibling(const struct check *c, const struct partition_config *q, u32 cpu)
+{
+	const u8 *core = c->machine->core;
+	for (u32 i = 0; i < q->nr_cpus; i++) {
+		if (q->cpus[i] != cpu && core[q->cpus[i]] == core[cpu]) {
+			return q->cpus[i];
+		}
+	}
+	return CONFIG_MAX_CPUS;
+}
+
+/* Threads of a core share what no second-level table divides, and no flush between turns reaches */
+static void check_threads(struct check *c)
+{
+	const struct partition_config *p = c->p;
+	for (u32 i = 0; c->machine->core && i < p->nr_cpus; i++) {
+		for (const struct partition_config *q = c->cfg->partitions; q < p; q++) {
+			u32 sibling = find_sibling(c, q, p->cpus[i]);
+			if (sibling < CONFIG_MAX_CPUS && !(p->allows_smt_sharing && q->allows_smt_sharing)) {
+				FAULT(c, "cpus", "CPU %u shares a core with CPU %u of %s; see allow-smt-sharing",
+				      p->cpus[i], sibling, q->name);
+				break;
+			}
+		}
+	}
+}
+
 static void check_memory(struct check *c)
 {
 	if (c->machine->memory_mib && c->p->memory_mib > c->left_mib) {
@@ -203,6 +231,7 @@ void config_check(const struct system_config *cfg, const struct config_machine *
 		c.p = &cfg->partitions[i];
 		check_name(&c);
 		check_cpus(&c);
+		check_threads(&c);
 		check_memory(&c);
 		check_files(&c);
 		check_boot(&c);

@@ -94,6 +94,8 @@ static const struct property partition_properties[] = {
 	  .expected = "no value, as in test-device;" },
 	{ "watchdog", .at = offsetof(struct partition_config, has_watchdog),
 	  .expected = "no value, as in watchdog;" },
+	{ "allow-smt-sharing", .at = offsetof(struct partition_config, allows_smt_sharing),
+	  .expected = "no value, as in allow-smt-sharing;" },
 	{ "slice-us", read_cell, FIELD(slice_us), .min = 100, .max = 1000000,
 	  .expected = "microseconds as a number from 100 to 1000000" },
 	{ "load-address", read_cell, FIELD(load_address), COUNT(has_load_address),

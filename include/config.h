@@ -55,6 +55,7 @@ struct partition_config {
 	bool has_debug_exit;
 	u16 debug_exit;
 	bool has_test_device, has_watchdog;
+	bool allows_smt_sharing;
 	u32 slice_us;
 	bool has_load_address, has_flat_mode; /* given: flat only */
 	u64 load_address;
@@ -126,6 +127,7 @@ struct config_file {
 /**
  * struct config_machine - what the machine has, for config_check()
  * @nr_cpus:    0 = not known (host tool without --cpus): CPU numbers are not checked
+ * @core:       by CPU, the lowest CPU that is a thread of the same core; NULL = not known: not checked
  * @memory_mib: what partitions can have in all; 0 = not known
  */
 struct config_machine {
@@ -133,6 +135,7 @@ struct config_machine {
 	u64 memory_mib;
 	const struct config_file *files;
 	u32 nr_files;
+	const u8 *core;
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "abi/hypercall.h"
 #include "kernel/channel.h"
 #include "kernel/partition.h"
+#include "kernel/space.h"
 
 static struct verdict answer(struct vcpu *v, s64 result)
 {
@@ -81,6 +82,11 @@ static struct verdict doorbell(struct vcpu *v)
 	return answer(v, hc_doorbell(v));
 }
 
+static struct verdict space_check_call(struct vcpu *v)
+{
+	return answer(v, hc_space_check(v));
+}
+
 typedef struct verdict hypercall_fn(struct vcpu *v);
 
 /* Numbers with holes: each group has sixteen */
@@ -94,6 +100,7 @@ static hypercall_fn *const calls[] = {
 	[HC_CONSOLE] = hc_console,
 	[HC_CHANNEL_INFO] = channel_info,
 	[HC_DOORBELL] = doorbell,
+	[HC_SPACE_CHECK] = space_check_call,
 };
 
 struct verdict hypercall(struct vcpu *v)

@@ -13,8 +13,11 @@
 #include "lib/lib.h"
 #include "log.h"
 #include "run.h"
+#include "space_host.h"
+#include "speculation_host.h"
 #include "system.h"
 #include "trap.h"
+#include "vmx/vmx.h"
 #include "x86/insn.h"
 #include "x86/regs.h"
 
@@ -121,11 +124,12 @@ static void machine_init(const struct boot_info *info, const struct vcpu_ops *op
 				      .cpuid = cpuid,
 				      .poke = host_poke,
 				      .kick = cpu_kick,
+				      .space_check = space_check_running,
 				      .wall_seconds = clock_wall_time(),
 				      .wall_tsc = rdtsc() };
 	timebase_init(&machine.host.time, clock->tsc_hz);
 	machine.host_xcr0 = read_cr4() & CR4_OSXSAVE ? xgetbv(0) : 0;
-	machine.max_page = feature_has(is_vmx ? "1g-pages" : "1gib-pages") ? SIZE_1G : SIZE_2M;
+	machine.max_page = speculation_small_pages() ? PAGE_SIZE : feature_has(is_vmx ? "1g-pages" : "1gib-pages") ? SIZE_1G : SIZE_2M;
 }
 
 static void backend_on(void)
@@ -141,6 +145,7 @@ static void noreturn_fn ap_main(struct cpu *c)
 	while (!__atomic_load_n(&machine.is_released, __ATOMIC_ACQUIRE)) {
 		irq_wait();
 	}
+	speculation_cpu();
 	backend_on();
 	run_cpu(c);
 }
@@ -167,6 +172,9 @@ void kmain(const struct boot_info *info)
 	if (!features_check(ops)) {
 		stop("features are missing, see above");
 	}
+	if (!speculation_start(info->cmdline, ops == &vmx_ops)) {
+		stop("mitigations=: auto or off");
+	}
 	host_memory_init(info);
 	if (!acpi_start(info, &machine.acpi)) {
 		stop("acpi: no usable RSDP or MADT");
@@ -174,7 +182,7 @@ void kmain(const struct boot_info *info)
 	machine_init(info, ops, clock_start(&machine.acpi));
 	log("cpus online=%u", cpus_start(&machine.acpi, machine.host.time.tsc_hz, ap_main));
 	backend_on();
-	if (!system_build(info)) {
+	if (!system_build(info) || space_check_machine(false) != 0) {
 		halt();
 	}
 	release();

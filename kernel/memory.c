@@ -13,6 +13,7 @@
 #include "boot/boot.h"
 #include "cpu.h"
 #include "gmem.h"
+#include "kernel/space_host.h"
 #include "lib/lib.h"
 #include "lock.h"
 #include "log.h"
@@ -25,14 +26,43 @@
 struct host_memory host_memory;
 static struct lock frames_lock; /* host_memory.frames, once other CPUs enter root mode */
 static struct pt host_pt;
+static const struct boot_info *boot; /* what memory there is, for host_owned() */
+
+/* What the hypervisor took for itself, joined where it is adjacent; guarded by frames_lock */
+static struct space_owned taken[SPACE_MAX_OWNED / 2];
+static u32 nr_taken;
+
+static void note_taken(u64 base, u64 len)
+{
+	u32 i = 0;
+
+	while (i < nr_taken && taken[i].base != base + len && taken[i].end != base) {
+		i++;
+	}
+	BUG_ON(i == ARRAY_SIZE(taken));
+	if (i == nr_taken) {
+		taken[nr_taken++] = (struct space_owned){ base, base + len, "the hypervisor" };
+	}
+	taken[i].base = MIN(taken[i].base, base);
+	taken[i].end = MAX(taken[i].end, base + len);
+}
+
+static hpa take(struct frames *f, u64 len)
+{
+	lock_take(&frames_lock);
+	hpa at = frames_alloc(f, len, PAGE_SIZE);
+	if (at.v) {
+		note_taken(at.v, len);
+	}
+	lock_drop(&frames_lock);
+	return at;
+}
 
 static hpa page_alloc(struct page_source *self, u32 nr_pages)
 {
 	struct host_memory *m = container_of(self, struct host_memory, pages);
 
-	lock_take(&frames_lock);
-	hpa page = frames_alloc(&m->frames, nr_pages * PAGE_SIZE, PAGE_SIZE);
-	lock_drop(&frames_lock);
+	hpa page = take(&m->frames, nr_pages * PAGE_SIZE);
 	if (page.v) {
 		memset(phys_ptr(page), 0, nr_pages * PAGE_SIZE);
 	}
@@ -105,6 +135,7 @@ void host_memory_init(const struct boot_info *info)
 	struct host_memory *m = &host_memory;
 	u64 max_page = cpuid_has(0x80000001, 3, 26) ? SIZE_1G : SIZE_2M;
 
+	boot = info;
 	m->pages = (struct page_source){ .alloc = page_alloc, .ptr = page_ptr };
 	frames_of(&part, info, PAGE_SIZE, MIB);
 	m->trampoline = frames_alloc(&part, PAGE_SIZE, PAGE_SIZE);
@@ -143,10 +174,55 @@ bool host_is_mapped(u64 addr, u64 len)
 
 void *stack_alloc(u64 len)
 {
-	hpa guard = frames_alloc(&host_memory.frames, len + PAGE_SIZE, PAGE_SIZE);
+	hpa guard = take(&host_memory.frames, len + PAGE_SIZE);
 
 	BUG_ON(!guard.v);
 	unmap(guard.v, guard.v + PAGE_SIZE);
 	invlpg(guard.v);
 	return (u8 *)phys_ptr(guard) + PAGE_SIZE + len;
+}
+
+static void own(struct space_owned *out, u32 *nr, u64 base, u64 end, const char *name)
+{
+	BUG_ON(*nr == SPACE_MAX_OWNED);
+	out[(*nr)++] = (struct space_owned){ base, end, name };
+}
+
+/* Gaps in the usable memory; the first MiB is not for partitions */
+static void own_unusable(struct space_owned *out, u32 *nr)
+{
+	u64 top = MIB;
+
+	own(out, nr, 0, MIB, "memory below 1 MiB");
+	for (u32 i = 0; i < boot->nr_mem; i++) {
+		const struct mem_range *r = &boot->mem[i];
+		if (r->is_usable && r->base + r->len > top) {
+			own(out, nr, top, MAX(top, r->base), "no usable memory");
+			top = r->base + r->len;
+		}
+	}
+	own(out, nr, top, PHYS_TOP, "no usable memory");
+}
+
+u32 host_owned(struct space_owned *out, u32 *nr_pages)
+{
+	const struct frames *f = &host_memory.frames;
+	u32 nr = 0;
+
+	lock_take(&frames_lock);
+	for (u32 i = 0; i < nr_taken; i++) {
+		out[nr++] = taken[i];
+	}
+	*nr_pages = nr;
+	for (u32 i = 0; i < f->nr; i++) {
+		own(out, &nr, f->free[i].base, f->free[i].base + f->free[i].len, "free memory");
+	}
+	lock_drop(&frames_lock);
+	own(out, &nr, boot->image_start.v, boot->image_end.v, "the image");
+	for (u32 i = 0; i < boot->nr_modules; i++) {
+		const struct boot_module *m = &boot->modules[i];
+		own(out, &nr, m->start.v, m->start.v + m->len, "a boot module");
+	}
+	own_unusable(out, &nr);
+	return nr;
 }

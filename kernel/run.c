@@ -8,6 +8,7 @@
 #include "drivers/lapic.h"
 #include "kernel/exit.h"
 #include "kernel/sched.h"
+#include "kernel/speculation_host.h"
 #include "kernel/trap.h"
 #include "lib/lib.h"
 #include "log.h"
@@ -92,6 +93,9 @@ static void switch_to(struct runner *r, struct vcpu *v)
 		v->is_dr_reset = false;
 	}
 	load_state(v);
+	if (r->loaded && r->loaded->part != v->part) {
+		speculation_switch();
+	}
 	r->loaded = v;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "kernel/system.h"
 #include "config/config_room.h"
+#include "kernel/topology.h"
 #include "lib/lib.h"
 #include "log.h"
 #include "x86/insn.h"
@@ -32,7 +33,8 @@ static const struct boot_module *find_config(const struct boot_info *info)
 static u64 memory_for_partitions(void)
 {
 	u64 free = frames_free_bytes(&host_memory.frames);
-	return free > OWN_RESERVE ? free - OWN_RESERVE : 0;
+	u64 tables = machine.max_page == PAGE_SIZE ? free / 512 : 0; /* 8 bytes for each page */
+	return free > OWN_RESERVE + tables ? free - OWN_RESERVE - tables : 0;
 }
 
 static void log_faults(void)
@@ -45,13 +47,31 @@ static void log_faults(void)
 	log("FATAL config faults=%u, nothing is started", faults.nr);
 }
 
+/* By CPU: the lowest one on the same core */
+static const u8 *cores(void)
+{
+	static u8 core[MAX_CPUS];
+	u32 bits = topology_smt_bits(cpuid), nr = 0;
+	for (u32 i = 0; i < cpu_count(); i++) {
+		u32 k = 0;
+		while (cpu_by_index(k)->apic_id >> bits != cpu_by_index(i)->apic_id >> bits) {
+			k++;
+		}
+		core[i] = (u8)k;
+		nr += k == i;
+	}
+	log("smt threads=%u cores=%u", 1u << bits, nr);
+	return core;
+}
+
 static bool check(const struct boot_info *info)
 {
 	struct config_file files[BOOT_MAX_MODULES];
 	const struct config_machine m = { .nr_cpus = cpu_count(),
 					  .memory_mib = memory_for_partitions() / MIB,
 					  .files = files,
-					  .nr_files = info->nr_modules };
+					  .nr_files = info->nr_modules,
+					  .core = cores() };
 	const struct boot_module *dtb = find_config(info);
 	if (!dtb) {
 		log("FATAL config: no module is a device tree blob (module2 FILE.dtb in grub.cfg)");
@@ -180,6 +200,30 @@ static bool build_channels(void)
 		log_channel(&system_config.channels[i]);
 	}
 	return !why;
+}
+
+static u64 index_bit(const char *name)
+{
+	for (u32 i = 0; i < system_config.nr_partitions; i++) {
+		if (!strcmp(system_config.partitions[i].name, name)) {
+			return BIT(i);
+		}
+	}
+	return 0;
+}
+
+u32 system_shared(struct space_shared out[SPACE_MAX_SHARED])
+{
+	for (u32 i = 0; i < system_config.nr_channels; i++) {
+		const struct channel_config *c = &system_config.channels[i];
+		out[i] = (struct space_shared){ .host = channels[i].memory, .len = (u64)c->size_kib * KIB };
+		for (u32 k = 0; k < channel_nr_members(c); k++) {
+			u64 bit = index_bit(channel_member(c, k));
+			out[i].who |= bit;
+			out[i].writers |= channel_can_write(c, k) ? bit : 0;
+		}
+	}
+	return system_config.nr_channels;
 }
 
 bool system_build(const struct boot_info *info)

@@ -5,6 +5,7 @@
 
 #include "boot_info.h"
 #include "kernel/run.h"
+#include "kernel/space.h"
 
 /**
  * system_build() - find the device tree, check it, build every partition of @machine
@@ -13,5 +14,8 @@
  * Return: false if the system cannot start.
  */
 bool must_check system_build(const struct boot_info *info);
+
+/** system_shared() - the channels, as regions that their members share. Return: how many. */
+u32 system_shared(struct space_shared out[SPACE_MAX_SHARED]);
 
 #endif

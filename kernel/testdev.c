@@ -2,17 +2,23 @@
 /*
  * What the test device asks of the platform. A page leaves the second-level tables, and so every vCPU's
  * TLB; what touches it next, an event's delivery perhaps, exits and finds it back. The memory itself
- * stays the partition's. Called through the bus and by exit.c; pc.lock serializes the tables.
+ * stays the partition's. Called through the bus and by exit.c; space_lock() serializes the tables.
  */
 #include "kernel/testdev.h"
+#include "kernel/space.h"
 #include "lib/lib.h"
 
 void testdev_flush_page(void *ctx, gpa page)
 {
 	struct partition *p = container_of(ctx, struct partition, pc);
-	if (!gmem_ptr(&p->mem, page, PAGE_SIZE) ||
-	    pt_unmap(&p->space, page.v, PAGE_SIZE) != STATUS_OK) {
-		return; /* not RAM, or no page left to split a large one: it stays */
+	if (!gmem_ptr(&p->mem, page, PAGE_SIZE)) {
+		return;
+	}
+	space_lock();
+	enum status s = pt_unmap(&p->space, page.v, PAGE_SIZE);
+	space_unlock();
+	if (s != STATUS_OK) {
+		return; /* no page left to split a large one: it stays */
 	}
 	for (u32 i = 0; i < p->nr_cores; i++) {
 		core_post(p->core[i], MAIL_FLUSH);
@@ -46,8 +52,8 @@ bool testdev_remap(struct partition *p, gpa addr)
 	if (!host) {
 		return false;
 	}
-	pc_lock(p);
+	space_lock();
 	enum status s = pt_map(&p->space, page.v, HPA((uintptr_t)host), PAGE_SIZE, PT_R | PT_W | PT_X);
-	pc_unlock(p);
+	space_unlock();
 	return s == STATUS_OK || s == STATUS_OVERLAP; /* a sibling was quicker */
 }

@@ -51,13 +51,16 @@ u64 svm_get(struct vcpu *v, enum vreg r)
 {
 	const struct svm_vcpu *hw = v->hw;
 	struct vmcb *b = vmcb_of(v);
+	if (field[r].offset) {
+		u64 value = *(u64 *)at(b, field[r].offset);
+		return r == VREG_EFER ? value & ~EFER_SVME : value;
+	}
 	switch (r) {
-	case VREG_EFER: return b->efer & ~EFER_SVME;
 	case VREG_CR8: return field_get(V_TPR, b->v_intr);
 	case VREG_INT_SHADOW: return b->int_shadow & INT_SHADOW;
 	case VREG_NMI_BLOCKED: return hw->nmi_blocked;
 	case VREG_CODE_SIZE: return code_size(b);
-	default: return field[r].offset ? *(u64 *)at(b, field[r].offset) : 0;
+	default: return 0;
 	}
 }
 

@@ -2,8 +2,8 @@
 /*
  * The host's end of the config room: the very code that runs at boot says what is wrong with a
  * blob. tools/bulkhead calls it after dtc, with what it knows of the machine and of the files.
- * usage: config-check FILE.dtb [--cpus N] [--mem MiB] [name:length ...]
- * Exit status: 0 no fault, 2 faults (one line each), 1 called wrongly.
+ * usage: config-check FILE.dtb [--cpus N] [--threads N] [--mem MiB] [name:length ...]
+ * --threads N: CPUs 0 to N-1 are one core, and so on. Exit status: 0 no fault, 2 faults (one line each), 1 called wrongly.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ static struct config_faults faults;
 static int usage(const char *what)
 {
 	fprintf(stderr, "config-check: %s\n"
-		"usage: config-check FILE.dtb [--cpus N] [--mem MiB] [name:length ...]\n", what);
+		"usage: config-check FILE.dtb [--cpus N] [--threads N] [--mem MiB] [name:length ...]\n", what);
 	return 1;
 }
 
@@ -52,12 +52,23 @@ static bool take_file(char *arg)
 	return true;
 }
 
+/* Threads of a core follow each other, @threads at a time */
+static bool take_threads(u64 threads)
+{
+	static u8 core[CONFIG_MAX_CPUS];
+	for (u32 i = 0; threads && i < CONFIG_MAX_CPUS; i++) {
+		core[i] = (u8)(i - i % threads);
+	}
+	machine.core = core;
+	return threads;
+}
+
 static bool take_args(int argc, char **argv)
 {
 	for (int i = 2; i < argc; i++) {
 		u64 value;
-		bool is_cpus = !strcmp(argv[i], "--cpus");
-		if (!is_cpus && strcmp(argv[i], "--mem")) {
+		bool is_cpus = !strcmp(argv[i], "--cpus"), is_threads = !strcmp(argv[i], "--threads");
+		if (!is_cpus && !is_threads && strcmp(argv[i], "--mem")) {
 			if (!take_file(argv[i])) {
 				return false;
 			}
@@ -66,7 +77,11 @@ static bool take_args(int argc, char **argv)
 		if (++i == argc || !str_to_u64(argv[i], &value)) {
 			return false;
 		}
-		if (is_cpus) {
+		if (is_threads) {
+			if (!take_threads(value)) {
+				return false;
+			}
+		} else if (is_cpus) {
 			machine.nr_cpus = (u32)value;
 		} else {
 			machine.memory_mib = value;

@@ -28,6 +28,7 @@
 #define HC_CONSOLE	  0x13 /* RBX = byte for the console; RAX = 0, or HC_EAGAIN */
 #define HC_CHANNEL_INFO 0x20 /* RBX = index from 0, RCX = where a struct bulkhead_channel goes (abi/channel.h) */
 #define HC_DOORBELL	0x21 /* RBX = index, RCX = position << 16 | vector, a vector below 32 */
+#define HC_SPACE_CHECK 0x40 /* with test-device only: RAX = leaks between partitions, 0 = none */
 
 #define HC_ABI_VERSION 1
 #define HC_EINVAL      (-22) /* RAX: an argument makes no sense */

@@ -100,6 +100,13 @@ static inline u64 rdtsc_ordered(void)
 	return rdtsc();
 }
 
+/** verw() - where CPUID has MD_CLEAR or its like: empties the CPU's buffers (SDM 3A "VERW" of the memory form) */
+static inline void verw(void)
+{
+	static const u16 data_segment = 0x10;
+	__asm__ volatile("verw %0" : : "m"(data_segment) : "cc", "memory");
+}
+
 /** cpuid() - @out is EAX, EBX, ECX, EDX. */
 static inline void cpuid(u32 leaf, u32 subleaf, u32 out[4])
 {

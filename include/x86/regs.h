@@ -63,6 +63,7 @@
 #define EFER_LMSLE BIT(13)
 #define EFER_FFXSR BIT(14)
 #define EFER_TCE   BIT(15)
+#define EFER_AIBRSE BIT(21) /* APM 2 3.1.7: automatic IBRS */
 
 #define DR6_FIXED1 0xffff0ff0ull
 #define DR6_B	   BITS(3, 0)

@@ -21,6 +21,7 @@ class Test:
     log: list = field(default_factory=list)
     absent: list = field(default_factory=lambda: [r"^\[.*\] FAIL", "FATAL"])
     cpus: int = 1
+    threads: int = 1  # of a core
     mem: int = None
     icount: bool = False
     parallel: bool = False
@@ -60,6 +61,7 @@ MAY_DIFFER = [
 
 NO_XSETBV = ("QEMU 7.2 does not exit for XSETBV: KVM in between resets XCR0 at its own exits, so what XSAVE "
              "saves varies")
+NO_THREADS = "Bochs's ryzen has no CPUID leaf that tells threads from cores"
 NO_SHUTDOWN = "Bochs 2.7 as an SVM host lacks the SHUTDOWN intercept: the emulator itself stops"
 
 TESTS = [
@@ -114,6 +116,10 @@ TESTS = [
          + [r"^bulkhead: \[%s\] verdict=OK .*restarts=13$" % n for n in ("lives", "lives-smp")]),
     Test("thousand", "thousand.dts", ("qemu-svm",), cpus=2, icount=True, timeout=900, log=good("lives", "pulse")
          + [r"^bulkhead: \[lives\] verdict=OK .*restarts=1000$", r"^\[pulse\] PULSE beats=\d+ .* missed=0$"]),
+    Test("space", "space.dts", cpus=2, log=good("a", "b", "plain")
+         + [r"^bulkhead: space partitions=3 pages4k=\d+ pages2m=\d+ pages1g=0 tables=\d+ shared=0 leaks=0$"]),
+    Test("smt", "smt.dts", cpus=4, threads=2, skip={"bochs-svm": NO_THREADS}, log=good("pair", "c", "d")
+         + [r"^bulkhead: smt threads=2 cores=2$"]),
     Test("taskswitch", "taskswitch.dts", log=good("taskswitch")),
     Test("debugexit", "debugexit.dts", log=ended('OK reason="exit"', "byte", "word", "dword")),
     Test("debugexit-failed", "debugexit-failed.dts", expect=FAILED,

@@ -22,7 +22,7 @@ def skip_job(test, bed, reason):
 
 
 def run(test, machine: Machine):
-    args = ["--cpus", str(test.cpus)] + (["--mem", str(test.mem)] if test.mem else [])
+    args = ["--cpus", str(test.cpus), "--threads", str(test.threads)] + (["--mem", str(test.mem)] if test.mem else [])
     args += ["--icount"] if test.icount and machine.bed == "qemu-svm" else []
     args += ["--parallel"] if test.parallel and machine.bed == "qemu-svm" else []
     machine.run(test.dts, *args, timeout=test.timeout)

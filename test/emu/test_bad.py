@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The bad systems of test/config/bad: each names in its first comment the faults that it must get. The host
-tool and the boot path report exactly these, in this order, and nothing starts. `*` stands for a number."""
+tool and the boot path report exactly these, in this order, and nothing starts. `*` stands for a number. Those whose
+name begins with "smt-" are judged on a machine with two threads a core."""
 import glob
 import os
 import re
@@ -33,10 +34,11 @@ def compare(where, want, text):
 
 def judge(machine, path):
     want = wanted(path)
-    status, text = command(["tools/bulkhead", "check", path, "--cpus", "2", "--mem", "400"], 60)
+    threads = ["--threads", "2" if os.path.basename(path).startswith("smt-") else "1"]
+    status, text = command(["tools/bulkhead", "check", path, "--cpus", "2", "--mem", "400", *threads], 60)
     machine.need(status == BAD_INPUT, "host: exit status %d" % status)
     compare("host", want, text)
-    log = machine.run(path, "--no-check", "--cpus", "2", "--mem", "512", "--boot", "kernel")
+    log = machine.run(path, "--no-check", "--cpus", "2", "--mem", "512", "--boot", "kernel", *threads)
     machine.need_status(BAD_INPUT)
     compare("boot", want, log)
     machine.need_log(r"^bulkhead: FATAL config faults=%d, nothing is started$" % len(want))

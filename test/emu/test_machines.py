@@ -50,10 +50,44 @@ def twice(machine):
     machine.need(first == second, "two runs differ")
 
 
+SPECULATION = [  # name, bed, what is added to the run, and what the log must say
+    ("auto", "bochs-vmx", ["--cpu", "tigerlake"],
+     ["spectre-v2 mitigated=enhanced-ibrs,ibpb-on-switch", "mds mitigated=verw-on-switch",
+      "itlb-multihit mitigated=4-kib-pages", "meltdown not-affected"]),
+    ("old", "bochs-vmx", [], ["meltdown mitigated=own-address-space", "l1tf open: no L1D_FLUSH"]),
+    ("amd", "qemu-svm", [], ["meltdown not-affected", "spectre-v2 open: no IBPB"]),
+    ("off", "bochs-vmx", ["--cpu", "tigerlake", "--append", "mitigations=off"],
+     ["spectre-v2 open: mitigations=off", "mds open: mitigations=off"]),
+    ("off", "qemu-svm", ["--append", "mitigations=off"], ["spectre-v2 open: mitigations=off"]),
+]
+
+
+def speculation(args, said):
+    """Two partitions take turns on one CPU; MSRs that are not there would be #GP, hence a crash"""
+    def run(machine):
+        machine.run("slices.dts", "--cpus", "1", *args)
+        machine.need_status(OK)
+        machine.need_log(*["^bulkhead: speculation %s" % line for line in said])
+        lines = re.findall(r"^bulkhead: speculation \S+ (?:not-affected$|mitigated=\S+$|open: \S)",
+                           machine.read(), re.M)
+        machine.need(len(lines) == 20, "%d lines about speculation" % len(lines))
+    return run
+
+
+def bad_word(machine):
+    machine.run("slices.dts", "--cpus", "1", "--append", "mitigations=none", timeout=40)
+    machine.need_status(FAILED)
+    machine.need_log(r"^bulkhead: FATAL mitigations=: auto or off$")
+    machine.need_absent(r"start partitions", r"^\[")
+
+
 def jobs():
     for bed, counts in SMP.items():
         for count in counts:
             yield job("smp-%d" % count, bed, smp(count), 3 + count)
     for name, bed, cpu, features in LACKING:
         yield job(name, bed, lacking(cpu, features))
+    for name, bed, args, said in SPECULATION:
+        yield job("speculation-" + name, bed, speculation(args, said))
+    yield job("speculation-bad", "qemu-svm", bad_word)
     yield job("determinism", "qemu-svm", twice)

@@ -21,7 +21,7 @@ static const struct config_file files[] = {
 	{ "vmlinuz", 8 << 20 }, { "initrd.img", 4 << 20 }, { "k.elf", 65536 },
 	{ "m1", 100 },		{ "empty", 0 },		   { "huge", 600ull << 20 },
 };
-static const struct config_machine machine = { 2, 1000, files, 6 };
+static const struct config_machine machine = { 2, 1000, files, 6, NULL };
 
 static void add_property(char *text)
 {
@@ -393,6 +393,35 @@ static void test_flag(void **state)
 	assert_true(cfg.partitions[0].has_test_device);
 }
 
+/* CPUs 0 and 2 are one core, 1 and 3 another: as firmware often numbers them */
+static void test_threads(void **state)
+{
+	static const u8 core[CONFIG_MAX_CPUS] = { 0, 1, 0, 1 };
+	static const struct {
+		const char *a, *b, *fault;
+	} row[] = {
+		{ "<0>", "<1>", "" }, { "<0>", "<0>", "" }, { "<0 2>", "<1 3>", "" },
+		{ "<0>; allow-smt-sharing", "<2>; allow-smt-sharing", "" },
+		{ "<0>", "<2>", "[b] cpus: CPU 2 shares a core with CPU 0 of a; see allow-smt-sharing" },
+		{ "<3>; allow-smt-sharing", "<0 1>",
+		  "[b] cpus: CPU 1 shares a core with CPU 3 of a; see allow-smt-sharing" },
+		{ "<3>", "<1>; allow-smt-sharing",
+		  "[b] cpus: CPU 1 shares a core with CPU 3 of a; see allow-smt-sharing" },
+	};
+	struct config_machine m = machine;
+	(void)state;
+	m.nr_cpus = 4;
+	for (u32 i = 0; i < ARRAY_SIZE(row) * 2; i++) {
+		char text[256];
+		snprintf(text, sizeof(text), "a: memory=<4>; boot=pvh; kernel=k.elf; cpus=%s\n"
+			 "b: memory=<4>; boot=pvh; kernel=k.elf; cpus=%s", row[i / 2].a, row[i / 2].b);
+		m.core = i & 1 ? core : NULL; /* not known: not judged */
+		parse(blob, build(text));
+		config_check(&cfg, &m, &faults);
+		assert_string_equal(texts(), i & 1 ? row[i / 2].fault : "");
+	}
+}
+
 static void test_unknown_machine(void **state)
 {
 	struct config_machine unknown = machine;
@@ -499,7 +528,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_example),	       cmocka_unit_test(test_faults),
-		cmocka_unit_test(test_debug_exit_ports), cmocka_unit_test(test_flag), cmocka_unit_test(test_unknown_machine),
+		cmocka_unit_test(test_debug_exit_ports), cmocka_unit_test(test_flag), cmocka_unit_test(test_unknown_machine), cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_strange_trees),  cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_channels),       cmocka_unit_test(test_channel_faults),

@@ -81,9 +81,13 @@ def tcg(run):
     return "tcg,thread=multi" if run.opts.parallel and not run.opts.icount else "tcg,thread=single"
 
 
+def smp(run):
+    return "cpus=%d,threads=%d" % (run.opts.cpus, run.opts.threads)
+
+
 def qemu_args(run, accel, cpu):
     args = ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-M", "q35",
-            "-m", str(run.opts.mem), "-smp", str(run.opts.cpus), "-display", "none",
+            "-m", str(run.opts.mem), "-smp", smp(run), "-display", "none",
             "-net", "none"] + ([] if run.opts.reboot else ["-no-reboot"])
     if run.opts.icount:
         args += ["-icount", "shift=0,sleep=off"]
@@ -99,8 +103,8 @@ def bochs_args(run):
             "plugin_ctrl: unmapped=1, biosdev=1, serial=1, iodebug=1",
             "config_interface: textconfig",
             'display_library: rfb, options="timeout=0"',
-            "cpu: model=%s, count=%d, quantum=32, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=0"
-            % (run.opts.cpu or BOCHS_MODEL[run.opts.on], run.opts.cpus, run.opts.ips),
+            "cpu: model=%s, count=%d:1:%d, quantum=32, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=0"
+            % (run.opts.cpu or BOCHS_MODEL[run.opts.on], run.opts.cpus // run.opts.threads, run.opts.threads, run.opts.ips),
             "memory: guest=%d, host=%d" % (mem, mem),
             "romimage: file=%s/BIOS-bochs-latest" % share,
             "vgaromimage: file=%s/VGABIOS-lgpl-latest" % share,
@@ -160,9 +164,9 @@ def nested_args(run):
         items.append("/out/m%d %s" % (i, name.replace(",", ",,")))
     with open(os.path.join(shared, "l2.sh"), "w", encoding="ascii") as f:
         f.write("exec /usr/bin/qemu-system-x86_64 -accel kvm -cpu host -M q35 -nodefaults -display none "
-                "-no-reboot -m %d -smp %d -serial file:/out/com1.log -serial file:/out/com2.log "
+                "-no-reboot -m %d -smp %s -serial file:/out/com1.log -serial file:/out/com2.log "
                 "-kernel /out/bulkhead.elf32 -initrd '%s' -append '%s'\n"
-                % (run.opts.mem, run.opts.cpus, ",".join(items), run.opts.append))
+                % (run.opts.mem, smp(run), ",".join(items), run.opts.append))
     for i in (0, 1):  # L2's logs are written where the caller reads them
         name = os.path.join(shared, "com%d.log" % (i + 1))
         open(name, "wb").close()

@@ -68,11 +68,13 @@ class System:
         """(name, path) of the files that exist. The check has words for those that do not."""
         return [(n, p) for n, p in self.files.items() if os.path.isfile(p)]
 
-    def check(self, cpus=None, mem=None):
+    def check(self, cpus=None, mem=None, threads=None):
         """Return: (exit status, text) of the very code that checks at boot."""
         args = [os.path.join(BUILD, "host", "config-check"), self.dtb]
         if cpus:
             args += ["--cpus", str(cpus)]
+        if threads:
+            args += ["--threads", str(threads)]
         if mem:
             args += ["--mem", str(mem)]
         for name, path in self.present():
