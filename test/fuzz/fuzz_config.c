@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct system_config cfg;
 	static struct config_faults faults;
 	static const struct config_file files[] = { { "vmlinuz", 1 << 23 }, { "k.elf", 4096 }, { "z", 0 } };
-	static const struct config_machine machine = { 2, 1000, files, 3 };
+	static const struct config_machine machine = { 2, 1000, files, 3, NULL };
 	char text[200];
 	memset(&faults, 0, sizeof(faults));
 	config_parse(data, size, &cfg, &faults);
