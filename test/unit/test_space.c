@@ -291,7 +291,7 @@ static void test_shared_regions(void **state)
 	start(&pt_npt); /* a declaration excuses nothing of the hypervisor's */
 	in.nr_shared = 1;
 	shared[0] = (struct space_shared){ HPA(IMAGE), PAGE_SIZE, 3, 3 };
-	map(0, 0x40000000, IMAGE, PAGE_SIZE);
+	map_region(0, 0x40000000, IMAGE, PAGE_SIZE, PT_R | PT_W);
 	expect(SPACE_REGION, "[] shared region meets the image gpa=0x0 host=0x800000 len=0x1000");
 }
 
