@@ -40,12 +40,17 @@ static const struct reg {
 static u32 reg_read(struct vlapic *a, u32 n)
 {
 	switch (n) {
-	case REG_ID: return vlapic_is_x2apic(a) ? a->id : a->id << 24;
 	case REG_PPR: return vlapic_ppr(a);
-	case REG_LDR: return vlapic_logical_id(a);
 	case REG_COUNT: return vlapic_timer_count(a);
-	default: return a->reg[n];
+	default: return a->page.reg[n].value;
 	}
+}
+
+/* ID and LDR depend on the mode. In x2APIC mode LDR cannot be written; out of it the way is a reset. */
+void vlapic_show_id(struct vlapic *a)
+{
+	vlapic_put(a, REG_ID, vlapic_is_x2apic(a) ? a->id : a->id << 24);
+	vlapic_put(a, REG_LDR, vlapic_logical_id(a));
 }
 
 /*
@@ -82,7 +87,7 @@ static void send_ipi(struct vlapic *a, u32 icr)
 static void mask_if_disabled(struct vlapic *a)
 {
 	for (u32 i = 0; i < NR_LVTS && !(a->reg[REG_SVR] & SVR_ENABLE); i++) {
-		a->reg[REG_LVT + i] |= LVT_MASKED;
+		vlapic_put(a, REG_LVT + i, a->reg[REG_LVT + i] | LVT_MASKED);
 	}
 }
 
@@ -91,7 +96,7 @@ static u32 reg_set(struct vlapic *a, u32 n, u32 value)
 {
 	u32 changed = (a->reg[n] ^ value) & regs[n].writable;
 
-	a->reg[n] ^= changed;
+	vlapic_put(a, n, a->reg[n] ^ changed);
 	return changed;
 }
 
@@ -102,11 +107,17 @@ static void timer_write(struct vlapic *a, u32 n, u32 value)
 	bool is_deadline = a->reg[REG_LVT + LVT_TIMER] & LVT_DEADLINE;
 
 	mask_if_disabled(a);
+	if (n == REG_SVR) {
+		vlapic_changed(a);
+	}
 	if (n == REG_LVT + LVT_TIMER && (changed & LVT_DEADLINE)) { /* a change of mode disarms */
-		a->tsc_deadline = a->reg[REG_COUNT_INIT] = 0;
+		a->tsc_deadline = 0;
+		vlapic_put(a, REG_COUNT_INIT, 0);
 		vlapic_timer_start(a, 0);
 	} else if (n == REG_COUNT_INIT) {
-		a->reg[n] = is_deadline ? 0 : a->reg[n];
+		if (is_deadline) {
+			vlapic_put(a, n, 0);
+		}
 		vlapic_timer_start(a, a->reg[n]);
 	} else if (n == REG_DIVIDE) { /* goes on from where it is */
 		vlapic_timer_start(a, count);
@@ -120,11 +131,11 @@ static void reg_write(struct vlapic *a, u32 n, u32 value)
 	switch (n) {
 	case REG_EOI: vlapic_eoi(a); break;
 	case REG_ESR:
-		a->reg[n] = a->esr_pending;
+		vlapic_put(a, n, a->esr_pending);
 		a->esr_pending = 0;
 		a->is_error_told = false;
 		break;
-	case REG_TPR: reg_set(a, n, value); break;
+	case REG_TPR: a->page.reg[n].value = value & 0xff; break;
 	case REG_SELF_IPI: send_ipi(a, ICR_TO_SELF | value); break;
 	case REG_ICR:
 		reg_set(a, n, value);
@@ -138,6 +149,20 @@ static void reg_write(struct vlapic *a, u32 n, u32 value)
 		reg_set(a, n, value);
 		mask_if_disabled(a);
 		vlapic_lint_changed(a);
+	}
+}
+
+/* Between the guest's write and this nobody has looked: what the bits that are not writable were is in reg */
+void vlapic_written(struct vlapic *a, u64 offset)
+{
+	const struct reg *r = &regs[offset / 16 % NR_REGS];
+	u32 n = (u32)(r - regs), value = a->page.reg[n].value;
+
+	if (offset / 16 < NR_REGS && n != REG_TPR) {
+		a->page.reg[n].value = a->reg[n];
+	}
+	if (offset / 16 < NR_REGS && ((vlapic_is_x2apic(a) ? r->x2apic : r->xapic) & WR)) {
+		reg_write(a, n, value);
 	}
 }
 
@@ -193,10 +218,12 @@ static bool write_apic_base(struct vlapic *a, u64 value)
 	    (is > APIC_BASE_EN && !was) || (is == APIC_BASE_EN && was > APIC_BASE_EN)) {
 		return false;
 	}
+	a->apic_base = value;
 	if (!is && was) {
 		vlapic_reset(a);
 	}
-	a->apic_base = value;
+	vlapic_show_id(a);
+	vlapic_changed(a);
 	return true;
 }
 
@@ -240,7 +267,7 @@ bool vlapic_wrmsr(struct vlapic *a, u32 msr, u64 value)
 		return false;
 	}
 	if (n == REG_ICR) {
-		a->reg[REG_ICR_HIGH] = (u32)(value >> 32);
+		vlapic_put(a, REG_ICR_HIGH, (u32)(value >> 32));
 	}
 	reg_write(a, n, (u32)value);
 	return true;
