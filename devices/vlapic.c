@@ -226,13 +226,13 @@ void vlapic_eoi(struct vlapic *a)
 	}
 }
 
-static enum vlapic_mode mode_of(const struct vlapic *a)
+static enum apic_mode mode_of(const struct vlapic *a)
 {
-	return !vlapic_is_on(a) ? VLAPIC_OFF : vlapic_is_x2apic(a) ? VLAPIC_X2APIC : VLAPIC_XAPIC;
+	return !vlapic_is_on(a) ? APIC_OFF : vlapic_is_x2apic(a) ? APIC_X2APIC : APIC_XAPIC;
 }
 
 /* A request that waits for an EOI needs no eye on TPR: the EOI exits, if the CPU does not deliver itself */
-void vlapic_look(struct vlapic *a, struct vlapic_view *view)
+void vlapic_look(struct vlapic *a, struct apic_view *view)
 {
 	u32 requested = vec_class(a, REG_IRR), in_service = vec_class(a, REG_ISR);
 	bool is_blocked = requested > in_service && requested <= (vlapic_tpr(a) & 0xf0);

@@ -8,6 +8,7 @@
 #ifndef BULKHEAD_VLAPIC_H
 #define BULKHEAD_VLAPIC_H
 
+#include "apic.h"
 #include "bus.h"
 
 #define VLAPIC_BASE    0xfee00000ull
@@ -42,7 +43,8 @@ static_assert(sizeof(struct vlapic_page) == PAGE_SIZE, "the CPU's layout");
 
 /**
  * struct vlapic - one core's local APIC
- * @page: TPR, ISR, TMR and IRR, which the CPU may change while the guest runs; for reading also the others
+ * @page: TPR, ISR, TMR, IRR and the ICR's upper half, which the CPU may change while the guest runs; for
+ *       reading also the others
  * @reg: the registers that only software changes, as last written here; a guest's write of @page is taken
  *       over by vlapic_written()
  * @used_words: of ISR, TMR, IRR: a word is not zero only if its bit n is set. Where the CPU delivers, they
@@ -94,23 +96,8 @@ static inline bool vlapic_has_request(const struct vlapic *a)
 	return a->used_words[2];
 }
 
-/* How the CPU can serve this APIC: not while it is off, by hardware or software. By MMIO, or by MSRs. */
-enum vlapic_mode { VLAPIC_OFF, VLAPIC_XAPIC, VLAPIC_X2APIC };
-
-/**
- * struct vlapic_view - what a CPU that serves the APIC itself goes by
- * @blocked_class: bits 7:4 of the highest request if TPR alone keeps it back, else 0
- * @requested, @in_service: highest vectors of IRR and ISR, 0 for none
- * @level: vectors whose EOI is of interest to vlapic_eoi_done(), as in TMR
- */
-struct vlapic_view {
-	enum vlapic_mode mode;
-	u8 blocked_class, requested, in_service;
-	u32 level[8];
-};
-
 /** vlapic_look() - fill @view. Where the CPU delivers, vlapic_has_request() is false then. By the owner. */
-void vlapic_look(struct vlapic *a, struct vlapic_view *view);
+void vlapic_look(struct vlapic *a, struct apic_view *view);
 
 /** vlapic_written() - the CPU has put what the guest wrote into the register at @offset of the page. */
 void vlapic_written(struct vlapic *a, u64 offset);

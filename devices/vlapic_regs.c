@@ -53,6 +53,12 @@ void vlapic_show_id(struct vlapic *a)
 	vlapic_put(a, REG_LDR, vlapic_logical_id(a));
 }
 
+/* A CPU that serves the registers takes writes of this one without an exit (SDM 3C 30.4.3.2) */
+static u32 icr_high(const struct vlapic *a)
+{
+	return a->page.reg[REG_ICR_HIGH].value;
+}
+
 /*
  * SDM 3A table 11-3 "Valid Combinations ...": what goes to the sender too can be fixed only. The
  * trigger mode does not matter, IPIs are edges (its note 2); it tells INIT from its de-assertion.
@@ -62,7 +68,7 @@ static void send_ipi(struct vlapic *a, u32 icr)
 	const u32 to_others = BIT(MODE_FIXED) | BIT(MODE_LOWEST) | BIT(MODE_SMI) | BIT(MODE_NMI) |
 			      BIT(MODE_INIT) | BIT(MODE_STARTUP);
 	const struct vlapic_ipi ipi = {
-		.dest = vlapic_is_x2apic(a) ? a->reg[REG_ICR_HIGH] : a->reg[REG_ICR_HIGH] >> 24,
+		.dest = vlapic_is_x2apic(a) ? icr_high(a) : icr_high(a) >> 24,
 		.vector = (u8)icr,
 		.mode = (u8)field_get(ICR_MODE, icr),
 		.shorthand = (u8)field_get(ICR_SHORTHAND, icr),
@@ -242,7 +248,7 @@ bool vlapic_rdmsr(struct vlapic *a, u32 msr, u64 *value)
 		vlapic_catch_up(a);
 		*value = a->tsc_deadline;
 	} else if (is_x2apic_reg(a, n, RD)) {
-		*value = reg_read(a, n) | (n == REG_ICR ? (u64)a->reg[REG_ICR_HIGH] << 32 : 0);
+		*value = reg_read(a, n) | (n == REG_ICR ? (u64)icr_high(a) << 32 : 0);
 	} else {
 		return false;
 	}

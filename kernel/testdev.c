@@ -11,7 +11,8 @@ void testdev_flush_page(void *ctx, gpa page)
 {
 	struct partition *p = container_of(ctx, struct partition, pc);
 	if (!gmem_ptr(&p->mem, page, PAGE_SIZE) ||
-	    pt_unmap(&p->space, page.v, PAGE_SIZE) != STATUS_OK) {
+	    pt_unmap(&p->space, page.v, PAGE_SIZE) != STATUS_OK ||
+	    (p->space_apic.root.v && pt_unmap(&p->space_apic, page.v, PAGE_SIZE) != STATUS_OK)) {
 		return; /* not RAM, or no page left to split a large one: it stays */
 	}
 	for (u32 i = 0; i < p->nr_cores; i++) {
@@ -34,6 +35,15 @@ enum status testdev_attach(struct partition *p, const struct vtestdev_ops *ops)
 				    VTESTDEV_NR_LINES, "testdev-irq", &vtestdev_line_ops, &pc->testdev });
 }
 
+static bool map_page(struct pt *space, gpa page, void *host)
+{
+	enum status s = STATUS_OK;
+	if (space->root.v) {
+		s = pt_map(space, page.v, HPA((uintptr_t)host), PAGE_SIZE, PT_R | PT_W | PT_X);
+	}
+	return s == STATUS_OK || s == STATUS_OVERLAP; /* a sibling was quicker, or it has not been unmapped */
+}
+
 bool testdev_remap(struct partition *p, gpa addr)
 {
 	gpa page = GPA(ALIGN_DOWN(addr.v, PAGE_SIZE));
@@ -42,7 +52,7 @@ bool testdev_remap(struct partition *p, gpa addr)
 		return false;
 	}
 	pc_lock(p);
-	enum status s = pt_map(&p->space, page.v, HPA((uintptr_t)host), PAGE_SIZE, PT_R | PT_W | PT_X);
+	bool is_ok = map_page(&p->space, page, host) && map_page(&p->space_apic, page, host);
 	pc_unlock(p);
-	return s == STATUS_OK || s == STATUS_OVERLAP; /* a sibling was quicker */
+	return is_ok;
 }
