@@ -22,6 +22,7 @@ struct rig {
 	u32 kicks[CONFIG_MAX_CPUS];  /* by CPU */
 	u64 host_len;
 	u32 max_pages;
+	const struct vcpu_ops *ops; /* likewise; NULL = fake_ops */
 	u16 tags[4]; /* by CPU */
 	const char *input; /* what is typed */
 	struct partition *part;
