@@ -87,7 +87,8 @@ void vlapic_eoi(struct vlapic *a);
 void vlapic_error(struct vlapic *a, u32 bit);
 void vlapic_lint_changed(struct vlapic *a);
 
-u32 vlapic_timer_count(struct vlapic *a);
-void vlapic_timer_start(struct vlapic *a, u32 count);
+/** vlapic_timer_left() - the current count; vlapic_poll() has seen @now_ns. */
+u32 vlapic_timer_left(const struct vlapic *a, u64 now_ns);
+void vlapic_timer_start(struct vlapic *a, u32 count, u64 now_ns);
 
 #endif

@@ -41,7 +41,7 @@ static u32 reg_read(struct vlapic *a, u32 n)
 {
 	switch (n) {
 	case REG_PPR: return vlapic_ppr(a);
-	case REG_COUNT: return vlapic_timer_count(a);
+	case REG_COUNT: return vlapic_timer_left(a, vlapic_catch_up(a));
 	default: return a->page.reg[n].value;
 	}
 }
@@ -109,7 +109,8 @@ static u32 reg_set(struct vlapic *a, u32 n, u32 value)
 /* Registers that the timer depends on: SVR because it masks */
 static void timer_write(struct vlapic *a, u32 n, u32 value)
 {
-	u32 count = vlapic_timer_count(a), changed = reg_set(a, n, value);
+	u64 now_ns = vlapic_catch_up(a);
+	u32 count = vlapic_timer_left(a, now_ns), changed = reg_set(a, n, value);
 	bool is_deadline = a->reg[REG_LVT + LVT_TIMER] & LVT_DEADLINE;
 
 	mask_if_disabled(a);
@@ -119,16 +120,16 @@ static void timer_write(struct vlapic *a, u32 n, u32 value)
 	if (n == REG_LVT + LVT_TIMER && (changed & LVT_DEADLINE)) { /* a change of mode disarms */
 		a->tsc_deadline = 0;
 		vlapic_put(a, REG_COUNT_INIT, 0);
-		vlapic_timer_start(a, 0);
+		vlapic_timer_start(a, 0, now_ns);
 	} else if (n == REG_COUNT_INIT) {
 		if (is_deadline) {
 			vlapic_put(a, n, 0);
 		}
-		vlapic_timer_start(a, a->reg[n]);
+		vlapic_timer_start(a, a->reg[n], now_ns);
 	} else if (n == REG_DIVIDE) { /* goes on from where it is */
-		vlapic_timer_start(a, count);
+		vlapic_timer_start(a, count, now_ns);
 	}
-	vlapic_catch_up(a);
+	vlapic_poll(a, now_ns);
 }
 
 /* What the write starts sees the register changed */

@@ -37,6 +37,16 @@ def lacking(cpu, features):
     return run
 
 
+def partly(machine):
+    """A CPU that serves TPR and no other register, and does not deliver: the rest is done by exits."""
+    log = machine.run("lapic.dts", "--cpu", "corei7_ivy_bridge_3770k", "--cpus", "1", timeout=100)
+    machine.need_status(OK)
+    for feature, state in (("tpr-shadow", "present"), ("apic-access", "present"),
+                           ("apic-registers", "absent"), ("virtual-interrupts", "absent")):
+        machine.need("bulkhead: feature %s=%s" % (feature, state) in log, "%s is not %s" % (feature, state))
+    machine.need_log(r"^\[lapic\] verdict OK ")
+
+
 def twice(machine):
     """With one instruction per nanosecond and no disk, every byte of the log is determined."""
     first = machine.run("beats.dts", "--icount", "--cpus", "1")
@@ -56,4 +66,5 @@ def jobs():
             yield job("smp-%d" % count, bed, smp(count), 3 + count)
     for name, bed, cpu, features in LACKING:
         yield job(name, bed, lacking(cpu, features))
+    yield job("apic-partly", "bochs-vmx", partly, 10)
     yield job("determinism", "qemu-svm", twice)
