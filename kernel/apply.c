@@ -179,6 +179,9 @@ void vcpu_prepare(struct vcpu *v)
 	} else if (has_irq) {
 		prepare_irq(v);
 	}
+	if (v->has_apic) {
+		core_show_apic(core_of(v));
+	}
 }
 
 static void trace(struct vcpu *v, const struct exit *e)

@@ -148,6 +148,9 @@ static bool prepare(struct partition *p, struct birth *b)
 	if (b->why) {
 		return true;
 	}
+	if (p->apic_access.v) {
+		memset(phys_ptr(p->apic_access), 0, PAGE_SIZE); /* page walks of the last life may have gone there */
+	}
 	p->files.rsdp = guest_acpi_build(&p->mem, p->nr_cores);
 	p->files.plan = &b->plan;
 	b->why = load_guest(&p->files, &p->mem, &b->entry);

@@ -87,8 +87,11 @@ static inline bool core_has_mail(const struct core *c)
 /** core_take_mail() - act on what has come, by the owner. */
 void core_take_mail(struct core *c);
 
-/** core_has_irq() - would the vCPU take an interrupt if RFLAGS.IF were 1? */
+/** core_has_irq() - is there an interrupt to inject as soon as RFLAGS.IF is 1? Not one that the CPU delivers. */
 bool core_has_irq(struct core *c);
+
+/** core_show_apic() - tell the CPU what has changed in the local APIC that it serves. Last before an entry. */
+void core_show_apic(struct core *c);
 
 /** core_has_nmi() - is there an NMI that the vCPU would take at once? By the owner. */
 bool core_has_nmi(struct core *c);

@@ -22,7 +22,8 @@ static const char *const kind_names[] = {
 	[EXIT_TRIPLE_FAULT] = "triple-fault", [EXIT_INIT] = "init",
 	[EXIT_SIPI] = "sipi",		      [EXIT_MACHINE_CHECK] = "machine-check",
 	[EXIT_ENTRY_FAILED] = "entry-failed", [EXIT_MISCONFIG] = "misconfig",
-	[EXIT_UNEXPECTED] = "unexpected",
+	[EXIT_TPR] = "tpr",		      [EXIT_EOI] = "eoi",
+	[EXIT_APIC_WRITE] = "apic-write",     [EXIT_UNEXPECTED] = "unexpected",
 };
 static_assert(ARRAY_SIZE(kind_names) == NR_EXIT_KINDS, "a name for each kind");
 

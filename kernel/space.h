@@ -81,6 +81,7 @@ struct space_work {
 	struct space_range range[SPACE_MAX_RANGES]; /* sorted by base */
 	u32 nr_ranges;
 	u32 part; /* whose tables are walked */
+	const struct pt *space; /* ... and which of them */
 	u64 mapped;
 };
 

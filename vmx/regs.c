@@ -97,7 +97,7 @@ static u64 reg_get(const struct vmx_vcpu *x, enum vreg r)
 	case VREG_CR4: return cr_get(VMCS_GUEST_CR4, VMCS_CR4_MASK, VMCS_CR4_SHADOW);
 	case VREG_CR2: return x->is_loaded ? read_cr2() : x->cr2;
 	case VREG_DR6: return x->is_loaded ? read_dr6() : x->dr6;
-	case VREG_CR8: return 0; /* always exits */
+	case VREG_CR8: return 0; /* exits, or is the virtual TPR */
 	case VREG_INT_SHADOW:
 		return (vmcs_read32(VMCS_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) != 0;
 	case VREG_NMI_BLOCKED: return (vmcs_read32(VMCS_INTERRUPTIBILITY) & BLOCK_NMI) != 0;
