@@ -6,6 +6,7 @@
  */
 #include "config_room.h"
 #include "lib/lib.h"
+#include "property.h"
 
 struct check {
 	const struct system_config *cfg;
@@ -204,4 +205,5 @@ void config_check(const struct system_config *cfg, const struct config_machine *
 		check_debug_exit(&c);
 		check_console(&c);
 	}
+	schedules_check(cfg, machine, faults);
 }

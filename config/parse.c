@@ -7,31 +7,16 @@
  */
 #include <libfdt.h>
 #include "config_room.h"
+#include "property.h"
 #include "lib/lib.h"
 
-/*
- * @read: takes one element from @len bytes at @data. Return: how many it used; 0 = this is not its
- *	  type or range. NULL: a flag, which has no value
- * @at, @size, @room: where elements go in struct partition_config, how large, how many at most
- * @count: where their number goes, or the bool that says "given"; 0 = nobody asks
- */
-struct property {
-	const char *name;
-	size_t (*read)(const struct property *def, const char *data, size_t len, u64 *out);
-	u16 at, size, room, count;
-	bool is_required;
-	u32 min, max;
-	const char *expected;
-	const char *words[5];
-};
-
-static size_t read_cell(const struct property *def, const char *data, size_t len, u64 *out)
+size_t property_cell(const struct property *def, const char *data, size_t len, u64 *out)
 {
 	*out = len >= sizeof(fdt32_t) ? fdt32_ld((const fdt32_t *)(const void *)data) : 0;
 	return len >= sizeof(fdt32_t) && *out >= def->min && *out <= def->max ? sizeof(fdt32_t) : 0;
 }
 
-static size_t read_text(const struct property *def, const char *data, size_t len, u64 *out)
+size_t property_text(const struct property *def, const char *data, size_t len, u64 *out)
 {
 	size_t n = strnlen(data, len);
 	bool ok = n < len && n >= def->min && n <= def->max;
@@ -43,7 +28,7 @@ static size_t read_text(const struct property *def, const char *data, size_t len
 }
 
 /* The value is the word's index */
-static size_t read_word(const struct property *def, const char *data, size_t len, u64 *out)
+size_t property_word(const struct property *def, const char *data, size_t len, u64 *out)
 {
 	size_t n = strnlen(data, len);
 	for (u32 i = 0; i < ARRAY_SIZE(def->words) && n < len; i++) {
@@ -55,106 +40,103 @@ static size_t read_word(const struct property *def, const char *data, size_t len
 	return 0;
 }
 
-#define MEMBER(f)   ((struct partition_config *)0)->f
-#define FIELD(f)    .at = offsetof(struct partition_config, f), .size = sizeof(MEMBER(f)), .room = 1
-#define COUNT(f)    .count = offsetof(struct partition_config, f)
-#define LIST(f, nr) .at = offsetof(struct partition_config, f), .size = sizeof(MEMBER(f)[0]), \
-		    .room = ARRAY_SIZE(MEMBER(f)), COUNT(nr)
+#define FIELD(f)    PROPERTY_FIELD(struct partition_config, f)
+#define COUNT(f)    PROPERTY_COUNT(struct partition_config, f)
+#define LIST(f, nr) PROPERTY_LIST(struct partition_config, f, nr)
 
 static const struct property properties[] = {
-	{ "cpus", read_cell, LIST(cpus, nr_cpus), .is_required = true, .max = CONFIG_MAX_CPUS - 1,
+	{ "cpus", property_cell, LIST(cpus, nr_cpus), .is_required = true, .max = CONFIG_MAX_CPUS - 1,
 	  .expected = "1 to 16 CPU numbers from 0 to 63, as in <0>" },
-	{ "vcpus", read_cell, FIELD(nr_vcpus), .min = 1, .max = CONFIG_MAX_VCPUS,
+	{ "vcpus", property_cell, FIELD(nr_vcpus), .min = 1, .max = CONFIG_MAX_VCPUS,
 	  .expected = "a number from 1 to 16, as in <4>" },
-	{ "memory", read_cell, FIELD(memory_mib), .is_required = true, .min = 1, .max = 1 << 20,
+	{ "memory", property_cell, FIELD(memory_mib), .is_required = true, .min = 1, .max = 1 << 20,
 	  .expected = "MiB as a number from 1 to 1048576, as in <512>" },
-	{ "boot", read_word, FIELD(boot), .is_required = true,
+	{ "boot", property_word, FIELD(boot), .is_required = true,
 	  .expected = "\"linux\", \"multiboot\", \"pvh\" or \"flat\"",
 	  .words = { [BOOT_LINUX] = "linux", [BOOT_MULTIBOOT] = "multiboot", [BOOT_PVH] = "pvh",
 		     [BOOT_FLAT] = "flat" } },
-	{ "kernel", read_text, FIELD(kernel), .is_required = true, .min = 1, .max = CONFIG_FILE_MAX,
+	{ "kernel", property_text, FIELD(kernel), .is_required = true, .min = 1, .max = CONFIG_FILE_MAX,
 	  .expected = "a file name of 1 to 127 characters" },
-	{ "initrd", read_text, FIELD(initrd), .min = 1, .max = CONFIG_FILE_MAX,
+	{ "initrd", property_text, FIELD(initrd), .min = 1, .max = CONFIG_FILE_MAX,
 	  .expected = "a file name of 1 to 127 characters" },
-	{ "cmdline", read_text, FIELD(cmdline), .max = CONFIG_CMDLINE_MAX,
+	{ "cmdline", property_text, FIELD(cmdline), .max = CONFIG_CMDLINE_MAX,
 	  .expected = "a string of at most 2047 characters" },
-	{ "modules", read_text, LIST(modules, nr_modules), .min = 1, .max = 255,
+	{ "modules", property_text, LIST(modules, nr_modules), .min = 1, .max = 255,
 	  .expected = "1 to 16 strings \"file args\" of at most 255 characters" },
-	{ "on-exit", read_word, FIELD(on_exit), .expected = "\"stop\" or \"shutdown\"",
+	{ "on-exit", property_word, FIELD(on_exit), .expected = "\"stop\" or \"shutdown\"",
 	  .words = { [ON_EXIT_STOP] = "stop", [ON_EXIT_SHUTDOWN] = "shutdown" } },
-	{ "console", read_word, FIELD(console), .expected = "\"com1\" or \"com2\"",
+	{ "console", property_word, FIELD(console), .expected = "\"com1\" or \"com2\"",
 	  .words = { [CONSOLE_COM1] = "com1", [CONSOLE_COM2] = "com2" } },
-	{ "debug-exit", read_cell, FIELD(debug_exit), COUNT(has_debug_exit), .max = 0xffff,
+	{ "debug-exit", property_cell, FIELD(debug_exit), COUNT(has_debug_exit), .max = 0xffff,
 	  .expected = "a port from 0 to 0xffff, as in <0xf4>" },
 	{ "test-device", .at = offsetof(struct partition_config, has_test_device),
 	  .expected = "no value, as in test-device;" },
-	{ "slice-us", read_cell, FIELD(slice_us), .min = 100, .max = 1000000,
+	{ "background", .at = offsetof(struct partition_config, is_background),
+	  .expected = "no value, as in background;" },
+	{ "slice-us", property_cell, FIELD(slice_us), .min = 100, .max = 1000000,
 	  .expected = "microseconds as a number from 100 to 1000000" },
-	{ "load-address", read_cell, FIELD(load_address), COUNT(has_load_address),
+	{ "load-address", property_cell, FIELD(load_address), COUNT(has_load_address),
 	  .max = UINT32_MAX, .expected = "one number, as in <0x100000>" },
-	{ "flat-mode", read_word, FIELD(flat_mode), COUNT(has_flat_mode),
+	{ "flat-mode", property_word, FIELD(flat_mode), COUNT(has_flat_mode),
 	  .expected = "\"real\", \"protected\" or \"long\"",
 	  .words = { [FLAT_REAL] = "real", [FLAT_PROTECTED] = "protected", [FLAT_LONG] = "long" } },
 };
 
-#define END (properties + ARRAY_SIZE(properties))
-
 /* A value is taken whole or not at all. All is little-endian: low bytes come first. */
-static bool take(const struct property *def, const char *data, size_t len,
-		 struct partition_config *p)
+static bool take(const struct property *def, const char *data, size_t len, u8 *to)
 {
-	struct partition_config next = *p;
-	u64 value;
+	u64 value[PROPERTY_MAX];
 	u8 n = 0;
 	if (!def->read) {
-		*((bool *)((u8 *)p + def->at)) = true;
+		*(bool *)(to + def->at) = true;
 		return len == 0;
 	}
-	for (size_t used; len && n < def->room && (used = def->read(def, data, len, &value)); n++) {
-		memcpy((u8 *)&next + def->at + n * def->size, &value, def->size);
+	for (size_t used; len && n < def->room && (used = def->read(def, data, len, &value[n])); n++) {
 		data += used;
 		len -= used;
 	}
 	if (!n || len) {
 		return false;
 	}
-	if (def->count) {
-		*((u8 *)&next + def->count) = n;
+	for (u32 i = 0; i < n; i++) {
+		memcpy(to + def->at + i * def->size, &value[i], def->size);
 	}
-	*p = next;
+	if (def->count) {
+		to[def->count] = n;
+	}
 	return true;
 }
 
 /* Refused, but there: check.c is not to miss it as well */
-static void note_given(const struct property *def, struct partition_config *p)
+static void note_given(const struct property *def, u8 *to)
 {
 	if (def->count && def->room == 1) {
-		*((bool *)((u8 *)p + def->count)) = true;
+		*(bool *)(to + def->count) = true;
 	}
 }
 
-static void parse_properties(const void *blob, int node, struct partition_config *p,
-			     struct config_faults *faults)
+void properties_parse(const struct property_table *t, const void *blob, int node, void *to)
 {
+	const struct property *end = t->properties + t->nr;
 	u32 seen = 0;
 	int prop, len;
 	fdt_for_each_property_offset(prop, blob, node) {
 		const char *name, *data = fdt_getprop_by_offset(blob, prop, &name, &len);
-		const struct property *def = properties;
-		while (def < END && strcmp(def->name, name)) {
+		const struct property *def = t->properties;
+		while (def < end && strcmp(def->name, name)) {
 			def++;
 		}
-		seen |= 1u << (def - properties);
-		if (def == END) {
-			config_fault_add(faults, p->name, name, "unknown property");
-		} else if (!take(def, data, (size_t)len, p)) {
-			config_fault_add(faults, p->name, name, "expected %s", def->expected);
-			note_given(def, p);
+		seen |= 1u << (def - t->properties);
+		if (def == end) {
+			config_fault_add(t->faults, t->owner, name, "unknown property");
+		} else if (!take(def, data, (size_t)len, to)) {
+			config_fault_add(t->faults, t->owner, name, "expected %s", def->expected);
+			note_given(def, to);
 		}
 	}
-	for (const struct property *def = properties; def < END; def++) {
-		if (def->is_required && !(seen & 1u << (def - properties))) {
-			config_fault_add(faults, p->name, def->name, "missing, expected %s",
+	for (const struct property *def = t->properties; def < end; def++) {
+		if (def->is_required && !(seen & 1u << (def - t->properties))) {
+			config_fault_add(t->faults, t->owner, def->name, "missing, expected %s",
 					 def->expected);
 		}
 	}
@@ -166,15 +148,17 @@ static void parse_partition(const void *blob, int node, struct partition_config 
 	int child;
 	*p = (struct partition_config){ .name = fdt_get_name(blob, node, NULL), .cmdline = "",
 					.slice_us = 1000 };
-	parse_properties(blob, node, p, faults);
+	properties_parse(&(struct property_table){ .properties = properties,
+						   .nr = ARRAY_SIZE(properties),
+						   .owner = p->name, .faults = faults },
+			 blob, node, p);
 	fdt_for_each_subnode(child, blob, node) {
 		config_fault_add(faults, p->name, fdt_get_name(blob, child, NULL), "unknown node");
 	}
 }
 
-/* Every property of @node is a fault but @known */
-static void refuse_properties(const void *blob, int node, const char *known, const char *where,
-			      struct config_faults *faults)
+void properties_refuse(const void *blob, int node, const char *known, const char *where,
+		       struct config_faults *faults)
 {
 	int prop;
 	fdt_for_each_property_offset(prop, blob, node) {
@@ -190,7 +174,7 @@ static void parse_partitions(const void *blob, int node, struct system_config *o
 			     struct config_faults *faults)
 {
 	int child;
-	refuse_properties(blob, node, "", "/partitions", faults);
+	properties_refuse(blob, node, "", "/partitions", faults);
 	fdt_for_each_subnode(child, blob, node) {
 		if (out->nr_partitions == CONFIG_MAX_PARTITIONS) {
 			config_fault_add(faults, fdt_get_name(blob, child, NULL), "",
@@ -210,13 +194,15 @@ static void parse_root(const void *blob, struct system_config *out, struct confi
 		config_fault_add(faults, "", "compatible", "expected \"%s\" in the root node",
 				 system);
 	}
-	refuse_properties(blob, 0, "compatible", "the root node", faults);
+	properties_refuse(blob, 0, "compatible", "the root node", faults);
 	fdt_for_each_subnode(child, blob, 0) {
 		const char *name = fdt_get_name(blob, child, NULL);
-		if (strcmp(name, "partitions")) {
-			config_fault_add(faults, "", name, "unknown node, expected \"partitions\"");
-		} else {
+		if (!strcmp(name, "partitions")) {
 			parse_partitions(blob, child, out, faults);
+		} else if (!strcmp(name, "schedules")) {
+			schedules_parse(blob, child, out, faults);
+		} else {
+			config_fault_add(faults, "", name, "unknown node, expected \"partitions\"");
 		}
 	}
 }
