@@ -92,7 +92,7 @@ bool console_drain(size_t max)
 	bool has_more = fifo_send(&con.ring, con.port, max);
 	for (u32 i = 0; i < con.nr_sources; i++) {
 		struct console_source *s = con.source[i];
-		has_more |= fifo_send(&s->raw, s->raw_port, s->raw.size);
+		has_more |= fifo_send(&s->raw, s->raw_port, max);
 	}
 	lock_drop(&con.drain_lock);
 	return has_more;
@@ -289,15 +289,14 @@ static u64 key(u8 byte)
 	return 0;
 }
 
-/* A call takes at most one rx ring of bytes from a port: a stuck line does not hold the CPU. */
-u64 console_poll_input(void)
+u64 console_poll_input(u32 max)
 {
 	u64 got = 0;
 
 	for (u32 i = 0; i <= con.nr_sources; i++) {
 		bool is_raw = i < con.nr_sources;
 		u16 port = is_raw ? con.source[i]->raw_port : con.port;
-		for (int n = 0, c; port && n < 64 && (c = con.ops->getc(port)) >= 0; n++) {
+		for (int c, n = 0; port && n < (int)max && (c = con.ops->getc(port)) >= 0; n++) {
 			got |= is_raw ? rx_put(i, (u8)c) : key((u8)c);
 		}
 	}

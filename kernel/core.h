@@ -11,6 +11,7 @@
 #include "devices/vlapic.h"
 #include "kernel/emulate.h"
 #include "kernel/msr.h"
+#include "kernel/sched.h"
 #include "vcpu.h"
 
 /* What a mailbox's flags can say, besides that there are interrupts */
@@ -54,6 +55,8 @@ struct core {
 	u64 cr4_mask; /* CR4 bits that CPUID allows; 0 = not asked yet */
 	struct mailbox mail;
 	struct insn_cache insns;
+	const struct sched_frame *frame; /* the schedule of its CPU; NULL = none. Const but for its owner CPU */
+	u64 sched_bit;			 /* its bit in there */
 };
 
 static inline struct core *core_of(struct vcpu *v)

@@ -16,6 +16,13 @@
 #define HC_EXIT	   1 /* RBX = exit code: this partition ends, 0 = verdict OK */
 #define HC_YIELD   2 /* give the rest of the time slice away */
 
+/*
+ * RBX = which window of this vCPU in its CPU's major frame. RAX = how many it has; 0: no schedule, or only what
+ * others leave. If RBX < RAX then RBX = offset, RCX = length, RDX = length of the frame, in TSC ticks;
+ * RSI = this vCPU's TSC when the present frame began.
+ */
+#define HC_SCHEDULE_INFO 0x30
+
 #define HC_ABI_VERSION 1
 #define HC_ENOSYS      (-38) /* RAX for an unknown number */
 

@@ -166,7 +166,7 @@ static void test_prompt(void **state)
 static void type(const char *keys, u64 want)
 {
 	wire[0].keys = keys;
-	assert_int_equal(console_poll_input(), want);
+	assert_int_equal(console_poll_input(64), want);
 }
 
 static void expect_rx(struct console_source *s, const char *text)
@@ -210,8 +210,8 @@ static void test_keyboard_overrun(void **state)
 	memset(keys, 'k', 100);
 	keys[100] = 0;
 	wire[0].keys = keys;
-	assert_int_equal(console_poll_input(), 1); /* 64 a time */
-	assert_int_equal(console_poll_input(), 1); /* the rest is lost */
+	assert_int_equal(console_poll_input(64), 1); /* 64 a time */
+	assert_int_equal(console_poll_input(64), 1); /* the rest is lost */
 	keys[64] = 0;
 	expect_rx(&a, keys);
 	console_init(PORT, &fake);
@@ -241,7 +241,7 @@ static void test_raw_port(void **state)
 	expect("");
 	assert_string_equal(wire[1].text + CONSOLE_LINE_MAX, "zz");
 	wire[1].keys = "in";
-	assert_int_equal(console_poll_input(), 4);
+	assert_int_equal(console_poll_input(64), 4);
 	expect_rx(&raw, "in");
 }
 
@@ -278,7 +278,7 @@ static void test_no_uart(void **state)
 	say(&a, "the end\n");
 	assert_false(console_drain(10));
 	assert_int_equal(wire[0].len, 0);
-	assert_int_equal(console_poll_input(), 0);
+	assert_int_equal(console_poll_input(64), 0);
 }
 
 /* A UART that takes nothing any more delays, but does not hang: the oldest bytes go. */
