@@ -36,7 +36,8 @@ static const struct property window_properties[] = {
 
 static const char *path_of(char *buf, const struct schedule_config *s, const struct window_config *w)
 {
-	format(buf, PATH_MAX_LEN, "schedules/%.31s%s%.31s", s->name, w ? "/" : "", w ? w->name : "");
+	const int max = CONFIG_NAME_MAX;
+	format(buf, PATH_MAX_LEN, "schedules/%.*s%s%.*s", max, s->name, w ? "/" : "", max, w ? w->name : "");
 	return buf;
 }
 
@@ -166,7 +167,8 @@ static void check_cpus(struct check *c)
 		if (k < i) {
 			fault(c, "cpus", "CPU %u is named twice", s->cpus[i]);
 		} else if (first != s) {
-			fault(c, "cpus", "CPU %u has a schedule already: %.31s", s->cpus[i], first->name);
+			fault(c, "cpus", "CPU %u has a schedule already: %.*s", s->cpus[i], CONFIG_NAME_MAX,
+			      first->name);
 		}
 	}
 }
@@ -213,8 +215,8 @@ static void check_place(struct check *c)
 	}
 	for (const struct window_config *v = c->s->windows; v < w; v++) {
 		if (has_place(v) && v->offset_us + v->length_us > w->offset_us) {
-			fault(c, "", "begins at %u us, before window %.31s ends at %u us", w->offset_us,
-			      v->name, v->offset_us + v->length_us);
+			fault(c, "", "begins at %u us, before window %.*s ends at %u us", w->offset_us,
+			      CONFIG_NAME_MAX, v->name, v->offset_us + v->length_us);
 			break;
 		}
 	}
@@ -227,7 +229,9 @@ static void check_window(struct check *c)
 		fault(c, "partition", "there is no partition %s", c->w->partition);
 	}
 	for (u32 i = 0; p && p->nr_cpus && i < c->s->nr_cpus; i++) {
-		check_owner(c, p, c->s->cpus[i]);
+		if (!c->machine->nr_cpus || c->s->cpus[i] < c->machine->nr_cpus) {
+			check_owner(c, p, c->s->cpus[i]);
+		}
 	}
 	check_place(c);
 }

@@ -204,7 +204,9 @@ static void stop_partition(struct partition *p)
 /* What other CPUs may have asked of this one's cores. Who parks the last core stops the partition. */
 static void attend(struct runner *r)
 {
-	__atomic_store_n(&r->cpu->is_kicked, false, __ATOMIC_SEQ_CST);
+	if (!__atomic_exchange_n(&r->cpu->is_kicked, false, __ATOMIC_SEQ_CST)) {
+		return;
+	}
 	for (u32 i = 0; i < r->nr; i++) {
 		struct core *c = r->core[i];
 		struct partition *p = c->v.part;

@@ -212,7 +212,7 @@ static const struct {
 	{ "a@1: cpus=<0>; memory=<4>; boot=pvh; kernel=k.elf",
 	  "[a@1] a partition's name is 1 to 31 of a-z, 0-9 and '-'" },
 	{ "abcdefghijabcdefghijabcdefghij-1: cpus=<0>; memory=<4>; boot=pvh; kernel=k.elf",
-	  "[abcdefghijabcdefghijabcdefghij-] a partition's name is 1 to 31 of a-z, 0-9 and '-'" },
+	  "[abcdefghijabcdefghijabcdefghij-1] a partition's name is 1 to 31 of a-z, 0-9 and '-'" },
 	{ "a\x1b" "b: cpus=<0>; memory=<4>; boot=pvh; kernel=k.elf",
 	  "[a?b] a partition's name is 1 to 31 of a-z, 0-9 and '-'" },
 	{ MB "\n" MB, "[mb] two partitions have this name" },
