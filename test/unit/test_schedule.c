@@ -230,7 +230,8 @@ static void test_timeline(void **state)
 	(void)state;
 	assert_string_equal(judge(s, 1, p, 3), "");
 	assert_int_equal(config_timeline(&cfg, 2, text, sizeof(text)), 0);
-	assert_int_equal(config_timeline(&cfg, 1, text, sizeof(text)), strlen(text));
+	size_t len = config_timeline(&cfg, 1, text, sizeof(text));
+	assert_int_equal(len, strlen(text));
 	assert_string_equal(text, "CPU 1: frame 6000 us, 3 windows, 20.0 % used\n"
 				  "##########.........##.......................................  a\n"
 				  "..........#.................................................  b\n"
