@@ -15,7 +15,7 @@
 #define CONFIG_MAX_MODULES    16 /* of one partition, for its guest */
 #define CONFIG_MAX_SCHEDULES  64
 #define CONFIG_MAX_WINDOWS    64 /* of one schedule */
-#define CONFIG_MIN_WINDOW_US  50  /* some twenty times what a switch between vCPUs costs */
+#define CONFIG_MIN_WINDOW_US  50  /* a switch of vCPUs and one exit stay small in it */
 #define CONFIG_CONSOLE_US     100 /* of slack that CPU 0 needs: kernel/run.c, CHORE_NS */
 #define CONFIG_NAME_MAX	      31 /* partition name length */
 #define CONFIG_FILE_MAX	      127 /* file name length */

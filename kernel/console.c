@@ -16,6 +16,7 @@
 #define LINE_OUT_MAX   (CONSOLE_LINE_MAX + EXTRA_OUT_MAX)
 #define ROOM_BYTES     16 /* what a source may send before it asks again */
 #define SOURCE_OUT_MAX (LINE_OUT_MAX + ROOM_BYTES * EXTRA_OUT_MAX)
+#define LOG_RESERVE    (CONSOLE_RING / 4) /* a post-mortem is 4 KiB */
 #define POLLS_STUCK    1000000 /* about a second without one byte taken: the UART is gone */
 
 /*
@@ -167,10 +168,13 @@ void console_line(const char *text, size_t len)
 	emit(NULL, text, MIN(len, (size_t)CONSOLE_LINE_MAX), true);
 }
 
-/* Every source may use up its promise at the same time; the wait in ring_take() covers the rest. */
+/*
+ * Every source may use up its promise at the same time, and what sources leave is for our own lines, lest the
+ * end of a partition waits for the UART in another one's window. The wait in ring_take() covers the rest.
+ */
 size_t console_source_room(struct console_source *s)
 {
-	size_t reserve = MIN(con.nr_sources * SOURCE_OUT_MAX, (size_t)CONSOLE_RING / 2);
+	size_t reserve = MIN(con.nr_sources * SOURCE_OUT_MAX + LOG_RESERVE, (size_t)CONSOLE_RING / 2);
 
 	if (s->raw_port) {
 		return fifo_free(&s->raw);
