@@ -43,7 +43,13 @@ static void end_partition(struct vcpu *v, const struct exit *e, const char *why)
 {
 	partition_end(v->part, false, why, 0);
 	log("[%s] killed: %s rip=0x%lx", v->part->cfg->name, why, e->rip);
-	postmortem(v, e);
+	struct core *c = core_of(v);
+	if (c->frame) {
+		c->last_exit = *e; /* the run loop writes it, in the core's own windows */
+		c->is_dying = true;
+	} else {
+		postmortem(v, e);
+	}
 }
 
 /* Move past the exiting instruction. It may have been single-stepped, or have hit a breakpoint. */

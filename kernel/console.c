@@ -150,9 +150,10 @@ static void emit(struct console_source *s, const char *text, size_t len, bool is
 		n += format(out + n, sizeof(out) - n, "%.*s%s", (int)len, text, end);
 		con.open = is_end ? NULL : s;
 	}
-	for (size_t i = 0; i < n; i++) {
-		fifo_put(&con.ring, (u8)out[i]);
+	for (size_t i = 0; i < n; i++) { /* there is room: ring_take() */
+		con.ring_bytes[(con.ring.head + i) & (CONSOLE_RING - 1)] = out[i];
 	}
+	fifo_move(&con.ring.head, n);
 	if (!con.port) {
 		fifo_move(&con.ring.tail, n); /* nobody else will */
 	}

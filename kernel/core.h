@@ -57,6 +57,9 @@ struct core {
 	struct insn_cache insns;
 	const struct sched_frame *frame; /* the schedule of its CPU; NULL = none. Const but for its owner CPU */
 	u64 sched_bit;			 /* its bit in there */
+	bool is_dying;		/* was killed, and its post-mortem is not all written yet */
+	u32 nr_pieces;		/* of it are */
+	struct exit last_exit;	/* of which it tells */
 };
 
 static inline struct core *core_of(struct vcpu *v)

@@ -143,6 +143,18 @@ static void note_start(struct runner *r)
 	}
 }
 
+/* Who was killed in a window must not take others' windows to tell of it */
+static bool write_postmortem(struct runner *r, struct core *c, u64 until)
+{
+	while (c->is_dying && rdtsc() < until) {
+		c->is_dying = postmortem_piece(&c->v, &c->last_exit, c->nr_pieces++);
+	}
+	if (!c->is_dying) {
+		cpu_kick(r->cpu->index); /* attend() parks it */
+	}
+	return false;
+}
+
 /* Run @c until its time is over, it gives way (true), or somebody else wants this CPU. */
 static bool run_core(struct runner *r, struct core *c, u64 until)
 {
@@ -151,6 +163,9 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 	bool gives_way = false;
 	switch_to(r, v);
 	note_start(r);
+	if (c->is_dying) {
+		return write_postmortem(r, c, until);
+	}
 	/* pairs with host_poke(): either it sees that we run, or we see its mail before the entry */
 	__atomic_store_n(&r->running, v, __ATOMIC_SEQ_CST);
 	while (!gives_way) {
@@ -223,7 +238,7 @@ static void attend(struct runner *r)
 		if (__atomic_load_n(&machine.is_ending, __ATOMIC_ACQUIRE)) {
 			partition_end(p, true, "stopped", 0);
 		}
-		if (partition_has_end(p)) {
+		if (partition_has_end(p) && !c->is_dying) {
 			c->is_parked = true;
 			if (__atomic_add_fetch(&p->nr_parked, 1, __ATOMIC_ACQ_REL) == p->nr_cores) {
 				stop_partition(p);

@@ -101,6 +101,11 @@ TESTS = [
          log=good("windows", "spins", "exits", "fills", "interrupts", "sleeps")
          + [r"^bulkhead: schedule cpu=0 frames=\d+ windows=\d+ jitter-max=\d+ \(\d+ ns\) "
             r"jitter-mean=\d+ \(\d+ ns\) overruns=\d+$"]),
+    Test("dies", "dies.dts", icount=True, expect=FAILED,
+         log=good("windows") + [r"^bulkhead: \[dies\] killed: triple fault",
+                                r"^bulkhead: \[dies\] post-mortem: exit triple-fault",
+                                r"^bulkhead: \[dies\] exit -1 triple-fault"]
+         + ended('FAILED reason="triple fault"', "dies"), skip={"bochs-svm": NO_SHUTDOWN}),
     Test("background", "background.dts", icount=True, cpus=2, timeout=300, skip={"nested": SHORT_WINDOWS},
          log=good("windows", "wide", "leftover", "alone")
          + [r"^bulkhead: schedule cpu=%d frames=" % cpu for cpu in (0, 1)]),
