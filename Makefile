@@ -31,7 +31,7 @@ help:
 	@echo "make test      everything; TESTS='emu -k NAME --bed BED' picks some (docs/testing.md)"
 	@echo "make matrix    Debian's kernels: flavours x vCPUs x parameters; MATRIX='686-pae 2' picks some"
 	@echo "make coverage  line coverage of the host tests"
-	@echo "make bench     what exits cost, on every bed"
+	@echo "make bench     what exits cost, on every bed; how exact windows are"
 	@echo "make arrows size clang guests unit fuzz clean"
 
 include tools/deps.mk

@@ -231,6 +231,9 @@ static bool wakes(struct core *c)
 
 bool core_is_runnable(struct core *c)
 {
+	if (c->is_dying) {
+		return true; /* for its post-mortem */
+	}
 	if (core_has_mail(c)) {
 		core_take_mail(c);
 	}

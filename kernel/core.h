@@ -11,6 +11,7 @@
 #include "devices/vlapic.h"
 #include "kernel/emulate.h"
 #include "kernel/msr.h"
+#include "kernel/sched.h"
 #include "vcpu.h"
 
 /* What a mailbox's flags can say, besides that there are interrupts */
@@ -56,6 +57,11 @@ struct core {
 	u64 cr4_mask; /* CR4 bits that CPUID allows; 0 = not asked yet */
 	struct mailbox mail;
 	struct insn_cache insns;
+	const struct sched_frame *frame; /* the schedule of its CPU; NULL = none. Const but for its owner CPU */
+	u64 sched_bit;			 /* its bit in there */
+	bool is_dying;		/* was killed, and its post-mortem is not all written yet */
+	u32 nr_pieces;		/* of it are */
+	struct exit last_exit;	/* of which it tells */
 };
 
 /** core_is_parked() - has its CPU given it up, until the partition's next life? */

@@ -14,7 +14,8 @@ static struct emu emu_of(struct vcpu *v)
 {
 	struct partition *p = v->part;
 	return (struct emu){ .v = v, .mem = &p->mem, .mmio = &core_of(v)->mmio,
-			     .ports = &p->pc.ports, .insns = &core_of(v)->insns, .pkru = p->host->pkru };
+			     .ports = &p->pc.ports, .insns = &core_of(v)->insns, .pkru = p->host->pkru,
+			     .tsc = p->host->tsc };
 }
 
 static u64 read_edx_eax(const struct vcpu *v)

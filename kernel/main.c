@@ -21,6 +21,8 @@
 #include "x86/insn.h"
 #include "x86/regs.h"
 
+#define EPOCH_NS NSEC_PER_MSEC /* until other CPUs are in root mode */
+
 static void noreturn_fn halt(void)
 {
 	log("halted");
@@ -154,6 +156,7 @@ static void noreturn_fn release(void)
 {
 	log("start partitions=%u handoff ticks=%lu scrub ticks=%lu", machine.nr_partitions,
 	    rdtsc() - machine.boot_tsc, machine.scrub_ticks);
+	machine.epoch_tsc = rdtsc() + ns_to_tsc(&machine.host.time, EPOCH_NS);
 	__atomic_store_n(&machine.is_released, true, __ATOMIC_RELEASE);
 	for (u32 i = 1; i < cpu_count(); i++) {
 		cpu_kick(i);

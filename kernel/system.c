@@ -246,6 +246,7 @@ bool system_build(const struct boot_info *info)
 			is_ok = false;
 		}
 	}
+	machine.config = &system_config;
 	machine.nr_running = machine.nr_partitions;
 	return is_ok;
 }

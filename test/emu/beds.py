@@ -64,6 +64,10 @@ NO_XSETBV = ("QEMU 7.2 does not exit for XSETBV: KVM in between resets XCR0 at i
 NO_THREADS = "Bochs's ryzen has no CPUID leaf that tells threads from cores"
 NO_SHUTDOWN = "Bochs 2.7 as an SVM host lacks the SHUTDOWN intercept: the emulator itself stops"
 
+SHORT_WINDOWS = "KVM in TCG takes longer for an exit and an entry than these windows are"
+NO_PREEMPTION = ("Bochs 2.7 as an SVM host delivers none of the host's interrupts while the guest has interrupts "
+                 "off, so nothing can end the window of one that spins so")
+
 TESTS = [
     Test("registers", "registers.dts", log=good("cpuid", "msr", "cr", "xsetbv")),
     Test("facts", "facts.dts", cpus=2, log=good("facts")),
@@ -101,6 +105,18 @@ TESTS = [
     Test("storm-burst", "storm-burst.dts", cpus=4, parallel=True, log=good("storm")),
     Test("shootdown", "shootdown.dts", cpus=4, log=good("shootdown")),
     Test("spinners", "spinners.dts", cpus=2, log=good("spinners")),
+    Test("windows", "windows.dts", icount=True, skip={"bochs-svm": NO_PREEMPTION}, timeout=300,
+         log=good("windows", "spins", "exits", "fills", "interrupts", "sleeps")
+         + [r"^bulkhead: schedule cpu=0 frames=\d+ windows=\d+ jitter-max=\d+ \(\d+ ns\) "
+            r"jitter-mean=\d+ \(\d+ ns\) overruns=\d+$"]),
+    Test("dies", "dies.dts", icount=True, expect=FAILED,
+         log=good("windows") + [r"^bulkhead: \[dies\] killed: triple fault",
+                                r"^bulkhead: \[dies\] post-mortem: exit triple-fault",
+                                r"^bulkhead: \[dies\] exit -1 triple-fault"]
+         + ended('FAILED reason="triple fault"', "dies"), skip={"bochs-svm": NO_SHUTDOWN}),
+    Test("background", "background.dts", icount=True, cpus=2, timeout=300, skip={"nested": SHORT_WINDOWS},
+         log=good("windows", "wide", "leftover", "alone")
+         + [r"^bulkhead: schedule cpu=%d frames=" % cpu for cpu in (0, 1)]),
     Test("resets", "resets.dts", expect=FAILED,  # a reset is no clean end
          log=[r"^bulkhead: \[kbc\] reset by keyboard controller", r"^bulkhead: \[cf9\] reset by 0xcf9",
               r"^bulkhead: \[port92\] reset by port 0x92", r"^bulkhead: \[s5\] poweroff by acpi-s5"]
