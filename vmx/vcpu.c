@@ -182,7 +182,11 @@ void vmx_put(struct vcpu *v)
 {
 	struct vmx_vcpu *x = v->hw;
 
-	BUG_ON(!x->is_loaded || vmclear(x->pa.v));
+	BUG_ON(!x->is_loaded);
+	if (!vmx_nmi_blocked(x)) {
+		vmcs_update32(VMCS_INTERRUPTIBILITY, BLOCK_NMI, 0);
+	}
+	BUG_ON(vmclear(x->pa.v));
 	x->is_loaded = x->is_launched = false;
 	for (u32 i = 0; i < VMX_NR_SWITCHED; i++) {
 		x->msr[i] = rdmsr(switched[i]);

@@ -175,6 +175,7 @@ static void vmx_inject(struct vcpu *v, const struct event *e)
 	u64 before = vmcs_borrow(v), nmi = e->type == EVENT_NMI ? BLOCK_NMI : 0;
 	bool has_pe = vmcs_readnat(VMCS_GUEST_CR0) & CR0_PE;
 
+	((struct vmx_vcpu *)v->hw)->had_nmi |= nmi != 0;
 	vmcs_update32(VMCS_INTERRUPTIBILITY, BLOCK_STI | BLOCK_MOV_SS | nmi, 0);
 	vmcs_write32(VMCS_ENTRY_INTR_INFO, vmx_event_encode(e, has_pe));
 	vmcs_write32(VMCS_ENTRY_INTR_ERROR, e->error);

@@ -109,6 +109,7 @@ u32 vmx_event_encode(const struct event *e, bool has_pe);
  * @is_loaded:   the VMCS is this CPU's current one
  * @is_launched: VMRESUME, not VMLAUNCH
  * @must_flush:  INVEPT before the next entry
+ * @had_nmi:     an NMI was injected, and no IRET seen since: see vmx_nmi_blocked()
  * @host_gs:     GS base of the physical CPU whose state the VMCS's host area holds: one per CPU
  * @tsc_offset:  VMCS_TSC_OFFSET; clocks ask for it all the time
  * @cr2, @dr6, @msr: what VM entry does not switch, while the vCPU is not loaded
@@ -127,7 +128,7 @@ struct vmx_vcpu {
 	u64 eoi_exit[VMX_NR_EOI_EXITS];
 	enum apic_mode apic_mode;
 	u32 tpr_threshold;
-	bool is_loaded, is_launched, must_flush;
+	bool is_loaded, is_launched, must_flush, had_nmi;
 	u64 host_gs;
 	u64 cr2, dr6, tsc_offset;
 	u64 msr[VMX_NR_SWITCHED];
@@ -156,6 +157,13 @@ u64 vmx_get(struct vcpu *v, enum vreg r);
 void vmx_set(struct vcpu *v, enum vreg r, u64 value);
 void vmx_get_seg(struct vcpu *v, enum seg s, struct segment *out);
 void vmx_set_seg(struct vcpu *v, enum seg s, const struct segment *in);
+/**
+ * vmx_nmi_blocked() - does the vCPU whose VMCS is current hold NMIs back?
+ *
+ * Only an injected NMI makes it so. Bochs 2.7 leaves the blocking of one vCPU on when another is entered,
+ * and then saves it as that one's.
+ */
+bool vmx_nmi_blocked(struct vmx_vcpu *x);
 u64 vmx_skip(struct vcpu *v, u64 rip, u32 len);
 
 /* vmx/apic.c: the local APIC, for the vCPU whose VMCS is current; vmx_apic() for any of this CPU's */
