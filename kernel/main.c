@@ -126,6 +126,7 @@ static void machine_init(const struct boot_info *info, const struct vcpu_ops *op
 				      .cpuid = cpuid,
 				      .poke = host_poke,
 				      .kick = cpu_kick,
+				      .test_crash = crash_test,
 				      .space_check = space_check_running,
 				      .wall_seconds = clock_wall_time(),
 				      .wall_tsc = rdtsc() };
@@ -179,6 +180,7 @@ void kmain(const struct boot_info *info)
 		stop("mitigations=: auto or off");
 	}
 	host_memory_init(info);
+	crash_find(info->cmdline);
 	if (!acpi_start(info, &machine.acpi)) {
 		stop("acpi: no usable RSDP or MADT");
 	}
