@@ -149,13 +149,16 @@ static void poll(struct core *c, u64 now)
 	c->due_tsc = next == NEVER ? NEVER : p->birth_tsc + ns(next);
 }
 
-/* A window has begun for its owner: how late? */
-static void note_start(struct runner *r)
+/* A window has begun for its owner @p: how late? */
+static void note_start(struct runner *r, struct partition *p)
 {
 	if (r->edge) {
 		u64 late = rdtsc() - r->edge;
 		sched_note_start(&r->stats, late);
-		r->stats.nr_overruns += late > ns(OVERRUN_NS);
+		if (late > ns(OVERRUN_NS)) {
+			r->stats.nr_overruns++;
+			life_event(p, HEALTH_OVERRUN, "window overrun", tsc_to_ns(&machine.host.time, late));
+		}
 		r->edge = 0;
 	}
 }
@@ -179,7 +182,7 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 	struct exit e;
 	bool gives_way = false;
 	switch_to(r, v);
-	note_start(r);
+	note_start(r, v->part);
 	if (c->is_dying) {
 		return write_postmortem(r, c, until);
 	}
@@ -276,7 +279,7 @@ static bool is_ending(void)
 static void run_birth(struct runner *r, struct partition *p, u64 until)
 {
 	bool has_more = true;
-	note_start(r);
+	r->edge = 0; /* a life that is being made has no claim to be punctual */
 	while (has_more && rdtsc() < until && !__atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
 		has_more = birth_step(p);
 	}
