@@ -73,18 +73,9 @@ static const char *add_ram(struct partition *p, struct frames *f, u64 base, u64 
 	return NULL;
 }
 
-static const char *build_memory(struct partition *p, const struct partition_resources *res)
+static const char *build_tables(struct partition *p, const struct partition_resources *res)
 {
-	u64 len = p->cfg->memory_mib * MIB;
-	u64 low = MIN(len, LOW_RAM_TOP);
-	const char *why = add_ram(p, res->frames, 0, low);
-	if (!why) {
-		why = add_ram(p, res->frames, HIGH_RAM_BASE, len - low);
-	}
-	if (why) {
-		return why;
-	}
-	if (pt_init(&p->space, res->space_format, res->pages, res->max_page) != STATUS_OK) {
+	if (pt_init(&p->space, res->space_format, res->tables, res->max_page) != STATUS_OK) {
 		return "out of memory for second-level tables";
 	}
 	for (u32 i = 0; i < p->mem.nr; i++) {
@@ -125,9 +116,10 @@ static const char *add_core(struct partition *p, u32 id, const struct partition_
 	return NULL;
 }
 
-const char *partition_build(struct partition *p, const struct partition_config *cfg,
-			    const struct partition_resources *res)
+const char *partition_reserve(struct partition *p, const struct partition_config *cfg,
+			      const struct partition_resources *res)
 {
+	u64 len = cfg->memory_mib * MIB, low = MIN(len, LOW_RAM_TOP);
 	p->cfg = cfg;
 	p->host = res->host;
 	p->policy = &policy_default;
@@ -135,18 +127,22 @@ const char *partition_build(struct partition *p, const struct partition_config *
 	p->xsave_len = res->xsave_len;
 	p->files = res->files;
 	p->files.cfg = cfg;
-	const char *why = build_memory(p, res);
+	const char *why = add_ram(p, res->frames, 0, low);
+	return why ? why : add_ram(p, res->frames, HIGH_RAM_BASE, len - low);
+}
+
+const char *partition_build(struct partition *p, const struct partition_resources *res)
+{
+	const char *why = build_tables(p, res);
 	for (u32 i = 0; i < p->nr_cores && !why; i++) {
 		why = add_core(p, i, res); /* they go round the CPUs that the partition has */
 	}
-	if (why) {
-		return why;
-	}
-	why = channels_attach(p, res->channels, res->nr_channels);
-	if (why) {
-		return why;
-	}
-	birth_begin(p);
+	return why ? why : channels_attach(p, res->channels, res->nr_channels);
+}
+
+const char *partition_first_life(struct partition *p)
+{
+	birth_begin(p, BIRTH_DEVICES);
 	while (birth_step(p)) {
 	}
 	return p->birth.why;

@@ -31,7 +31,7 @@ struct runner {
 	u64 armed_tsc, armed_irqs;
 	u64 chores_tsc; /* BSP only: next look at the UART */
 };
-static struct runner runners[MAX_CPUS]; /* others read .running */
+static struct runner *runners[MAX_CPUS]; /* others read .running */
 
 static u64 ns(u64 n)
 {
@@ -195,7 +195,7 @@ static void judge(struct partition *p)
 	}
 	log("[%s] restart=%u reason=\"%s\" exits=%lu", p->cfg->name, p->life.nr, p->end.why,
 	    partition_exits(p));
-	birth_begin(p);
+	birth_begin(p, BIRTH_SCRUB);
 	set_state(p, PARTITION_BIRTH);
 	cpu_kick(p->core[0]->v.cpu);
 }
@@ -281,6 +281,7 @@ static noreturn_fn void end_machine(void)
 	for (u32 i = 0; i < machine.nr_partitions; i++) {
 		is_ok &= health_is_ok(machine.partition[i]->end.event);
 	}
+	host_memory_log();
 	log("shutdown verdict=%s partitions=%u", is_ok ? "OK" : "FAILED", machine.nr_partitions);
 	console_sync(false);
 	cpus_freeze();
@@ -353,7 +354,7 @@ static void adopt(struct runner *r)
 
 void host_poke(const struct vcpu *v)
 {
-	struct runner *r = &runners[v->cpu];
+	struct runner *r = runners[v->cpu];
 	const struct vcpu *running = __atomic_load_n(&r->running, __ATOMIC_SEQ_CST);
 	/* a CPU that is busy with another vCPU looks when that one's turn is over */
 	if ((!running || running == v) && r->cpu != this_cpu()) {
@@ -361,10 +362,24 @@ void host_poke(const struct vcpu *v)
 	}
 }
 
+bool run_init(void)
+{
+	const u32 pages = ALIGN_UP(sizeof(struct runner), PAGE_SIZE) / PAGE_SIZE;
+	bool is_ok = true;
+	for (u32 i = 0; i < cpu_count() && is_ok; i++) {
+		hpa at = host_memory.pages.alloc(&host_memory.pages, pages);
+		is_ok = at.v;
+		runners[i] = phys_ptr(at);
+		if (is_ok) {
+			runners[i]->cpu = cpu_by_index(i);
+		}
+	}
+	return is_ok;
+}
+
 void run_cpu(struct cpu *c)
 {
-	struct runner *r = &runners[c->index];
-	r->cpu = c;
+	struct runner *r = runners[c->index];
 	r->armed_tsc = NEVER;
 	r->chores_tsc = c->index == 0 ? 0 : NEVER;
 	adopt(r);
