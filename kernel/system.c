@@ -81,6 +81,7 @@ static bool check(const struct boot_info *info)
 		files[i] = (struct config_file){ .name = info->modules[i].name,
 						 .len = info->modules[i].len };
 	}
+	log("for partitions cpus=%u memory=%lu MiB", m.nr_cpus, m.memory_mib);
 	config_parse(phys_ptr(dtb->start), dtb->len, &system_config, &faults);
 	config_check(&system_config, &m, &faults);
 	if (faults.nr > 0) {
