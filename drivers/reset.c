@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The ways in which a PC is reset, from the one that ACPI names to the one that always works. */
 #include "drivers/reset.h"
-#include "drivers/clock.h"
 #include "x86/insn.h"
 
 #define WAIT_US 50000 /* after each: the next one is for machines that lack it */
 
 static void wait(u64 tsc_hz)
 {
-	if (tsc_hz) {
-		clock_delay_us(tsc_hz, WAIT_US);
+	for (u64 start = rdtsc(); rdtsc() - start < tsc_hz / 1000000 * WAIT_US;) {
+		cpu_pause();
 	}
 }
 

@@ -261,7 +261,7 @@ static void a_new_life_has_nothing_of_the_old_one(void **state)
 		}
 		p->nr_parked = p->nr_cores;
 		partition_end(p, HEALTH_RESET, "reset", 0);
-		birth_begin(p);
+		birth_begin(p, BIRTH_SCRUB);
 		u32 steps = 0;
 		while (birth_step(p)) {
 			steps++;
