@@ -54,10 +54,10 @@ static void compress(u32 H[8], const u8 block[BLOCK])
 {
 	u32 W[16], v[8]; /* v: a to h */
 
-	memcpy(W, block, BLOCK);
-	memcpy(v, H, sizeof(v));
+	__builtin_memcpy(v, H, sizeof(v));
 #pragma GCC unroll 16
 	for (u32 t = 0; t < 16; t++) {
+		__builtin_memcpy(&W[t], block + 4 * t, 4);
 		W[t] = __builtin_bswap32(W[t]); /* the standard is big-endian */
 		do_round(v, t, K[t] + W[t]);
 	}

@@ -36,7 +36,7 @@ OTHERS = {
     "hlt_oneshot_long_late": (11313, 22335, 2500, 20246, 6608, 1500),
 }
 COMPARED = {"qemu-svm": 0, "bochs-vmx": 3}  # where a bed's figures begin in a row
-FIRST = ["hand-off", "hand-off, scrubbing memory"]
+FIRST = ["hand-off", "hand-off, scrubbing memory", "hand-off, waiting for clocks"]
 LINE = r"^\[bench\] EXITBENCH (\S+) n=\d+ min=\d+ med=(\d+) p99=(\d+) max=\d+$"
 
 
@@ -52,9 +52,9 @@ def bench(bed, args):
     if status:
         print("%s: exit status %d" % (bed, status))
     row = {}
-    start = re.search(r"handoff ticks=(\d+) scrub ticks=(\d+)", text)
+    start = re.search(r"handoff ticks=(\d+) scrub ticks=(\d+) wait ticks=(\d+)", text)
     if start:
-        row[FIRST[0]], row[FIRST[1]] = start.group(1), start.group(2)
+        row.update(zip(FIRST, start.groups()))
     for name, median, p99 in re.findall(LINE, text, re.M):
         row[name] = median if median == p99 else "%s (%s)" % (median, p99)
     return row
