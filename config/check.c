@@ -6,6 +6,7 @@
  */
 #include "config_room.h"
 #include "lib/lib.h"
+#include "property.h"
 
 struct check {
 	const struct system_config *cfg;
@@ -245,4 +246,5 @@ void config_check(const struct system_config *cfg, const struct config_machine *
 		check_console(&c);
 	}
 	config_check_channels(cfg, machine->memory_mib ? c.left_mib << 10 : NEVER, faults);
+	schedules_check(cfg, machine, faults);
 }

@@ -21,6 +21,21 @@ void config_parse(const void *blob, size_t len, struct system_config *out,
 void config_check(const struct system_config *cfg, const struct config_machine *machine,
 		  struct config_faults *faults);
 
+/** config_schedule_of() - the schedule of CPU @cpu, NULL if it has none. */
+const struct schedule_config *config_schedule_of(const struct system_config *cfg, u32 cpu);
+
+/** config_window_is_of() - is @w for vCPU @vcpu of @partition, if that is on this CPU? */
+bool config_window_is_of(const struct window_config *w, const char *partition, u32 vcpu);
+
+/**
+ * config_timeline() - the schedule of CPU @cpu in words and as a picture, a row for each partition there
+ *
+ * A column is # where the partition has any of it. For a configuration without faults. Return: length;
+ * 0 = the CPU has no schedule.
+ */
+size_t config_timeline(const struct system_config *cfg, u32 cpu, char *buf, size_t size);
+#define CONFIG_TIMELINE_COLUMNS 60
+
 /** config_fault_add() - one more fault; when the table is full it is only counted. */
 void config_fault_add(struct config_faults *faults, const char *partition, const char *property,
 		      const char *fmt, ...) printf_like(4, 5);

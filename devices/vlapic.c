@@ -8,27 +8,38 @@
 
 static u32 vec_get(const struct vlapic *a, u32 first, u8 vector)
 {
-	return a->reg[first + vector / 32] >> vector % 32 & 1;
+	return a->page.reg[first + vector / 32].value >> vector % 32 & 1;
 }
 
 /* @first: REG_ISR, REG_TMR or REG_IRR, of 256 bits each, with eight for words in use */
 static void vec_set(struct vlapic *a, u32 first, u8 vector, bool is_set)
 {
-	u32 *word = &a->reg[first + vector / 32], bit = 1u << vector % 32;
+	u32 *word = &a->page.reg[first + vector / 32].value, bit = 1u << vector % 32;
 	u8 *used = &a->used_words[(first - REG_ISR) / 8], used_bit = (u8)(1u << vector / 32);
 
 	*word = is_set ? *word | bit : *word & ~bit;
-	*used = *word ? *used | used_bit : *used & ~used_bit;
+	if (a->env->is_cpu_delivering) {
+		vlapic_changed(a);
+	} else {
+		*used = *word ? *used | used_bit : *used & ~used_bit;
+	}
 }
 
 /* Other CPUs ask too, so a word may have become empty since its bit in used_words was read */
 static int vec_highest(const struct vlapic *a, u32 first)
 {
 	u32 used = __atomic_load_n(&a->used_words[(first - REG_ISR) / 8], __ATOMIC_RELAXED);
-	u32 top = used ? 31 - (u32)__builtin_clz(used) : 0;
-	u32 word = __atomic_load_n(&a->reg[first + top], __ATOMIC_RELAXED);
 
-	return word ? (int)(top * 32) + 31 - __builtin_clz(word) : -1;
+	for (used = a->env->is_cpu_delivering ? 0xff : used; used; ) {
+		u32 top = 31 - (u32)__builtin_clz(used);
+		u32 word = __atomic_load_n(&a->page.reg[first + top].value, __ATOMIC_RELAXED);
+
+		if (word) {
+			return (int)(top * 32) + 31 - __builtin_clz(word);
+		}
+		used &= ~(1u << top);
+	}
+	return -1;
 }
 
 /* Bits 7:4 of the highest vector, the class of its priority */
@@ -50,8 +61,9 @@ void vlapic_reset(struct vlapic *a)
 		[REG_LVT ... REG_LVT + NR_LVTS - 1] = LVT_MASKED
 	};
 	for (u32 n = 0; n < NR_REGS; n++) {
-		a->reg[n] = values[n];
+		vlapic_put(a, n, values[n]);
 	}
+	vlapic_show_id(a);
 	for (u32 i = 0; i < ARRAY_SIZE(a->used_words); i++) {
 		a->used_words[i] = 0;
 	}
@@ -59,6 +71,7 @@ void vlapic_reset(struct vlapic *a)
 	a->is_error_told = false;
 	a->tsc_deadline = 0;
 	a->timer_expiry_ns = a->deadline_ns = NEVER;
+	vlapic_changed(a);
 }
 
 void vlapic_init(struct vlapic *a, const struct vlapic_env *env, u32 id, bool is_bsp,
@@ -82,15 +95,16 @@ void vlapic_reset_by_init(struct vlapic *a)
 
 void vlapic_set_virtual_wire(struct vlapic *a)
 {
-	a->reg[REG_SVR] = SVR_ENABLE | 0x0f;
-	a->reg[REG_LVT + LVT_LINT0] = MODE_EXTINT << 8;
-	a->reg[REG_LVT + LVT_LINT1] = MODE_NMI << 8;
+	vlapic_put(a, REG_SVR, SVR_ENABLE | 0x0f);
+	vlapic_put(a, REG_LVT + LVT_LINT0, MODE_EXTINT << 8);
+	vlapic_put(a, REG_LVT + LVT_LINT1, MODE_NMI << 8);
+	vlapic_changed(a);
 }
 
 /* SDM 3A 11.8.3.1 "Task and Processor Priorities" */
 u8 vlapic_ppr(const struct vlapic *a)
 {
-	u32 in_service = vec_class(a, REG_ISR), tpr = a->reg[REG_TPR];
+	u32 in_service = vec_class(a, REG_ISR), tpr = vlapic_tpr(a);
 
 	return (u8)((tpr & 0xf0) >= in_service ? tpr : in_service);
 }
@@ -99,7 +113,7 @@ u8 vlapic_ppr(const struct vlapic *a)
 u8 vlapic_arbitration_priority(const struct vlapic *a)
 {
 	u32 requested = vec_class(a, REG_IRR), in_service = vec_class(a, REG_ISR);
-	u32 tpr = a->reg[REG_TPR], class = tpr & 0xf0;
+	u32 tpr = vlapic_tpr(a), class = tpr & 0xf0;
 
 	return (u8)(class >= requested && class > in_service ? tpr : MAX(requested, in_service));
 }
@@ -112,12 +126,12 @@ bool vlapic_is_focus(const struct vlapic *a, u8 vector)
 
 u64 vlapic_cr8(const struct vlapic *a)
 {
-	return a->reg[REG_TPR] >> 4;
+	return vlapic_tpr(a) >> 4;
 }
 
 void vlapic_set_cr8(struct vlapic *a, u64 cr8)
 {
-	a->reg[REG_TPR] = (u32)(cr8 & 0xf) << 4;
+	a->page.reg[REG_TPR].value = (u32)(cr8 & 0xf) << 4;
 }
 
 int vlapic_pending(const struct vlapic *a)
@@ -184,20 +198,56 @@ void vlapic_accept(struct vlapic *a, u8 vector, bool is_level)
 	}
 }
 
+static void remote_irr_set(struct vlapic *a, bool is_set)
+{
+	u32 lvt = a->reg[REG_LVT + LVT_LINT0];
+
+	vlapic_put(a, REG_LVT + LVT_LINT0, is_set ? lvt | LVT_REMOTE : lvt & ~(u32)LVT_REMOTE);
+}
+
+void vlapic_eoi_done(struct vlapic *a, u8 vector)
+{
+	if (vec_get(a, REG_TMR, vector)) {
+		if ((u8)a->reg[REG_LVT + LVT_LINT0] == vector) {
+			remote_irr_set(a, false);
+		}
+		a->env->eoi_broadcast(a->env->ctx, vector);
+		vlapic_lint_changed(a);
+	}
+}
+
 void vlapic_eoi(struct vlapic *a)
 {
 	int vector = vec_highest(a, REG_ISR);
 
-	if (vector < 0) {
-		return;
+	if (vector >= 0) {
+		vec_set(a, REG_ISR, (u8)vector, false);
+		vlapic_eoi_done(a, (u8)vector);
 	}
-	vec_set(a, REG_ISR, (u8)vector, false);
-	if (vec_get(a, REG_TMR, (u8)vector)) {
-		u32 *lint0 = &a->reg[REG_LVT + LVT_LINT0];
+}
 
-		*lint0 &= (u8)*lint0 == vector ? ~(u32)LVT_REMOTE : ~0u;
-		a->env->eoi_broadcast(a->env->ctx, (u8)vector);
-		vlapic_lint_changed(a);
+static enum apic_mode mode_of(const struct vlapic *a)
+{
+	return !vlapic_is_on(a) ? APIC_OFF : vlapic_is_x2apic(a) ? APIC_X2APIC : APIC_XAPIC;
+}
+
+/* A request that waits for an EOI needs no eye on TPR: the EOI exits, if the CPU does not deliver itself */
+void vlapic_look(struct vlapic *a, struct apic_view *view)
+{
+	u32 requested = vec_class(a, REG_IRR), in_service = vec_class(a, REG_ISR);
+	bool is_blocked = requested > in_service && requested <= (vlapic_tpr(a) & 0xf0);
+
+	view->mode = mode_of(a);
+	view->blocked_class = is_blocked && vlapic_is_enabled(a) ? (u8)requested : 0;
+	view->requested = (u8)MAX(vec_highest(a, REG_IRR), 0);
+	view->in_service = (u8)MAX(vec_highest(a, REG_ISR), 0);
+	for (u32 i = 0; i < ARRAY_SIZE(view->level); i++) {
+		view->level[i] = a->page.reg[REG_TMR + i].value;
+	}
+	if (a->env->is_cpu_delivering) {
+		a->used_words[2] = 0;
+	} else if (!a->page.reg[REG_IRR].value) {
+		a->used_words[2] &= (u8)~1u; /* of vlapic_changed() */
 	}
 }
 
@@ -209,24 +259,26 @@ static bool is_level(u32 pin, u32 lvt)
 
 static void lint_deliver(struct vlapic *a, u32 pin)
 {
-	u32 *lvt = &a->reg[REG_LVT + LVT_LINT0 + pin];
+	u32 lvt = a->reg[REG_LVT + LVT_LINT0 + pin];
 
-	if (field_get(LVT_MODE, *lvt) == MODE_NMI) {
+	if (field_get(LVT_MODE, lvt) == MODE_NMI) {
 		a->nmi_pending = true;
-	} else if (field_get(LVT_MODE, *lvt) == MODE_FIXED) {
-		*lvt |= is_level(pin, *lvt) ? LVT_REMOTE : 0;
-		vlapic_accept(a, (u8)*lvt, is_level(pin, *lvt));
+	} else if (field_get(LVT_MODE, lvt) == MODE_FIXED) {
+		if (is_level(pin, lvt)) {
+			remote_irr_set(a, true);
+		}
+		vlapic_accept(a, (u8)lvt, is_level(pin, lvt));
 	}
 }
 
 /* LINT0 or its LVT entry has changed, or an EOI has come: a level interrupts once for each EOI */
 void vlapic_lint_changed(struct vlapic *a)
 {
-	u32 *lvt = &a->reg[REG_LVT + LVT_LINT0];
+	u32 lvt = a->reg[REG_LVT + LVT_LINT0];
 
-	if (!is_level(0, *lvt)) {
-		*lvt &= ~(u32)LVT_REMOTE;
-	} else if ((a->lint & 1) && !(*lvt & (LVT_MASKED | LVT_REMOTE))) {
+	if (!is_level(0, lvt)) {
+		remote_irr_set(a, false);
+	} else if ((a->lint & 1) && !(lvt & (LVT_MASKED | LVT_REMOTE))) {
 		lint_deliver(a, 0);
 	}
 }

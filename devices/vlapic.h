@@ -2,11 +2,13 @@
 /*
  * Virtual local APIC: xAPIC by MMIO, x2APIC by MSR, timer in one-shot, periodic and TSC-deadline
  * mode. SDM 3A chapter 11. Its bus clock is 1 GHz: one tick a nanosecond of the partition's clock.
+ * Guests read a page in the manual's layout, which a CPU can serve without an exit (SDM 3C chapter 30).
  * Pure; time, TSC and the way to other CPUs are injected.
  */
 #ifndef BULKHEAD_VLAPIC_H
 #define BULKHEAD_VLAPIC_H
 
+#include "apic.h"
 #include "bus.h"
 
 #define VLAPIC_BASE    0xfee00000ull
@@ -27,9 +29,29 @@ struct vlapic_env {
 	void (*send_ipi)(void *ctx, const struct vlapic_ipi *ipi);
 	void (*eoi_broadcast)(void *ctx, u8 vector); /* level-triggered EOI, to the I/O APIC */
 	void *ctx;
+	bool is_cpu_serving;	/* the CPU changes the page while the guest runs: TPR at least */
+	bool is_cpu_delivering; /* ... and moves requests into service and to the guest itself */
 };
 
+/* SDM 3A table 11-1, SDM 3C 30.1.1 "Virtualized APIC Registers": a register every 16 bytes */
+struct vlapic_page {
+	struct {
+		u32 value, unused[3];
+	} reg[PAGE_SIZE / 16];
+} __attribute__((aligned(PAGE_SIZE)));
+static_assert(sizeof(struct vlapic_page) == PAGE_SIZE, "the CPU's layout");
+
+/**
+ * struct vlapic - one core's local APIC
+ * @page: TPR, ISR, TMR, IRR and the ICR's upper half, which the CPU may change while the guest runs; for
+ *       reading also the others
+ * @reg: the registers that only software changes, as last written here; a guest's write of @page is taken
+ *       over by vlapic_written()
+ * @used_words: of ISR, TMR, IRR: a word is not zero only if its bit n is set. Where the CPU delivers, they
+ *       are not kept; any bit of the last then says that software has changed what the CPU goes by.
+ */
 struct vlapic {
+	struct vlapic_page page; /* first: it begins a page of memory */
 	const struct vlapic_env *env;
 	u64 apic_base; /* MSR 0x1b */
 	u32 id, esr_pending;
@@ -37,7 +59,7 @@ struct vlapic {
 	u64 timer_expiry_ns; /* NEVER = not running */
 	u64 tsc_deadline;    /* 0 = not armed */
 	u64 deadline_ns;     /* no vlapic_poll() is needed before */
-	u8 used_words[3];    /* of ISR, TMR, IRR: bit n = word n is not zero */
+	u8 used_words[3];
 	u8 lint;	     /* levels of the pins LINT0, LINT1 */
 	bool is_error_told;  /* no second error interrupt before ESR is written */
 	bool has_x2apic;
@@ -64,11 +86,24 @@ u64 vlapic_poll(struct vlapic *a, u64 now_ns);
 /** vlapic_catch_up() - the same now, for one: after each change of the guest's TSC. Return: now. */
 u64 vlapic_catch_up(struct vlapic *a);
 
-/** vlapic_has_request() - can vlapic_pending() be other than -1? One load. */
+/**
+ * vlapic_has_request() - must somebody look before the next entry? One load.
+ *
+ * Return: can vlapic_pending() be other than -1; where the CPU delivers: must it be told of a change.
+ */
 static inline bool vlapic_has_request(const struct vlapic *a)
 {
 	return a->used_words[2];
 }
+
+/** vlapic_look() - fill @view. Where the CPU delivers, vlapic_has_request() is false then. By the owner. */
+void vlapic_look(struct vlapic *a, struct apic_view *view);
+
+/** vlapic_written() - the CPU has put what the guest wrote into the register at @offset of the page. */
+void vlapic_written(struct vlapic *a, u64 offset);
+
+/** vlapic_eoi_done() - the CPU has taken @vector out of service at an EOI: see to the rest. */
+void vlapic_eoi_done(struct vlapic *a, u8 vector);
 
 /** vlapic_pending() - highest vector in IRR if it is above PPR, or -1. */
 int vlapic_pending(const struct vlapic *a);

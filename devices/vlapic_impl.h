@@ -61,13 +61,34 @@ static inline u32 vlapic_logical_id(const struct vlapic *a)
 	return vlapic_is_x2apic(a) ? (a->id >> 4) << 16 | 1u << (a->id & 15) : a->reg[REG_LDR];
 }
 
+/** vlapic_put() - set a register that only software changes, for us and for readers. */
+static inline void vlapic_put(struct vlapic *a, u32 n, u32 value)
+{
+	a->reg[n] = value;
+	a->page.reg[n].value = value;
+}
+
+/** vlapic_tpr() - TPR; the CPU may have changed it. */
+static inline u32 vlapic_tpr(const struct vlapic *a)
+{
+	return a->page.reg[REG_TPR].value;
+}
+
+/** vlapic_changed() - what vlapic_look() shows may be another: somebody must look. */
+static inline void vlapic_changed(struct vlapic *a)
+{
+	a->used_words[2] |= a->env->is_cpu_serving;
+}
+
 void vlapic_reset(struct vlapic *a);
+void vlapic_show_id(struct vlapic *a);
 u8 vlapic_ppr(const struct vlapic *a);
 void vlapic_eoi(struct vlapic *a);
 void vlapic_error(struct vlapic *a, u32 bit);
 void vlapic_lint_changed(struct vlapic *a);
 
-u32 vlapic_timer_count(struct vlapic *a);
-void vlapic_timer_start(struct vlapic *a, u32 count);
+/** vlapic_timer_left() - the current count; vlapic_poll() has seen @now_ns. */
+u32 vlapic_timer_left(const struct vlapic *a, u64 now_ns);
+void vlapic_timer_start(struct vlapic *a, u32 count, u64 now_ns);
 
 #endif

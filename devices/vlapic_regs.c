@@ -40,12 +40,23 @@ static const struct reg {
 static u32 reg_read(struct vlapic *a, u32 n)
 {
 	switch (n) {
-	case REG_ID: return vlapic_is_x2apic(a) ? a->id : a->id << 24;
 	case REG_PPR: return vlapic_ppr(a);
-	case REG_LDR: return vlapic_logical_id(a);
-	case REG_COUNT: return vlapic_timer_count(a);
-	default: return a->reg[n];
+	case REG_COUNT: return vlapic_timer_left(a, vlapic_catch_up(a));
+	default: return a->page.reg[n].value;
 	}
+}
+
+/* ID and LDR depend on the mode. In x2APIC mode LDR cannot be written; out of it the way is a reset. */
+void vlapic_show_id(struct vlapic *a)
+{
+	vlapic_put(a, REG_ID, vlapic_is_x2apic(a) ? a->id : a->id << 24);
+	vlapic_put(a, REG_LDR, vlapic_logical_id(a));
+}
+
+/* A CPU that serves the registers takes writes of this one without an exit (SDM 3C 30.4.3.2) */
+static u32 icr_high(const struct vlapic *a)
+{
+	return a->page.reg[REG_ICR_HIGH].value;
 }
 
 /*
@@ -57,7 +68,7 @@ static void send_ipi(struct vlapic *a, u32 icr)
 	const u32 to_others = BIT(MODE_FIXED) | BIT(MODE_LOWEST) | BIT(MODE_SMI) | BIT(MODE_NMI) |
 			      BIT(MODE_INIT) | BIT(MODE_STARTUP);
 	const struct vlapic_ipi ipi = {
-		.dest = vlapic_is_x2apic(a) ? a->reg[REG_ICR_HIGH] : a->reg[REG_ICR_HIGH] >> 24,
+		.dest = vlapic_is_x2apic(a) ? icr_high(a) : icr_high(a) >> 24,
 		.vector = (u8)icr,
 		.mode = (u8)field_get(ICR_MODE, icr),
 		.shorthand = (u8)field_get(ICR_SHORTHAND, icr),
@@ -82,7 +93,7 @@ static void send_ipi(struct vlapic *a, u32 icr)
 static void mask_if_disabled(struct vlapic *a)
 {
 	for (u32 i = 0; i < NR_LVTS && !(a->reg[REG_SVR] & SVR_ENABLE); i++) {
-		a->reg[REG_LVT + i] |= LVT_MASKED;
+		vlapic_put(a, REG_LVT + i, a->reg[REG_LVT + i] | LVT_MASKED);
 	}
 }
 
@@ -91,27 +102,34 @@ static u32 reg_set(struct vlapic *a, u32 n, u32 value)
 {
 	u32 changed = (a->reg[n] ^ value) & regs[n].writable;
 
-	a->reg[n] ^= changed;
+	vlapic_put(a, n, a->reg[n] ^ changed);
 	return changed;
 }
 
 /* Registers that the timer depends on: SVR because it masks */
 static void timer_write(struct vlapic *a, u32 n, u32 value)
 {
-	u32 count = vlapic_timer_count(a), changed = reg_set(a, n, value);
+	u64 now_ns = vlapic_catch_up(a);
+	u32 count = vlapic_timer_left(a, now_ns), changed = reg_set(a, n, value);
 	bool is_deadline = a->reg[REG_LVT + LVT_TIMER] & LVT_DEADLINE;
 
 	mask_if_disabled(a);
-	if (n == REG_LVT + LVT_TIMER && (changed & LVT_DEADLINE)) { /* a change of mode disarms */
-		a->tsc_deadline = a->reg[REG_COUNT_INIT] = 0;
-		vlapic_timer_start(a, 0);
-	} else if (n == REG_COUNT_INIT) {
-		a->reg[n] = is_deadline ? 0 : a->reg[n];
-		vlapic_timer_start(a, a->reg[n]);
-	} else if (n == REG_DIVIDE) { /* goes on from where it is */
-		vlapic_timer_start(a, count);
+	if (n == REG_SVR) {
+		vlapic_changed(a);
 	}
-	vlapic_catch_up(a);
+	if (n == REG_LVT + LVT_TIMER && (changed & LVT_DEADLINE)) { /* a change of mode disarms */
+		a->tsc_deadline = 0;
+		vlapic_put(a, REG_COUNT_INIT, 0);
+		vlapic_timer_start(a, 0, now_ns);
+	} else if (n == REG_COUNT_INIT) {
+		if (is_deadline) {
+			vlapic_put(a, n, 0);
+		}
+		vlapic_timer_start(a, a->reg[n], now_ns);
+	} else if (n == REG_DIVIDE) { /* goes on from where it is */
+		vlapic_timer_start(a, count, now_ns);
+	}
+	vlapic_poll(a, now_ns);
 }
 
 /* What the write starts sees the register changed */
@@ -120,11 +138,11 @@ static void reg_write(struct vlapic *a, u32 n, u32 value)
 	switch (n) {
 	case REG_EOI: vlapic_eoi(a); break;
 	case REG_ESR:
-		a->reg[n] = a->esr_pending;
+		vlapic_put(a, n, a->esr_pending);
 		a->esr_pending = 0;
 		a->is_error_told = false;
 		break;
-	case REG_TPR: reg_set(a, n, value); break;
+	case REG_TPR: a->page.reg[n].value = value & 0xff; break;
 	case REG_SELF_IPI: send_ipi(a, ICR_TO_SELF | value); break;
 	case REG_ICR:
 		reg_set(a, n, value);
@@ -138,6 +156,20 @@ static void reg_write(struct vlapic *a, u32 n, u32 value)
 		reg_set(a, n, value);
 		mask_if_disabled(a);
 		vlapic_lint_changed(a);
+	}
+}
+
+/* Between the guest's write and this nobody has looked: what the bits that are not writable were is in reg */
+void vlapic_written(struct vlapic *a, u64 offset)
+{
+	const struct reg *r = &regs[offset / 16 % NR_REGS];
+	u32 n = (u32)(r - regs), value = a->page.reg[n].value;
+
+	if (offset / 16 < NR_REGS && n != REG_TPR) {
+		a->page.reg[n].value = a->reg[n];
+	}
+	if (offset / 16 < NR_REGS && ((vlapic_is_x2apic(a) ? r->x2apic : r->xapic) & WR)) {
+		reg_write(a, n, value);
 	}
 }
 
@@ -193,10 +225,12 @@ static bool write_apic_base(struct vlapic *a, u64 value)
 	    (is > APIC_BASE_EN && !was) || (is == APIC_BASE_EN && was > APIC_BASE_EN)) {
 		return false;
 	}
+	a->apic_base = value;
 	if (!is && was) {
 		vlapic_reset(a);
 	}
-	a->apic_base = value;
+	vlapic_show_id(a);
+	vlapic_changed(a);
 	return true;
 }
 
@@ -215,7 +249,7 @@ bool vlapic_rdmsr(struct vlapic *a, u32 msr, u64 *value)
 		vlapic_catch_up(a);
 		*value = a->tsc_deadline;
 	} else if (is_x2apic_reg(a, n, RD)) {
-		*value = reg_read(a, n) | (n == REG_ICR ? (u64)a->reg[REG_ICR_HIGH] << 32 : 0);
+		*value = reg_read(a, n) | (n == REG_ICR ? (u64)icr_high(a) << 32 : 0);
 	} else {
 		return false;
 	}
@@ -240,7 +274,7 @@ bool vlapic_wrmsr(struct vlapic *a, u32 msr, u64 value)
 		return false;
 	}
 	if (n == REG_ICR) {
-		a->reg[REG_ICR_HIGH] = (u32)(value >> 32);
+		vlapic_put(a, REG_ICR_HIGH, (u32)(value >> 32));
 	}
 	reg_write(a, n, (u32)value);
 	return true;

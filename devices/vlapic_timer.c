@@ -75,17 +75,15 @@ u64 vlapic_catch_up(struct vlapic *a)
 	return now_ns;
 }
 
-u32 vlapic_timer_count(struct vlapic *a)
+u32 vlapic_timer_left(const struct vlapic *a, u64 now_ns)
 {
-	u64 now_ns = vlapic_catch_up(a), last = BIT(divide_shift(a)) - 1;
+	u64 last = BIT(divide_shift(a)) - 1;
 	u64 left_ns = a->timer_expiry_ns == NEVER ? 0 : a->timer_expiry_ns - now_ns;
 
 	return (u32)((left_ns + last) >> divide_shift(a));
 }
 
-void vlapic_timer_start(struct vlapic *a, u32 count)
+void vlapic_timer_start(struct vlapic *a, u32 count, u64 now_ns)
 {
-	u64 now_ns = a->env->now_ns(a->env->ctx);
-
 	a->timer_expiry_ns = count ? now_ns + ((u64)count << divide_shift(a)) : NEVER;
 }

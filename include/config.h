@@ -14,6 +14,10 @@
 #define CONFIG_MAX_VCPUS      16 /* of one partition */
 #define CONFIG_MAX_PER_CPU    64 /* vCPUs of all partitions on one CPU */
 #define CONFIG_MAX_MODULES    16 /* of one partition, for its guest */
+#define CONFIG_MAX_SCHEDULES  16
+#define CONFIG_MAX_WINDOWS    64 /* of one schedule */
+#define CONFIG_MIN_WINDOW_US  50  /* a switch of vCPUs and one exit stay small in it */
+#define CONFIG_CONSOLE_US     100 /* of slack that CPU 0 needs: kernel/run.c, CHORE_NS */
 #define CONFIG_NAME_MAX	      31 /* partition name length */
 #define CONFIG_FILE_MAX	      127 /* file name length */
 #define CONFIG_CMDLINE_MAX    2047
@@ -56,6 +60,7 @@ struct partition_config {
 	u16 debug_exit;
 	bool has_test_device, has_watchdog;
 	bool allows_smt_sharing;
+	bool is_background; /* runs in the slack of its CPUs' schedules */
 	u32 slice_us;
 	bool has_load_address, has_flat_mode; /* given: flat only */
 	u64 load_address;
@@ -80,7 +85,28 @@ struct channel_config {
 	bool has_writer, has_readers, has_both_ways; /* given, if only a refused value */
 };
 
+struct window_config {
+	const char *name;
+	const char *partition;
+	bool has_vcpu;
+	u32 vcpu; /* else all that the partition has on this CPU */
+	u32 offset_us, length_us; /* refused: CONFIG_NO_OFFSET, 0 */
+};
+#define CONFIG_NO_OFFSET UINT32_MAX
+
+/* The same cyclic table for each of its CPUs */
+struct schedule_config {
+	const char *name;
+	u32 cpus[CONFIG_MAX_CPUS];
+	u32 nr_cpus;
+	u32 frame_us; /* 0 = refused */
+	struct window_config windows[CONFIG_MAX_WINDOWS]; /* by offset */
+	u32 nr_windows;
+};
+
 struct system_config {
+	struct schedule_config schedules[CONFIG_MAX_SCHEDULES];
+	u32 nr_schedules;
 	struct partition_config partitions[CONFIG_MAX_PARTITIONS];
 	u32 nr_partitions;
 	struct channel_config channels[CONFIG_MAX_CHANNELS];
@@ -105,9 +131,9 @@ static inline bool channel_can_write(const struct channel_config *c, u32 positio
 	return c->nr_both_ways || position == 0;
 }
 
-/* One fault in a configuration; partition (or "channels/NAME") and property may be "" when none is to blame. */
+/* One fault in a configuration; partition (or schedule and window) and property may be "" */
 struct config_fault {
-	char partition[CONFIG_NAME_MAX + 10];
+	char partition[2 * CONFIG_NAME_MAX + 16];
 	char property[32];
 	char text[96];
 };

@@ -7,6 +7,7 @@
 #ifndef BULKHEAD_VCPU_H
 #define BULKHEAD_VCPU_H
 
+#include "apic.h"
 #include "types.h"
 
 /* GPR numbers as in ModRM and REX; regs[GPR_RSP] is not used: RSP lives in the backend's state. */
@@ -107,6 +108,9 @@ enum exit_kind {
 	EXIT_SIPI,
 	EXIT_MACHINE_CHECK,
 	EXIT_ENTRY_FAILED, /* the CPU refused the guest state: reason and info say why */
+	EXIT_TPR,	   /* TPR has come below what apic() was told to watch for; behind the write */
+	EXIT_EOI,	   /* exit.vector has ended that apic() was told of; behind the EOI */
+	EXIT_APIC_WRITE,   /* the guest has written exit.apic_offset of its APIC page; behind the write */
 	EXIT_MISCONFIG,	   /* second-level table entry is illegal: our bug */
 	NR_EXIT_KINDS
 };
@@ -162,6 +166,8 @@ struct exit {
 		struct exit_cr cr;
 		struct event event;
 		struct exit_task task;
+		u16 apic_offset;
+		u8 vector;
 	};
 };
 
@@ -185,6 +191,8 @@ struct vcpu_ops;
  * @xcr0:         guest XCR0, switched by the kernel
  * @hw:           the backend's own state (VMCS or VMCB bundle)
  * @pending:      event that the next entry must deliver
+ * @has_apic:     set by vcpu_init(): the CPU serves the local APIC, at least TPR, and ops->apic is there
+ * @delivers_irqs: ... and moves requests into service and to the guest itself
  */
 struct vcpu {
 	u64 regs[NR_GPRS];
@@ -195,6 +203,7 @@ struct vcpu {
 	struct event pending;
 	bool nmi_pending;
 	bool is_halted;
+	bool has_apic, delivers_irqs;
 	bool is_dr_reset; /* INIT: DR0 to DR3 are 0 when it runs next, whatever @dr or the CPU hold */
 	u32 id;	    /* index in its partition, and virtual APIC ID */
 	u32 cpu;    /* physical CPU, as an index */
@@ -232,6 +241,9 @@ struct msr_range {
  * @second_level: root of the EPT or NPT, built by mm
  * @msrs:         pass-through table, sorted; all other MSRs exit
  * @io_pass:      ports that do not exit (sorted); all others do
+ * @apic_page:   the local APIC's registers, a page in the manual's layout
+ * @apic_base:   where a guest finds it
+ * @with_apic:   as @second_level, but a page that nobody uses is at @apic_base: @apic_access
  * @exits_on_pause: EXIT_PAUSE from a loop of PAUSEs, or from each, if the CPU cannot tell
  */
 struct vcpu_params {
@@ -243,6 +255,8 @@ struct vcpu_params {
 	const u16 *io_pass;
 	u32 nr_io_pass;
 	bool exits_on_pause;
+	hpa apic_page, with_apic, apic_access;
+	gpa apic_base;
 };
 
 /**
@@ -264,6 +278,8 @@ struct vcpu_params {
  * @inject:       deliver @e at the next entry; the caller has checked that the guest can take it
  * @window:       exit with EXIT_WINDOW as soon as the guest can take an interrupt
  *                (@nmi: EXIT_NMI_WINDOW, an NMI); idempotent
+ * @apic:         what the local APIC is to be served by from the next entry on; NULL for a backend that
+ *                never sets has_apic
  * @flush:        forget cached second-level translations of this vCPU before the next entry
  * @dump:         write vendor-specific state to log(), a few lines
  */
@@ -283,6 +299,7 @@ struct vcpu_ops {
 	u64 (*skip)(struct vcpu *v, u64 rip, u32 len);
 	void (*inject)(struct vcpu *v, const struct event *e);
 	void (*window)(struct vcpu *v, bool nmi);
+	void (*apic)(struct vcpu *v, const struct apic_view *view);
 	void (*flush)(struct vcpu *v);
 	void (*dump)(struct vcpu *v);
 };

@@ -45,7 +45,14 @@ static void end_partition(struct vcpu *v, const struct exit *e, enum health_even
 {
 	partition_end(v->part, what, why, 0);
 	log("[%s] killed: %s rip=0x%lx", v->part->cfg->name, why, e->rip);
-	if (__atomic_fetch_add(&v->part->life.nr_deaths, 1, __ATOMIC_RELAXED) < MAX_POSTMORTEMS) {
+	if (__atomic_fetch_add(&v->part->life.nr_deaths, 1, __ATOMIC_RELAXED) >= MAX_POSTMORTEMS) {
+		return;
+	}
+	struct core *c = core_of(v);
+	if (c->frame) {
+		c->last_exit = *e; /* the run loop writes it, in the core's own windows */
+		c->is_dying = true;
+	} else {
 		postmortem(v, e);
 	}
 }
@@ -178,6 +185,9 @@ void vcpu_prepare(struct vcpu *v)
 		prepare_nmi(v);
 	} else if (has_irq) {
 		prepare_irq(v);
+	}
+	if (v->has_apic) {
+		core_show_apic(core_of(v));
 	}
 }
 

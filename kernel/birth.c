@@ -112,6 +112,8 @@ static const char *init_core(struct core *c)
 		__atomic_fetch_or(&c->mail.flags, MAIL_DOORBELL, __ATOMIC_SEQ_CST); /* a peer may have rung since channels_reset() */
 	}
 	memset(&c->insns, 0, sizeof(c->insns));
+	c->is_dying = false;
+	c->nr_pieces = 0;
 	c->due_tsc = c->lapic_due_ns = c->cr4_mask = 0;
 	init_cpuid(c);
 	msr_state_init(&c->msrs);
@@ -146,6 +148,9 @@ static bool prepare(struct partition *p, struct birth *b)
 	b->why = channels_reset(p);
 	if (b->why) {
 		return true;
+	}
+	if (p->apic_access.v) {
+		memset(phys_ptr(p->apic_access), 0, PAGE_SIZE); /* page walks of the last life may have gone there */
 	}
 	p->files.rsdp = guest_acpi_build(&p->mem, p->nr_cores);
 	p->files.plan = &b->plan;

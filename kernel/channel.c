@@ -69,7 +69,9 @@ static const char *attach(struct partition *p, struct channel *ch, u32 position)
 				    .ring = device_rings, .ctx = e };
 	ch->member[position] = e;
 	u32 prot = PT_R | (can_write ? PT_W : 0) | PT_WB; /* one type for all who look at it */
-	if (pt_map(&p->space, memory_at(i), ch->memory, size_of(ch), prot) != STATUS_OK) {
+	if (pt_map(&p->space, memory_at(i), ch->memory, size_of(ch), prot) != STATUS_OK ||
+	    (p->space_apic.root.v &&
+	     pt_map(&p->space_apic, memory_at(i), ch->memory, size_of(ch), prot) != STATUS_OK)) {
 		return "second-level tables of channels cannot be built";
 	}
 	return NULL;

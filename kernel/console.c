@@ -16,6 +16,7 @@
 #define LINE_OUT_MAX   (CONSOLE_LINE_MAX + EXTRA_OUT_MAX)
 #define ROOM_BYTES     16 /* what a source may send before it asks again */
 #define SOURCE_OUT_MAX (LINE_OUT_MAX + ROOM_BYTES * EXTRA_OUT_MAX)
+#define LOG_RESERVE    (CONSOLE_RING / 4) /* a post-mortem is 4 KiB */
 #define POLLS_STUCK    1000000 /* about a second without one byte taken: the UART is gone */
 
 /*
@@ -92,7 +93,7 @@ bool console_drain(size_t max)
 	bool has_more = fifo_send(&con.ring, con.port, max);
 	for (u32 i = 0; i < con.nr_sources; i++) {
 		struct console_source *s = con.source[i];
-		has_more |= fifo_send(&s->raw, s->raw_port, s->raw.size);
+		has_more |= fifo_send(&s->raw, s->raw_port, max);
 	}
 	lock_drop(&con.drain_lock);
 	return has_more;
@@ -149,9 +150,10 @@ static void emit(struct console_source *s, const char *text, size_t len, bool is
 		n += format(out + n, sizeof(out) - n, "%.*s%s", (int)len, text, end);
 		con.open = is_end ? NULL : s;
 	}
-	for (size_t i = 0; i < n; i++) {
-		fifo_put(&con.ring, (u8)out[i]);
+	for (size_t i = 0; i < n; i++) { /* there is room: ring_take() */
+		con.ring_bytes[(con.ring.head + i) & (CONSOLE_RING - 1)] = out[i];
 	}
+	fifo_move(&con.ring.head, n);
 	if (!con.port) {
 		fifo_move(&con.ring.tail, n); /* nobody else will */
 	}
@@ -167,10 +169,13 @@ void console_line(const char *text, size_t len)
 	emit(NULL, text, MIN(len, (size_t)CONSOLE_LINE_MAX), true);
 }
 
-/* Every source may use up its promise at the same time; the wait in ring_take() covers the rest. */
+/*
+ * Every source may use up its promise at the same time, and what sources leave is for our own lines, lest the
+ * end of a partition waits for the UART in another one's window. The wait in ring_take() covers the rest.
+ */
 size_t console_source_room(struct console_source *s)
 {
-	size_t reserve = MIN(con.nr_sources * SOURCE_OUT_MAX, (size_t)CONSOLE_RING / 2);
+	size_t reserve = MIN(con.nr_sources * SOURCE_OUT_MAX + LOG_RESERVE, (size_t)CONSOLE_RING / 2);
 
 	if (s->raw_port) {
 		return fifo_free(&s->raw);
@@ -289,15 +294,14 @@ static u64 key(u8 byte)
 	return 0;
 }
 
-/* A call takes at most one rx ring of bytes from a port: a stuck line does not hold the CPU. */
-u64 console_poll_input(void)
+u64 console_poll_input(u32 max)
 {
 	u64 got = 0;
 
 	for (u32 i = 0; i <= con.nr_sources; i++) {
 		bool is_raw = i < con.nr_sources;
 		u16 port = is_raw ? con.source[i]->raw_port : con.port;
-		for (int n = 0, c; port && n < 64 && (c = con.ops->getc(port)) >= 0; n++) {
+		for (int c, n = 0; port && n < (int)max && (c = con.ops->getc(port)) >= 0; n++) {
 			got |= is_raw ? rx_put(i, (u8)c) : key((u8)c);
 		}
 	}

@@ -61,7 +61,7 @@ u64 console_source_flush(struct console_source *s, u64 now_ns);
  * ring is full. Any CPU. */
 void console_line(const char *text, size_t len);
 
-/** console_drain() - move bytes from the ring to the UART while it takes them, at most @max.
+/** console_drain() - move bytes to each UART while it takes them, at most @max.
  * Return: true if bytes are left. Any CPU; gives up at once if another CPU is at it. */
 bool console_drain(size_t max);
 
@@ -69,10 +69,10 @@ bool console_drain(size_t max);
  * from the other CPUs, which are frozen, perhaps while holding one. */
 void console_sync(bool force);
 
-/** console_poll_input() - read the UARTs, switch focus on Ctrl-] digit (Ctrl-] n: the next one), help on
+/** console_poll_input() - at most @max bytes of each UART, switch focus on Ctrl-] digit (Ctrl-] n: the next one), help on
  * Ctrl-] ?, a literal Ctrl-] on Ctrl-] Ctrl-], feed rx rings.
  * Return: bit mask of sources that got a byte. One CPU (the BSP). */
-u64 console_poll_input(void);
+u64 console_poll_input(u32 max);
 
 /** console_source_getc() - next input byte of @s, or -1. The partition's CPU. */
 int console_source_getc(struct console_source *s);

@@ -190,8 +190,15 @@ bool core_has_irq(struct core *c)
 	if (int_line != (c->lapic.lint & 1)) {
 		vlapic_set_lint(&c->lapic, 0, int_line);
 	}
-	return (vlapic_has_request(&c->lapic) && vlapic_pending(&c->lapic) >= 0) ||
+	return (!c->v.delivers_irqs && vlapic_has_request(&c->lapic) && vlapic_pending(&c->lapic) >= 0) ||
 	       (int_line && vlapic_takes_extint(&c->lapic));
+}
+
+void core_show_apic(struct core *c)
+{
+	struct apic_view view;
+	vlapic_look(&c->lapic, &view);
+	c->v.ops->apic(&c->v, &view);
 }
 
 u8 core_ack_irq(struct core *c)
@@ -218,11 +225,15 @@ static bool wakes(struct core *c)
 	if (c->v.pending.type != EVENT_NONE || core_has_nmi(c)) {
 		return true;
 	}
-	return c->state == CORE_RUNNING && core_has_irq(c);
+	return c->state == CORE_RUNNING &&
+	       (core_has_irq(c) || (c->v.delivers_irqs && vlapic_pending(&c->lapic) >= 0));
 }
 
 bool core_is_runnable(struct core *c)
 {
+	if (c->is_dying) {
+		return true; /* for its post-mortem */
+	}
 	if (core_has_mail(c)) {
 		core_take_mail(c);
 	}

@@ -11,6 +11,7 @@
 #include "devices/vlapic.h"
 #include "kernel/emulate.h"
 #include "kernel/msr.h"
+#include "kernel/sched.h"
 #include "vcpu.h"
 
 /* What a mailbox's flags can say, besides that there are interrupts */
@@ -56,6 +57,11 @@ struct core {
 	u64 cr4_mask; /* CR4 bits that CPUID allows; 0 = not asked yet */
 	struct mailbox mail;
 	struct insn_cache insns;
+	const struct sched_frame *frame; /* the schedule of its CPU; NULL = none. Const but for its owner CPU */
+	u64 sched_bit;			 /* its bit in there */
+	bool is_dying;		/* was killed, and its post-mortem is not all written yet */
+	u32 nr_pieces;		/* of it are */
+	struct exit last_exit;	/* of which it tells */
 };
 
 /** core_is_parked() - has its CPU given it up, until the partition's next life? */
@@ -87,8 +93,11 @@ static inline bool core_has_mail(const struct core *c)
 /** core_take_mail() - act on what has come, by the owner. */
 void core_take_mail(struct core *c);
 
-/** core_has_irq() - would the vCPU take an interrupt if RFLAGS.IF were 1? */
+/** core_has_irq() - is there an interrupt to inject as soon as RFLAGS.IF is 1? Not one that the CPU delivers. */
 bool core_has_irq(struct core *c);
+
+/** core_show_apic() - tell the CPU what has changed in the local APIC that it serves. Last before an entry. */
+void core_show_apic(struct core *c);
 
 /** core_has_nmi() - is there an NMI that the vCPU would take at once? By the owner. */
 bool core_has_nmi(struct core *c);

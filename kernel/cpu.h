@@ -79,7 +79,7 @@ void cpu_poke(u32 index);
 /** cpus_freeze() - NMI all others into a halt: crash and power-off. */
 void cpus_freeze(void);
 
-/** cpu_nmi() - an NMI freezes or means nothing. The NMI gate, and EXIT_NMI if it was consumed. */
+/** cpu_nmi() - an NMI: does not come back if it is to freeze this CPU. The NMI gate. */
 void cpu_nmi(void);
 
 /** crash_init() - failed assertions end in a crash record too; exceptions do already. */
@@ -91,6 +91,7 @@ struct host_memory {
 	struct page_source pages;  /* zeroed, from frames */
 	struct page_source tables; /* likewise, for second-level tables, which are counted apart */
 	u64 taken_bytes, table_bytes; /* so far, by those two and stack_alloc() */
+	hpa record;		  /* where a crash leaves its record, see record.h; 0 = nowhere */
 	hpa trampoline;		  /* a page below 1 MiB where other CPUs can start; 0 = none */
 };
 extern struct host_memory host_memory;

@@ -31,13 +31,14 @@ struct emu {
 	const struct bus *mmio, *ports;
 	struct insn_cache *insns;
 	u32 (*pkru)(void);
+	u64 (*tsc)(void); /* NULL: nobody has a deadline */
 };
 
 /** emulate_mmio() - the instruction at RIP touched @x->addr, which is no RAM. Validates, then performs. */
 struct verdict emulate_mmio(const struct emu *e, const struct exit_mmio *x);
 
 /** emulate_pio() - IN, OUT, INS, OUTS as the exit describes it; @insn_len 0 = decode. At most
- * EMU_REP_BATCH iterations; an unfinished REP resumes at the same RIP with registers updated. */
+ * EMU_REP_BATCH iterations, and none after the vCPU's deadline; an unfinished REP resumes at the same RIP with registers updated. */
 #define EMU_REP_BATCH 256
 struct verdict emulate_pio(const struct emu *e, const struct exit *x);
 

@@ -14,7 +14,8 @@ static struct emu emu_of(struct vcpu *v)
 {
 	struct partition *p = v->part;
 	return (struct emu){ .v = v, .mem = &p->mem, .mmio = &core_of(v)->mmio,
-			     .ports = &p->pc.ports, .insns = &core_of(v)->insns, .pkru = p->host->pkru };
+			     .ports = &p->pc.ports, .insns = &core_of(v)->insns, .pkru = p->host->pkru,
+			     .tsc = p->host->tsc };
 }
 
 static u64 read_edx_eax(const struct vcpu *v)
@@ -68,15 +69,33 @@ static struct verdict exit_rdmsr(struct vcpu *v)
 	return verdict(V_ADVANCE);
 }
 
+static void lapic_touched(struct core *c)
+{
+	if (c->lapic.deadline_ns != c->lapic_due_ns) {
+		c->due_tsc = 0; /* find out */
+	}
+}
+
 static struct verdict exit_wrmsr(struct vcpu *v)
 {
 	struct msr_env env = msr_env_of(v);
 	bool is_ok = msr_write(&env, (u32)v->regs[GPR_RCX], read_edx_eax(v));
-	struct core *c = core_of(v);
-	if (c->lapic.deadline_ns != c->lapic_due_ns) {
-		c->due_tsc = 0; /* find out */
-	}
+	lapic_touched(core_of(v));
 	return is_ok ? verdict(V_ADVANCE) : VERDICT_GP;
+}
+
+/* The CPU has done the instruction, and moved RIP: what it leaves to us */
+static struct verdict exit_apic_write(struct vcpu *v, const struct exit *e)
+{
+	vlapic_written(&core_of(v)->lapic, e->apic_offset);
+	lapic_touched(core_of(v));
+	return verdict(V_RESUME);
+}
+
+static struct verdict exit_eoi(struct vcpu *v, const struct exit *e)
+{
+	vlapic_eoi_done(&core_of(v)->lapic, e->vector);
+	return verdict(V_RESUME);
 }
 
 /* SDM 2D "XSETBV": which combinations of bits XCR0 can hold */
@@ -148,6 +167,7 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	case EXIT_TIMER:
 	case EXIT_WINDOW:
 	case EXIT_NMI_WINDOW:
+	case EXIT_TPR: /* vcpu_prepare() looks again */
 	case EXIT_NMI: /* the run loop sees to the host's side */
 	case EXIT_INIT:
 	case EXIT_SIPI: return verdict(V_RESUME);
@@ -156,6 +176,8 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	case EXIT_RDMSR: return exit_rdmsr(v);
 	case EXIT_WRMSR: return exit_wrmsr(v);
 	case EXIT_MMIO: return exit_mmio(v, e);
+	case EXIT_APIC_WRITE: return exit_apic_write(v, e);
+	case EXIT_EOI: return exit_eoi(v, e);
 	case EXIT_HLT: return verdict(V_BLOCK);
 	case EXIT_HYPERCALL: return exit_hypercall(v);
 	case EXIT_CR: return exit_cr(v, e);

@@ -51,6 +51,9 @@ bool event_combine(const struct event *first, struct event *second);
 /** postmortem() - registers, segments, bytes at RIP, last exits, backend's state, on the log. */
 void postmortem(struct vcpu *v, const struct exit *e);
 
+/** postmortem_piece() - its @n-th line, or the few of the backend. Return: is there another one? */
+bool postmortem_piece(struct vcpu *v, const struct exit *e, u32 n);
+
 /** exit_kind_name() - for logs. */
 const char *exit_kind_name(u32 kind);
 

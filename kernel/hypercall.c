@@ -87,6 +87,33 @@ static struct verdict space_check_call(struct vcpu *v)
 	return answer(v, hc_space_check(v));
 }
 
+/* The frame is this CPU's own, and was sought before the entry: what it says holds now */
+static struct verdict hc_schedule_info(struct vcpu *v)
+{
+	const struct sched_frame *f = core_of(v)->frame;
+	u64 wanted = v->regs[GPR_RBX], nr = 0;
+	for (u32 i = 0; f && i < f->nr; i++) {
+		const struct sched_slot *s = &f->slot[i];
+		if (!(s->owners & core_of(v)->sched_bit)) {
+			continue;
+		}
+		if (nr++ == wanted) {
+			v->regs[GPR_RBX] = s->offset;
+			v->regs[GPR_RCX] = s->len;
+			v->regs[GPR_RDX] = ns_to_tsc(f->time, f->len_ns);
+			v->regs[GPR_RSI] = f->start + v->ops->get(v, VREG_TSC_OFFSET);
+		}
+	}
+	return answer(v, (s64)nr);
+}
+
+static struct verdict hc_test_crash(struct vcpu *v)
+{
+	const struct partition *p = v->part;
+	bool may = p->cfg->has_test_device && p->host->test_crash;
+	return answer(v, may ? p->host->test_crash(v->regs[GPR_RBX]) : HC_ENOSYS);
+}
+
 typedef struct verdict hypercall_fn(struct vcpu *v);
 
 /* Numbers with holes: each group has sixteen */
@@ -101,6 +128,8 @@ static hypercall_fn *const calls[] = {
 	[HC_CHANNEL_INFO] = channel_info,
 	[HC_DOORBELL] = doorbell,
 	[HC_SPACE_CHECK] = space_check_call,
+	[HC_TEST_CRASH] = hc_test_crash,
+	[HC_SCHEDULE_INFO] = hc_schedule_info,
 };
 
 struct verdict hypercall(struct vcpu *v)

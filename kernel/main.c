@@ -21,6 +21,8 @@
 #include "x86/insn.h"
 #include "x86/regs.h"
 
+#define EPOCH_NS NSEC_PER_MSEC /* until other CPUs are in root mode */
+
 static void noreturn_fn halt(void)
 {
 	log("halted");
@@ -110,6 +112,7 @@ static void machine_init(const struct vcpu_ops *ops)
 				      .cpuid = cpuid,
 				      .poke = host_poke,
 				      .kick = cpu_kick,
+				      .test_crash = crash_test,
 				      .space_check = space_check_running,
 				      .wall_seconds = clock_wall_time(),
 				      .wall_tsc = rdtsc() };
@@ -196,6 +199,7 @@ static void noreturn_fn release(void)
 	host_memory_log();
 	log("start partitions=%u handoff ticks=%lu scrub ticks=%lu wait ticks=%lu", machine.nr_partitions,
 	    rdtsc() - spent.boot_tsc, spent.scrub_ticks, spent.wait_ticks);
+	machine.epoch_tsc = rdtsc() + ns_to_tsc(&machine.host.time, EPOCH_NS);
 	__atomic_store_n(&machine.is_released, true, __ATOMIC_RELEASE);
 	kick_others();
 	run_cpu(this_cpu());
@@ -233,6 +237,7 @@ void kmain(const struct boot_info *info)
 		stop("mitigations=: auto or off");
 	}
 	host_memory_init(info);
+	crash_find(info->cmdline);
 	if (!acpi_start(info, &machine.acpi)) {
 		stop("acpi: no usable RSDP or MADT");
 	}

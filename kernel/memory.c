@@ -13,6 +13,7 @@
 #include "boot/boot.h"
 #include "cpu.h"
 #include "gmem.h"
+#include "record.h"
 #include "kernel/space_host.h"
 #include "lib/lib.h"
 #include "lock.h"
@@ -98,6 +99,9 @@ static void frames_of(struct frames *f, const struct boot_info *info, u64 from, 
 		const struct boot_module *m = &info->modules[i];
 		reserve(f, m->start.v, m->start.v + m->len);
 	}
+	if (host_memory.record.v) {
+		reserve(f, host_memory.record.v, host_memory.record.v + RECORD_LEN);
+	}
 }
 
 static void map(u64 base, u64 end, u32 prot)
@@ -144,6 +148,7 @@ void host_memory_init(const struct boot_info *info)
 	u64 max_page = cpuid_has(0x80000001, 3, 26) ? SIZE_1G : SIZE_2M;
 
 	boot = info;
+	m->record = HPA(record_place(info));
 	m->pages = m->tables = (struct page_source){ .alloc = page_alloc, .ptr = page_ptr };
 	frames_of(&part, info, PAGE_SIZE, MIB);
 	m->trampoline = frames_alloc(&part, PAGE_SIZE, PAGE_SIZE);

@@ -73,18 +73,34 @@ static const char *add_ram(struct partition *p, struct frames *f, u64 base, u64 
 	return NULL;
 }
 
-static const char *build_tables(struct partition *p, const struct partition_resources *res)
+static const char *build_space(const struct partition *p, struct pt *space, const struct partition_resources *res)
 {
-	if (pt_init(&p->space, res->space_format, res->tables, res->max_page) != STATUS_OK) {
+	if (pt_init(space, res->space_format, res->tables, res->max_page) != STATUS_OK) {
 		return "out of memory for second-level tables";
 	}
 	for (u32 i = 0; i < p->mem.nr; i++) {
 		const struct mem_extent *e = &p->mem.ext[i];
-		if (pt_map(&p->space, e->base.v, e->host, e->len, PT_R | PT_W | PT_X) != STATUS_OK) {
+		if (pt_map(space, e->base.v, e->host, e->len, PT_R | PT_W | PT_X) != STATUS_OK) {
 			return "second-level tables cannot be built";
 		}
 	}
 	return NULL;
+}
+
+/*
+ * What a CPU does at the local APIC's address hangs on a mapping there, which a core must not have whose
+ * APIC is off or in x2APIC mode: so there are two spaces. The page is the partition's own, since a CPU may
+ * use it for page table walks (SDM 3C 30.4.6.1 "Guest-Physical Accesses to the APIC-Access Page").
+ */
+static const char *build_apic_space(struct partition *p, const struct partition_resources *res)
+{
+	const char *why = build_space(p, &p->space_apic, res);
+	p->apic_access = res->pages->alloc(res->pages, 1);
+	if (!why && (!p->apic_access.v || pt_map(&p->space_apic, VLAPIC_BASE, p->apic_access, PAGE_SIZE,
+						 PT_R | PT_W) != STATUS_OK)) {
+		why = "out of memory for second-level tables";
+	}
+	return why;
 }
 
 static hpa alloc_bytes(const struct partition_resources *res, u64 len)
@@ -107,6 +123,10 @@ static const char *add_core(struct partition *p, u32 id, const struct partition_
 	c->v.ops = res->ops;
 	c->v.xsave = res->pages->ptr(res->pages, xsave);
 	c->params = (struct vcpu_params){ .second_level = p->space.root,
+					  .with_apic = p->space_apic.root,
+					  .apic_access = p->apic_access,
+					  .apic_page = HPA(at.v + offsetof(struct core, lapic.page)),
+					  .apic_base = GPA(VLAPIC_BASE),
 					  .pages = res->pages,
 					  .tag = ++res->tags[cpu],
 					  .msrs = p->policy->pass,
@@ -133,7 +153,10 @@ const char *partition_reserve(struct partition *p, const struct partition_config
 
 const char *partition_build(struct partition *p, const struct partition_resources *res)
 {
-	const char *why = build_tables(p, res);
+	const char *why = build_space(p, &p->space, res);
+	if (!why && res->ops->apic) {
+		why = build_apic_space(p, res);
+	}
 	for (u32 i = 0; i < p->nr_cores && !why; i++) {
 		why = add_core(p, i, res); /* they go round the CPUs that the partition has */
 	}

@@ -89,6 +89,8 @@ struct partition {
 	u32 xsave_len;
 	struct gmem mem;
 	struct pt space;
+	struct pt space_apic; /* the same, and a page at the local APIC's address, if the CPU serves that */
+	hpa apic_access;      /* that page: no guest reads or writes it */
 	struct pc pc;
 	const struct policy *policy;
 	struct core *core[CONFIG_MAX_VCPUS];

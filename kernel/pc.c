@@ -314,7 +314,9 @@ void pc_init_lapic(struct core *c)
 					    .guest_tsc = lapic_guest_tsc,
 					    .send_ipi = lapic_send_ipi_to,
 					    .eoi_broadcast = lapic_eoi_to_ioapic,
-					    .ctx = c };
+					    .ctx = c,
+					    .is_cpu_serving = c->v.has_apic,
+					    .is_cpu_delivering = c->v.delivers_irqs };
 	vlapic_init(&c->lapic, &c->lapic_env, c->v.id, is_bsp, true);
 	if (is_bsp) {
 		vlapic_set_virtual_wire(&c->lapic);

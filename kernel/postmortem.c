@@ -22,7 +22,8 @@ static const char *const kind_names[] = {
 	[EXIT_TRIPLE_FAULT] = "triple-fault", [EXIT_INIT] = "init",
 	[EXIT_SIPI] = "sipi",		      [EXIT_MACHINE_CHECK] = "machine-check",
 	[EXIT_ENTRY_FAILED] = "entry-failed", [EXIT_MISCONFIG] = "misconfig",
-	[EXIT_UNEXPECTED] = "unexpected",
+	[EXIT_TPR] = "tpr",		      [EXIT_EOI] = "eoi",
+	[EXIT_APIC_WRITE] = "apic-write",     [EXIT_UNEXPECTED] = "unexpected",
 };
 static_assert(ARRAY_SIZE(kind_names) == NR_EXIT_KINDS, "a name for each kind");
 
@@ -31,32 +32,44 @@ const char *exit_kind_name(u32 kind)
 	return kind < NR_EXIT_KINDS ? kind_names[kind] : "?";
 }
 
-static void dump_registers(struct vcpu *v)
+#define REGISTER_LINES 5
+
+static void dump_registers(struct vcpu *v, u32 line)
 {
 	const char *n = v->part->cfg->name;
-	log("[%s] rax=%016lx rbx=%016lx rcx=%016lx rdx=%016lx", n, v->regs[GPR_RAX], v->regs[GPR_RBX],
-	    v->regs[GPR_RCX], v->regs[GPR_RDX]);
-	log("[%s] rsi=%016lx rdi=%016lx rbp=%016lx rsp=%016lx", n, v->regs[GPR_RSI], v->regs[GPR_RDI],
-	    v->regs[GPR_RBP], v->ops->get(v, VREG_RSP));
-	log("[%s] r8 =%016lx r9 =%016lx r10=%016lx r11=%016lx", n, v->regs[GPR_R8], v->regs[GPR_R9],
-	    v->regs[GPR_R10], v->regs[GPR_R11]);
-	log("[%s] r12=%016lx r13=%016lx r14=%016lx r15=%016lx", n, v->regs[GPR_R12],
-	    v->regs[GPR_R13], v->regs[GPR_R14], v->regs[GPR_R15]);
-	log("[%s] cr0=%lx cr2=%lx cr3=%lx cr4=%lx efer=%lx rflags=%lx", n,
-	    v->ops->get(v, VREG_CR0), v->ops->get(v, VREG_CR2), v->ops->get(v, VREG_CR3),
-	    v->ops->get(v, VREG_CR4), v->ops->get(v, VREG_EFER), v->ops->get(v, VREG_RFLAGS));
+	const u64 *r = v->regs;
+	switch (line) {
+	case 0:
+		log("[%s] rax=%016lx rbx=%016lx rcx=%016lx rdx=%016lx", n, r[GPR_RAX], r[GPR_RBX], r[GPR_RCX],
+		    r[GPR_RDX]);
+		break;
+	case 1:
+		log("[%s] rsi=%016lx rdi=%016lx rbp=%016lx rsp=%016lx", n, r[GPR_RSI], r[GPR_RDI], r[GPR_RBP],
+		    v->ops->get(v, VREG_RSP));
+		break;
+	case 2:
+		log("[%s] r8 =%016lx r9 =%016lx r10=%016lx r11=%016lx", n, r[GPR_R8], r[GPR_R9], r[GPR_R10],
+		    r[GPR_R11]);
+		break;
+	case 3:
+		log("[%s] r12=%016lx r13=%016lx r14=%016lx r15=%016lx", n, r[GPR_R12], r[GPR_R13], r[GPR_R14],
+		    r[GPR_R15]);
+		break;
+	default:
+		log("[%s] cr0=%lx cr2=%lx cr3=%lx cr4=%lx efer=%lx rflags=%lx", n, v->ops->get(v, VREG_CR0),
+		    v->ops->get(v, VREG_CR2), v->ops->get(v, VREG_CR3), v->ops->get(v, VREG_CR4),
+		    v->ops->get(v, VREG_EFER), v->ops->get(v, VREG_RFLAGS));
+	}
 }
 
-static void dump_segments(struct vcpu *v)
+static void dump_segment(struct vcpu *v, u32 s)
 {
 	static const char *const names[NR_SEGS] = { "es", "cs",	  "ss", "ds",	"fs",
 						    "gs", "ldtr", "tr", "gdtr", "idtr" };
-	for (u32 s = 0; s < NR_SEGS; s++) {
-		struct segment seg;
-		v->ops->get_seg(v, s, &seg);
-		log("[%s] %-4s sel=%04x base=%016lx limit=%08x attr=%05x", v->part->cfg->name,
-		    names[s], seg.sel, seg.base, seg.limit, seg.attr);
-	}
+	struct segment seg;
+	v->ops->get_seg(v, s, &seg);
+	log("[%s] %-4s sel=%04x base=%016lx limit=%08x attr=%05x", v->part->cfg->name, names[s], seg.sel, seg.base,
+	    seg.limit, seg.attr);
 }
 
 static void dump_code(struct vcpu *v)
@@ -73,17 +86,17 @@ static void dump_code(struct vcpu *v)
 	log("[%s] code: %s", v->part->cfg->name, n ? text : "not readable");
 }
 
-static void dump_trace(struct vcpu *v)
+static void dump_exit(struct vcpu *v, u32 n)
 {
-	u64 nr = MIN(v->nr_exits, NR_EXIT_TRACE);
-	for (u64 i = v->nr_exits - nr; i < v->nr_exits; i++) {
-		const struct exit_trace *t = &v->trace[i % NR_EXIT_TRACE];
-		log("[%s] exit -%lu %s reason=0x%x info=0x%lx rip=0x%lx", v->part->cfg->name,
-		    v->nr_exits - i, exit_kind_name(t->kind), t->reason, t->info, t->rip);
+	u64 nr = MIN(v->nr_exits, NR_EXIT_TRACE), i = v->nr_exits - nr + n;
+	const struct exit_trace *t = &v->trace[i % NR_EXIT_TRACE];
+	if (n < nr) {
+		log("[%s] exit -%lu %s reason=0x%x info=0x%lx rip=0x%lx", v->part->cfg->name, v->nr_exits - i,
+		    exit_kind_name(t->kind), t->reason, t->info, t->rip);
 	}
 }
 
-void postmortem(struct vcpu *v, const struct exit *e)
+static void dump_head(struct vcpu *v, const struct exit *e)
 {
 	log("[%s] post-mortem: exit %s reason=0x%lx info=0x%lx,0x%lx rip=0x%lx exits=%lu",
 	    v->part->cfg->name, exit_kind_name(e->kind), e->reason, e->info[0], e->info[1], e->rip,
@@ -92,9 +105,30 @@ void postmortem(struct vcpu *v, const struct exit *e)
 		log("[%s] during delivery of type=%u vector=%u error=0x%x", v->part->cfg->name,
 		    (u32)e->vectoring.type, e->vectoring.vector, e->vectoring.error);
 	}
-	dump_registers(v);
-	dump_segments(v);
-	dump_code(v);
-	dump_trace(v);
-	v->ops->dump(v);
+}
+
+bool postmortem_piece(struct vcpu *v, const struct exit *e, u32 n)
+{
+	enum { REGISTERS = 1, SEGMENTS = REGISTERS + REGISTER_LINES, CODE = SEGMENTS + NR_SEGS, EXITS,
+	       BACKEND = EXITS + NR_EXIT_TRACE };
+	if (n < REGISTERS) {
+		dump_head(v, e);
+	} else if (n < SEGMENTS) {
+		dump_registers(v, n - REGISTERS);
+	} else if (n < CODE) {
+		dump_segment(v, n - SEGMENTS);
+	} else if (n < EXITS) {
+		dump_code(v);
+	} else if (n < BACKEND) {
+		dump_exit(v, n - EXITS);
+	} else {
+		v->ops->dump(v);
+	}
+	return n < BACKEND;
+}
+
+void postmortem(struct vcpu *v, const struct exit *e)
+{
+	for (u32 n = 0; postmortem_piece(v, e, n); n++) {
+	}
 }

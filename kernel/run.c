@@ -4,6 +4,7 @@
  * here. Knows the host's interrupts, timer and register state between vCPUs; decides nothing itself.
  */
 #include "kernel/run.h"
+#include "config/config_room.h"
 #include "drivers/clock.h"
 #include "drivers/lapic.h"
 #include "kernel/exit.h"
@@ -16,7 +17,17 @@
 
 #define INPUT_POLL_NS (20 * NSEC_PER_MSEC) /* a keyboard is slow; no UART interrupt is used */
 #define DRAIN_NS      NSEC_PER_MSEC	   /* 16 bytes a ms outrun 115200 baud */
-#define DRAIN_MAX     2048
+#define OVERRUN_NS    (CONFIG_MIN_WINDOW_US * NSEC_PER_USEC) /* so late, a window may be lost as a whole */
+
+/*
+ * How much of its console CPU 0 does at a time, in bytes of each UART. Beside windows it must end with the
+ * slack: at most three UARTs, two port accesses for a key and one for a byte sent, each about 1 us.
+ */
+struct chore {
+	u32 nr_keys, nr_sent;
+};
+static const struct chore chore_any = { 64, 2048 }, chore_slack = { 4, 16 };
+#define CHORE_NS (CONFIG_CONSOLE_US * NSEC_PER_USEC)
 
 struct machine machine;
 
@@ -27,9 +38,14 @@ struct runner {
 	u32 nr;
 	struct sched_queue queue;
 	struct vcpu *loaded;
+	const struct partition *last; /* whose traces this CPU holds; NULL = of one that has ended, or none */
 	struct vcpu *running; /* atomic; NULL = this CPU looks at all its cores before it runs or sleeps */
 	u64 armed_tsc, armed_irqs;
 	u64 chores_tsc; /* BSP only: next look at the UART */
+	struct sched_frame frame; /* .nr is 0 where CPUs are shared by turns */
+	struct sched_stats stats;
+	u64 owners; /* atomic: entries whose window it is */
+	u64 edge;   /* TSC of the window that begins with the next entry; 0 = that has begun */
 };
 static struct runner *runners[MAX_CPUS]; /* others read .running */
 
@@ -93,8 +109,9 @@ static void switch_to(struct runner *r, struct vcpu *v)
 		v->is_dr_reset = false;
 	}
 	load_state(v);
-	if (r->loaded && r->loaded->part != v->part) {
+	if (r->last != v->part) {
 		speculation_switch();
+		r->last = v->part;
 	}
 	r->loaded = v;
 }
@@ -132,6 +149,32 @@ static void poll(struct core *c, u64 now)
 	c->due_tsc = next == NEVER ? NEVER : p->birth_tsc + ns(next);
 }
 
+/* A window has begun for its owner @p: how late? */
+static void note_start(struct runner *r, struct partition *p)
+{
+	if (r->edge) {
+		u64 late = rdtsc() - r->edge;
+		sched_note_start(&r->stats, late);
+		if (late > ns(OVERRUN_NS)) {
+			r->stats.nr_overruns++;
+			life_event(p, HEALTH_OVERRUN, "window overrun", tsc_to_ns(&machine.host.time, late));
+		}
+		r->edge = 0;
+	}
+}
+
+/* Who was killed in a window must not take others' windows to tell of it */
+static bool write_postmortem(struct runner *r, struct core *c, u64 until)
+{
+	while (c->is_dying && rdtsc() < until) {
+		c->is_dying = postmortem_piece(&c->v, &c->last_exit, c->nr_pieces++);
+	}
+	if (!c->is_dying) {
+		cpu_kick(r->cpu->index); /* attend() parks it */
+	}
+	return false;
+}
+
 /* Run @c until its time is over, it gives way (true), or somebody else wants this CPU. */
 static bool run_core(struct runner *r, struct core *c, u64 until)
 {
@@ -139,6 +182,10 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 	struct exit e;
 	bool gives_way = false;
 	switch_to(r, v);
+	note_start(r, v->part);
+	if (c->is_dying) {
+		return write_postmortem(r, c, until);
+	}
 	/* pairs with host_poke(): either it sees that we run, or we see its mail before the entry */
 	__atomic_store_n(&r->running, v, __ATOMIC_SEQ_CST);
 	while (!gives_way) {
@@ -206,6 +253,7 @@ static void park(struct runner *r, struct core *c)
 	if (r->loaded == &c->v) {
 		c->v.ops->put(&c->v);
 		r->loaded = NULL;
+		r->last = NULL;
 	}
 	__atomic_store_n(&c->is_parked, true, __ATOMIC_RELEASE);
 	struct partition *p = c->v.part;
@@ -231,6 +279,7 @@ static bool is_ending(void)
 static void run_birth(struct runner *r, struct partition *p, u64 until)
 {
 	bool has_more = true;
+	r->edge = 0; /* a life that is being made has no claim to be punctual */
 	while (has_more && rdtsc() < until && !__atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
 		has_more = birth_step(p);
 	}
@@ -248,7 +297,9 @@ static void run_birth(struct runner *r, struct partition *p, u64 until)
 /* What other CPUs may have asked of this one's cores. Who parks the last core stops the partition. */
 static void attend(struct runner *r)
 {
-	__atomic_store_n(&r->cpu->is_kicked, false, __ATOMIC_SEQ_CST);
+	if (!__atomic_exchange_n(&r->cpu->is_kicked, false, __ATOMIC_SEQ_CST)) {
+		return;
+	}
 	for (u32 i = 0; i < r->nr; i++) {
 		struct core *c = r->core[i];
 		struct partition *p = c->v.part;
@@ -269,8 +320,23 @@ static void attend(struct runner *r)
 		if (is_ending()) {
 			partition_end(p, HEALTH_STOPPED, "stopped", 0);
 		}
-		if (partition_has_end(p)) {
+		if (partition_has_end(p) && !c->is_dying) {
 			park(r, c);
+		}
+	}
+}
+
+static void log_schedules(void)
+{
+	const struct timebase *t = &machine.host.time;
+	for (u32 i = 0; i < cpu_count(); i++) {
+		const struct sched_frame *f = &runners[i]->frame;
+		const struct sched_stats *s = &runners[i]->stats;
+		u64 mean = s->nr_windows ? s->sum / s->nr_windows : 0;
+		if (f->nr) {
+			log("schedule cpu=%u frames=%lu windows=%lu jitter-max=%lu (%lu ns) "
+			    "jitter-mean=%lu (%lu ns) overruns=%lu", i, f->number, s->nr_windows, s->worst,
+			    tsc_to_ns(t, s->worst), mean, tsc_to_ns(t, mean), s->nr_overruns);
 		}
 	}
 }
@@ -278,6 +344,7 @@ static void attend(struct runner *r)
 static noreturn_fn void end_machine(void)
 {
 	bool is_ok = true;
+	log_schedules();
 	for (u32 i = 0; i < machine.nr_partitions; i++) {
 		is_ok &= health_is_ok(machine.partition[i]->end.event);
 	}
@@ -289,19 +356,19 @@ static noreturn_fn void end_machine(void)
 }
 
 /* The BSP looks after the console: output while there is some, input now and then. */
-static void chores(struct runner *r)
+static void chores(struct runner *r, const struct chore *at_most)
 {
 	u64 now = rdtsc();
 	if (r->cpu->index != 0 || now < r->chores_tsc) {
 		return;
 	}
-	u64 got = console_poll_input();
+	u64 got = console_poll_input(at_most->nr_keys);
 	for (u32 i = 0; got && i < machine.nr_partitions; i++) {
 		if (got & BIT(i)) {
 			cpu_kick(machine.partition[i]->core[0]->v.cpu);
 		}
 	}
-	bool has_more = console_drain(DRAIN_MAX);
+	bool has_more = console_drain(at_most->nr_sent);
 	r->chores_tsc = now + ns(has_more ? DRAIN_NS : INPUT_POLL_NS);
 }
 
@@ -316,23 +383,73 @@ static bool has_prompt(const struct core *c)
 	return true;
 }
 
-static void refresh(struct runner *r, u64 now)
+/* The cores of @mask: who of them could run? The others are not looked at. Return: is there one? */
+static bool refresh(struct runner *r, u64 mask, u64 now)
 {
+	bool has_one = false;
 	for (u32 i = 0; i < r->nr; i++) {
 		struct core *c = r->core[i];
 		struct sched_entry *e = &r->entry[i];
 		*e = (struct sched_entry){ .slice_tsc = e->slice_tsc, .wake_tsc = NEVER };
-		if (is_in_birth(c)) {
-			e->is_runnable = true;
-		} else if (is_alive(c)) {
+		if (mask & BIT(i) && is_in_birth(c)) {
+			e->is_runnable = has_one = true;
+		} else if (mask & BIT(i) && is_alive(c)) {
 			bool is_runnable = core_is_runnable(c);
 			if (now >= c->due_tsc || has_prompt(c)) {
 				poll(c, now);
 			}
 			e->is_runnable = is_runnable || core_is_runnable(c);
 			e->wake_tsc = c->due_tsc;
+			has_one |= e->is_runnable;
 		}
 	}
+	return has_one;
+}
+
+static struct sched_choice pick_turn(struct runner *r)
+{
+	chores(r, &chore_any);
+	u64 now = rdtsc();
+	refresh(r, ~0ull, now);
+	struct sched_choice pick = sched_pick(&r->queue, r->entry, r->nr, now);
+	pick.until = MIN(pick.until, r->chores_tsc);
+	return pick;
+}
+
+/* An edge of the frame is behind us since the last look. Return: at which TSC; 0 = none is. */
+static u64 cross_edge(struct runner *r, u64 now)
+{
+	u64 before = sched_frame_edge(&r->frame);
+	u64 nr_missed = sched_frame_seek(&r->frame, now);
+	u64 edge = sched_frame_edge(&r->frame);
+	r->stats.nr_overruns += nr_missed;
+	r->queue.slice_end = edge == before ? r->queue.slice_end : 0;
+	return edge == before ? 0 : edge;
+}
+
+/*
+ * The present window's owners first; the others are looked at only if there is time for them, and their
+ * mail and devices wait until then. So it is with the console.
+ */
+static struct sched_choice pick_window(struct runner *r)
+{
+	struct sched_frame *f = &r->frame;
+	u64 now = rdtsc(), edge = cross_edge(r, now), owners = sched_frame_owners(f, now);
+	__atomic_store_n(&r->owners, owners, __ATOMIC_SEQ_CST); /* before mail is taken: host_poke() */
+	if (!refresh(r, owners, now)) {
+		refresh(r, owners | f->background, now);
+	}
+	struct sched_choice pick = sched_frame_pick(f, &r->queue, r->entry, r->nr, now);
+	if (pick.index >= 0 && owners & BIT(pick.index)) {
+		r->edge = edge;
+		return pick;
+	}
+	r->stats.nr_overruns += edge && now - edge > ns(OVERRUN_NS);
+	if (pick.until >= now + ns(CHORE_NS)) {
+		chores(r, &chore_slack);
+		pick.until = MIN(pick.until, r->chores_tsc);
+	}
+	return pick;
 }
 
 /* Core 0's CPU sets the partition going; the siblings are then in the wait for SIPI */
@@ -352,12 +469,46 @@ static void adopt(struct runner *r)
 	}
 }
 
+static u64 owners_of(const struct runner *r, const struct window_config *w)
+{
+	u64 owners = 0;
+	for (u32 i = 0; i < r->nr; i++) {
+		const struct vcpu *v = &r->core[i]->v;
+		owners |= config_window_is_of(w, v->part->cfg->name, v->id) ? BIT(i) : 0;
+	}
+	return owners;
+}
+
+/* Windows that passed before this CPU was here are nobody's fault */
+static void adopt_schedule(struct runner *r)
+{
+	const struct schedule_config *s = config_schedule_of(machine.config, r->cpu->index);
+	if (!s) {
+		return;
+	}
+	sched_frame_init(&r->frame, &machine.host.time, s->frame_us * NSEC_PER_USEC, machine.epoch_tsc);
+	for (const struct window_config *w = s->windows; w < s->windows + s->nr_windows; w++) {
+		sched_frame_add(&r->frame, w->offset_us * NSEC_PER_USEC, w->length_us * NSEC_PER_USEC,
+				owners_of(r, w));
+	}
+	for (u32 i = 0; i < r->nr; i++) {
+		struct core *c = r->core[i];
+		r->frame.background |= c->v.part->cfg->is_background ? BIT(i) : 0;
+		c->frame = &r->frame;
+		c->sched_bit = BIT(i);
+	}
+	sched_frame_seek(&r->frame, rdtsc());
+}
+
+/* A CPU that is busy with another vCPU looks when that one's turn is over, or at once in @v's own window */
 void host_poke(const struct vcpu *v)
 {
 	struct runner *r = runners[v->cpu];
+	const struct core *c = (const struct core *)v;
 	const struct vcpu *running = __atomic_load_n(&r->running, __ATOMIC_SEQ_CST);
-	/* a CPU that is busy with another vCPU looks when that one's turn is over */
-	if ((!running || running == v) && r->cpu != this_cpu()) {
+	if (running != v && __atomic_load_n(&r->owners, __ATOMIC_SEQ_CST) & c->sched_bit) {
+		cpu_kick(v->cpu);
+	} else if ((!running || running == v) && r->cpu != this_cpu()) {
 		cpu_poke(v->cpu);
 	}
 }
@@ -383,25 +534,22 @@ void run_cpu(struct cpu *c)
 	r->armed_tsc = NEVER;
 	r->chores_tsc = c->index == 0 ? 0 : NEVER;
 	adopt(r);
+	adopt_schedule(r);
 	for (;;) {
 		__atomic_store_n(&r->running, NULL, __ATOMIC_SEQ_CST);
 		attend(r);
-		chores(r);
 		if (c->index == 0 && __atomic_load_n(&machine.nr_running, __ATOMIC_ACQUIRE) == 0) {
 			end_machine();
 		}
-		u64 now = rdtsc();
-		refresh(r, now);
-		struct sched_choice pick = sched_pick(&r->queue, r->entry, r->nr, now);
-		u64 until = MIN(pick.until, r->chores_tsc);
+		struct sched_choice pick = r->frame.nr ? pick_window(r) : pick_turn(r);
 		if (pick.index < 0) {
-			arm_timer(r, until);
+			arm_timer(r, pick.until);
 			if (!__atomic_load_n(&c->is_kicked, __ATOMIC_ACQUIRE)) {
 				irq_wait();
 			}
 		} else if (is_in_birth(r->core[pick.index])) {
-			run_birth(r, r->core[pick.index]->v.part, until);
-		} else if (run_core(r, r->core[pick.index], until)) {
+			run_birth(r, r->core[pick.index]->v.part, pick.until);
+		} else if (run_core(r, r->core[pick.index], pick.until)) {
 			r->queue.slice_end = 0;
 		}
 	}

@@ -12,6 +12,7 @@ struct machine {
 	struct acpi_info acpi;
 	struct host host;
 	const struct vcpu_ops *ops;
+	const struct system_config *config;
 	struct partition *partition[CONFIG_MAX_PARTITIONS];
 	u32 nr_partitions;
 	u32 nr_running;	     /* atomic */
@@ -19,6 +20,7 @@ struct machine {
 	bool is_ending;	     /* atomic: an on-exit = "shutdown" partition ended */
 	u64 max_page;	     /* largest second-level leaf */
 	u64 host_xcr0;	     /* all that the host has; 0 = no XSAVE */
+	u64 epoch_tsc;	     /* all CPUs' major frames begin here */
 	struct scrub scrub;  /* shared */
 };
 extern struct machine machine;

@@ -17,18 +17,19 @@
 /*
  * @table, @leaf: the bits that an entry has beside its address; RAM is all rights and write-back
  * @reader, @writer: a leaf of a shared region: never executable, and write-back whatever a guest's PAT says
+ * @apic: the page at the local APIC's address, in the space where the CPU serves that
  * @by_cpu: set by the CPU as it walks
  */
 struct entry_format {
 	const struct pt_format *fmt;
-	u64 table, leaf, reader, writer, by_cpu;
+	u64 table, leaf, reader, writer, apic, by_cpu;
 };
 
 static const struct entry_format formats[] = {
 	/* SDM 3C 29.3.2 tables 29-1 to 29-7: RWX, type 6 (WB) in 5:3, ignore PAT 6; accessed is bit 8, dirty bit 9 */
-	{ &pt_ept, 0x7, 0x37, 0x71, 0x73, 0x300 },
+	{ &pt_ept, 0x7, 0x37, 0x71, 0x73, 0x33, 0x300 },
 	/* APM 2 15.25.5 and 5.4.1: P, R/W, U/S; accessed is bit 5, dirty bit 6; NX is bit 63 */
-	{ &pt_npt, 0x7, 0x7, 0x5 | BIT(63), 0x7 | BIT(63), 0x60 },
+	{ &pt_npt, 0x7, 0x7, 0x5 | BIT(63), 0x7 | BIT(63), 0, 0x60 },
 };
 
 static struct lock tables_lock;
@@ -195,6 +196,14 @@ static bool is_at_home(const struct space_work *w, u64 at, u64 host, u64 size)
 	return e && host == e->host.v + off && size <= e->len - off;
 }
 
+/* Where the CPU serves the local APIC, a page of the partition's own stands for it: no guest reaches that */
+static bool is_apic_page(const struct space_work *w, const struct entry_format *f, u64 at, u64 entry)
+{
+	const struct partition *p = w->in->partition[w->part];
+	return w->space == &p->space_apic && at == VLAPIC_BASE && p->apic_access.v &&
+	       (entry & ~f->by_cpu) == (p->apic_access.v | f->apic);
+}
+
 static void check_leaf(struct space_work *w, const struct entry_format *f, u64 at, u64 entry, u64 size)
 {
 	u64 host = entry & PHYS & ~(size - 1);
@@ -203,6 +212,9 @@ static void check_leaf(struct space_work *w, const struct entry_format *f, u64 a
 	u64 want = host | rights | (size > PAGE_SIZE ? LARGE : 0);
 	struct space_leak l = { SPACE_BITS, w->part, NULL, at, host, size };
 	w->out->pages[size == SIZE_1G ? 2 : size == SIZE_2M]++;
+	if (size == PAGE_SIZE && is_apic_page(w, f, at, entry)) {
+		return;
+	}
 	if ((entry & ~f->by_cpu) != want) {
 		leak(w, l);
 	}
@@ -220,7 +232,7 @@ static void check_leaf(struct space_work *w, const struct entry_format *f, u64 a
 /* Return: the table at @page, or NULL after a leak */
 static const u64 *enter_table(struct space_work *w, u64 at, u64 page)
 {
-	const struct pt *pt = &w->in->partition[w->part]->space;
+	const struct pt *pt = w->space;
 	for (u32 i = 0; i < w->in->owned_pages; i++) {
 		if (page >= w->in->owned[i].base && page + PAGE_SIZE <= w->in->owned[i].end) {
 			w->out->tables++;
@@ -276,7 +288,7 @@ static u64 plain_leaves(const struct space_work *w, const struct entry_format *f
 /* Depth first, by guest-physical address; the walk of one table ends where its last entry's range does */
 static void walk_tables(struct space_work *w, const struct entry_format *f)
 {
-	const u64 *table[DEPTH] = { enter_table(w, 0, w->in->partition[w->part]->space.root.v) };
+	const u64 *table[DEPTH] = { enter_table(w, 0, w->space->root.v) };
 	u32 depth = 0;
 	for (u64 at = 0; table[0] && at < ADDR_MAX;) {
 		u64 size = PAGE_SIZE << 9 * (DEPTH - 1 - depth);
@@ -296,12 +308,13 @@ static void walk_tables(struct space_work *w, const struct entry_format *f)
 	}
 }
 
-static void check_tables(struct space_work *w, u32 part)
+static void check_tables(struct space_work *w, u32 part, const struct pt *space)
 {
 	const struct partition *p = w->in->partition[part];
 	const struct entry_format *f = p->space.fmt == formats[0].fmt ? &formats[0] : &formats[1];
 	u64 all = 0;
 	w->part = part;
+	w->space = space;
 	w->mapped = 0;
 	walk_tables(w, f);
 	for (u32 i = 0; i < p->mem.nr; i++) {
@@ -330,7 +343,10 @@ void space_check(struct space_work *w, const struct space_input *in, struct spac
 	check_ranges(w);
 	check_regions(w);
 	for (u32 i = 0; i < in->nr; i++) {
-		check_tables(w, i);
+		check_tables(w, i, &in->partition[i]->space);
+		if (in->partition[i]->space_apic.root.v) {
+			check_tables(w, i, &in->partition[i]->space_apic);
+		}
 	}
 }
 

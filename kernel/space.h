@@ -79,6 +79,7 @@ struct space_work {
 	struct space_range *range;
 	u32 nr_ranges, max_ranges;
 	u32 part; /* whose tables are walked */
+	const struct pt *space; /* ... and which of them */
 	u64 mapped;
 };
 

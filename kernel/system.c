@@ -282,6 +282,7 @@ bool system_first_life(void)
 			log_partition(p);
 		}
 	}
+	machine.config = &system_config;
 	machine.nr_running = machine.nr_partitions;
 	return is_ok;
 }

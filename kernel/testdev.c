@@ -16,6 +16,9 @@ void testdev_flush_page(void *ctx, gpa page)
 	}
 	space_lock();
 	enum status s = pt_unmap(&p->space, page.v, PAGE_SIZE);
+	if (s == STATUS_OK && p->space_apic.root.v) {
+		s = pt_unmap(&p->space_apic, page.v, PAGE_SIZE);
+	}
 	space_unlock();
 	if (s != STATUS_OK) {
 		return; /* no page left to split a large one: it stays */
@@ -45,6 +48,15 @@ enum status testdev_attach(struct partition *p, const struct vtestdev_ops *ops)
 				    VTESTDEV_NR_LINES, "testdev-irq", &vtestdev_line_ops, &pc->testdev });
 }
 
+static bool map_page(struct pt *space, gpa page, void *host)
+{
+	enum status s = STATUS_OK;
+	if (space->root.v) {
+		s = pt_map(space, page.v, HPA((uintptr_t)host), PAGE_SIZE, PT_R | PT_W | PT_X);
+	}
+	return s == STATUS_OK || s == STATUS_OVERLAP; /* a sibling was quicker, or it has not been unmapped */
+}
+
 bool testdev_remap(struct partition *p, gpa addr)
 {
 	gpa page = GPA(ALIGN_DOWN(addr.v, PAGE_SIZE));
@@ -53,7 +65,7 @@ bool testdev_remap(struct partition *p, gpa addr)
 		return false;
 	}
 	space_lock();
-	enum status s = pt_map(&p->space, page.v, HPA((uintptr_t)host), PAGE_SIZE, PT_R | PT_W | PT_X);
+	bool is_ok = map_page(&p->space, page, host) && map_page(&p->space_apic, page, host);
 	space_unlock();
-	return s == STATUS_OK || s == STATUS_OVERLAP; /* a sibling was quicker */
+	return is_ok;
 }

@@ -34,3 +34,4 @@ coverage: deps-test
 	@tools/coverage.py $(B)/coverage/host
 bench: deps-test test-systems
 	@tools/bench.py
+	@tools/bench_schedule.py

@@ -13,7 +13,7 @@ ROWS = {  # room: rooms it may use beside itself and include
     "guests": (),
 }
 FREE_SYMBOLS = {"boot": {"kmain"}}  # boot's one way up
-GUEST_INCLUDES = ("abi/", "lib/guest.h", "lib/smp.h", "lib/channel.h", "lib/pci.h", "lib/ring.h", "lib/sha256.h")
+GUEST_INCLUDES = ("abi/", "lib/guest.h", "lib/smp.h", "lib/hypercall.h", "lib/channel.h", "lib/pci.h", "lib/ring.h", "lib/sha256.h")
 
 
 def includes(path):

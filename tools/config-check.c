@@ -120,6 +120,12 @@ static void print_partitions(void)
 		}
 		printf("\n");
 	}
+	for (u32 cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++) {
+		static char text[CONFIG_MAX_PARTITIONS * 128];
+		if (config_timeline(&cfg, cpu, text, sizeof(text))) {
+			printf("%s", text);
+		}
+	}
 	printf("ok: %u partition%s\n", cfg.nr_partitions, cfg.nr_partitions == 1 ? "" : "s");
 }
 

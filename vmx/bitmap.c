@@ -42,6 +42,45 @@ void vmx_msr_bitmap_build(u8 bitmap[PAGE_SIZE], const struct msr_range *pass, u3
 	}
 }
 
+/* SDM 3C 30.5 "Virtualizing MSR-Based APIC Accesses": all these controls must be on */
+static const struct {
+	u16 first, last;
+	u16 read, write; /* 0: never */
+} x2apic_served[] = {
+	{ 0x802, 0x803, PROC2_APIC_REGISTERS, 0 },		  /* ID, version */
+	{ 0x808, 0x808, PROC2_X2APIC, PROC2_X2APIC },		  /* TPR */
+	{ 0x80a, 0x80a, PROC2_APIC_REGISTERS | PROC2_VIRQ_DELIVERY, 0 }, /* PPR, which the latter keeps true */
+	{ 0x80b, 0x80b, 0, PROC2_VIRQ_DELIVERY },		  /* EOI */
+	{ 0x80d, 0x80d, PROC2_APIC_REGISTERS, 0 },		  /* LDR */
+	{ 0x80f, 0x828, PROC2_APIC_REGISTERS, 0 },		  /* SVR, ISR, TMR, IRR, ESR */
+	{ 0x832, 0x838, PROC2_APIC_REGISTERS, 0 },		  /* LVT, initial count; ICR has two halves */
+	{ 0x83e, 0x83e, PROC2_APIC_REGISTERS, 0 },		  /* divide configuration */
+	{ 0x83f, 0x83f, 0, PROC2_VIRQ_DELIVERY },		  /* self IPI */
+};
+#define X2APIC_FIRST 0x800
+#define X2APIC_LAST  0x8ff
+
+static bool is_served(u32 needs, u32 ctl2)
+{
+	return needs && (ctl2 & PROC2_X2APIC) && (ctl2 & needs) == needs;
+}
+
+void vmx_x2apic_pass(u8 bitmap[PAGE_SIZE], u32 ctl2)
+{
+	const u32 len = (X2APIC_LAST + 1 - X2APIC_FIRST) / 8;
+
+	memset(bitmap + X2APIC_FIRST / 8, 0xff, len);
+	memset(bitmap + (WRITE_BITMAP + X2APIC_FIRST) / 8, 0xff, len);
+	for (u32 i = 0; i < ARRAY_SIZE(x2apic_served); i++) {
+		u32 pass = (is_served(x2apic_served[i].read, ctl2) ? MSR_PASS_READ : 0) |
+			   (is_served(x2apic_served[i].write, ctl2) ? MSR_PASS_WRITE : 0);
+
+		for (u32 msr = x2apic_served[i].first; msr <= x2apic_served[i].last; msr++) {
+			pass_msr(bitmap, msr, pass);
+		}
+	}
+}
+
 void vmx_io_bitmap_build(u8 bitmap[2 * PAGE_SIZE], const u16 *pass, u32 nr)
 {
 	memset(bitmap, 0xff, 2 * PAGE_SIZE);

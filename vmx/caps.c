@@ -9,7 +9,7 @@
 /* SET_LATER: toggled at run time, by us or by the CPU; it need only be allowed. */
 enum need { REQUIRED, OPTIONAL, SET_LATER };
 
-/* CR8 exits since there is no TPR shadow; MONITOR, MWAIT, RDPMC since no guest is offered them. */
+/* CR8 exits where there is no TPR shadow; MONITOR, MWAIT, RDPMC since no guest is offered them. */
 static const struct {
 	const char *name;
 	u8 word; /* enum vmx_word */
@@ -23,12 +23,17 @@ static const struct {
 	{ "tsc-offsetting", WORD_PROC, REQUIRED, PROC_TSC_OFFSET },
 	{ "insn-exiting", WORD_PROC, REQUIRED, PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_MONITOR },
 	{ "cr8-exiting", WORD_PROC, REQUIRED, PROC_CR8_LOAD | PROC_CR8_STORE },
+	{ "tpr-shadow", WORD_PROC, OPTIONAL, PROC_TPR_SHADOW },
 	{ "io-and-msr-bitmaps", WORD_PROC, REQUIRED, PROC_IO_BITMAPS | PROC_MSR_BITMAPS },
 	{ "secondary-controls", WORD_PROC, REQUIRED, PROC_SECONDARY },
 	{ "ept", WORD_PROC2, REQUIRED, PROC2_EPT },
 	{ "unrestricted-guest", WORD_PROC2, REQUIRED, PROC2_UNRESTRICTED_GUEST },
 	{ "vpid", WORD_PROC2, REQUIRED, PROC2_VPID },
 	{ "rdtscp", WORD_PROC2, REQUIRED, PROC2_RDTSCP },
+	{ "apic-access", WORD_PROC2, OPTIONAL, PROC2_APIC_ACCESS },
+	{ "x2apic-virtualization", WORD_PROC2, OPTIONAL, PROC2_X2APIC },
+	{ "apic-registers", WORD_PROC2, OPTIONAL, PROC2_APIC_REGISTERS },
+	{ "virtual-interrupts", WORD_PROC2, OPTIONAL, PROC2_VIRQ_DELIVERY },
 	{ "pause-loop-exiting", WORD_PROC2, OPTIONAL, PROC2_PAUSE_LOOP },
 	{ "invpcid", WORD_PROC2, OPTIONAL, PROC2_INVPCID },
 	{ "wbinvd-exiting", WORD_PROC2, OPTIONAL, PROC2_WBINVD },
@@ -56,6 +61,15 @@ bool vmx_ctl_adjust(u64 cap, u32 required, u32 wanted, u32 *out)
 	return (required & may) == required;
 }
 
+/* SDM 3C 27.2.1.1 "VM-Execution Control Fields": the rest hangs on the TPR shadow, with which CR8 need not exit */
+static void choose_apic(const struct vmx_caps *c, u32 out[NR_WORDS])
+{
+	bool has_shadow = out[WORD_PROC] & PROC_TPR_SHADOW;
+	u32 word = has_shadow ? WORD_PROC : WORD_PROC2;
+
+	out[word] &= ~(u32)(has_shadow ? PROC_CR8_LOAD | PROC_CR8_STORE : PROC2_APIC_ALL) | (u32)c->word[word];
+}
+
 bool vmx_controls_choose(const struct vmx_caps *c, u32 out[NR_WORDS])
 {
 	u32 bits[NR_WORDS][SET_LATER + 1] = { { 0 } };
@@ -68,6 +82,7 @@ bool vmx_controls_choose(const struct vmx_caps *c, u32 out[NR_WORDS])
 		ok &= vmx_ctl_adjust(c->word[w], bits[w][REQUIRED], bits[w][OPTIONAL], &out[w]);
 		ok &= allows(c, w, bits[w][SET_LATER]);
 	}
+	choose_apic(c, out);
 	return ok;
 }
 

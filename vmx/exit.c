@@ -38,13 +38,16 @@ static const struct vmx_reason reasons[] = {
 	[37 ... 38] = NEVER_ASKED("monitor trap flag"), [39] = NOT_OFFERED("MONITOR"),
 	[40] = { "PAUSE", EXIT_PAUSE, LEN },
 	[41] = { "machine check during entry", EXIT_MACHINE_CHECK, 0 },
-	[42 ... 47] = NEVER_ASKED("virtual APIC, descriptor tables"),
+	[42] = NEVER_ASKED("42"),			[43] = { "TPR below threshold", EXIT_TPR, 0 },
+	[44] = { "APIC access", EXIT_MMIO, QUAL | VECT },
+	[45] = { "virtualized EOI", EXIT_EOI, QUAL },
+	[46 ... 47] = NEVER_ASKED("descriptor tables"),
 	[48] = { "EPT violation", EXIT_MMIO, QUAL | NEEDS_PHYS | VECT },
 	[49] = { "EPT misconfiguration", EXIT_MISCONFIG, NEEDS_PHYS | VECT },
 	[50] = NOT_OFFERED("INVEPT"),			[51] = NEVER_ASKED("RDTSCP"),
 	[52] = { "preemption timer", EXIT_TIMER, 0 },	[53] = NOT_OFFERED("INVVPID"),
 	[54] = { "WBINVD", EXIT_CACHE, LEN },		[55] = { "XSETBV", EXIT_XSETBV, LEN },
-	[56] = NEVER_ASKED("APIC write"),		[57] = NOT_OFFERED("RDRAND"),
+	[56] = { "APIC write", EXIT_APIC_WRITE, QUAL },	[57] = NOT_OFFERED("RDRAND"),
 	[58] = NEVER_ASKED("INVPCID"),			[59 ... 60] = NOT_OFFERED("VMFUNC, ENCLS"),
 	[61] = NOT_OFFERED("RDSEED"),			[62] = NEVER_ASKED("PML full"),
 	[63 ... 65] = NOT_OFFERED("XSAVES, XRSTORS, PCONFIG"), [66] = NEVER_ASKED("SPP"),
@@ -126,6 +129,26 @@ void vmx_decode_mmio(u64 qual, u64 phys, struct exit_mmio *mmio)
 	mmio->is_walk = (qual & (QUAL_EPT_LINEAR | QUAL_EPT_FINAL)) == QUAL_EPT_LINEAR;
 }
 
+/* Accesses during an event's delivery have that event beside them; who fetches or walks there is like that too */
+void vmx_decode_apic_access(u64 qual, u64 base, struct exit_mmio *mmio)
+{
+	u64 access = field_get(QUAL_APIC_ACCESS, qual);
+
+	mmio->addr = GPA(base + field_get(QUAL_APIC_OFFSET, qual));
+	mmio->is_write = access == APIC_LINEAR_WRITE;
+	mmio->is_fetch = access == APIC_LINEAR_FETCH;
+	mmio->is_walk = access == APIC_PHYS_FETCH;
+}
+
+static void decode_mmio(const struct vmx_raw *raw, struct exit_mmio *mmio)
+{
+	if (field_get(REASON_BASIC, raw->reason) == REASON_APIC_ACCESS) {
+		vmx_decode_apic_access(raw->qual, raw->apic_base, mmio);
+	} else {
+		vmx_decode_mmio(raw->qual, raw->phys, mmio);
+	}
+}
+
 /* Operand types in the order of the manual's encoding, SDM 3C table 28-3 */
 static void decode_cr(u64 qual, struct exit_cr *cr)
 {
@@ -163,7 +186,9 @@ void vmx_exit_decode(const struct vmx_raw *raw, struct exit *e)
 	}
 	switch (e->kind) {
 	case EXIT_PIO: vmx_decode_pio(raw->qual, raw->insn_info, &e->pio); break;
-	case EXIT_MMIO: vmx_decode_mmio(raw->qual, raw->phys, &e->mmio); break;
+	case EXIT_MMIO: decode_mmio(raw, &e->mmio); break;
+	case EXIT_EOI: e->vector = (u8)field_get(QUAL_EOI_VECTOR, raw->qual); break;
+	case EXIT_APIC_WRITE: e->apic_offset = (u16)field_get(QUAL_APIC_OFFSET, raw->qual); break;
 	case EXIT_CR: decode_cr(raw->qual, &e->cr); break;
 	case EXIT_EXCEPTION: decode_exception(raw, e); break;
 	case EXIT_TASK_SWITCH:
@@ -186,5 +211,6 @@ bool vmx_exit_unblocked_nmi(const struct vmx_raw *raw, const struct exit *e)
 	if (e->kind == EXIT_EXCEPTION) {
 		return (raw->intr_info & INTR_NMI_IRET) && e->event.vector != VEC_DF;
 	}
-	return e->kind == EXIT_MMIO && (raw->qual & QUAL_EPT_NMI_IRET);
+	return field_get(REASON_BASIC, raw->reason) == REASON_EPT_VIOLATION &&
+	       (raw->qual & QUAL_EPT_NMI_IRET);
 }

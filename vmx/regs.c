@@ -90,17 +90,23 @@ static u64 code_size(void)
 	return attr & SEG_DB ? 4 : 2;
 }
 
-static u64 reg_get(const struct vmx_vcpu *x, enum vreg r)
+bool vmx_nmi_blocked(struct vmx_vcpu *x)
+{
+	x->had_nmi = x->had_nmi && (vmcs_read32(VMCS_INTERRUPTIBILITY) & BLOCK_NMI);
+	return x->had_nmi;
+}
+
+static u64 reg_get(struct vmx_vcpu *x, enum vreg r)
 {
 	switch (r) {
 	case VREG_CR0: return cr_get(VMCS_GUEST_CR0, VMCS_CR0_MASK, VMCS_CR0_SHADOW);
 	case VREG_CR4: return cr_get(VMCS_GUEST_CR4, VMCS_CR4_MASK, VMCS_CR4_SHADOW);
 	case VREG_CR2: return x->is_loaded ? read_cr2() : x->cr2;
 	case VREG_DR6: return x->is_loaded ? read_dr6() : x->dr6;
-	case VREG_CR8: return 0; /* always exits */
+	case VREG_CR8: return 0; /* exits, or is the virtual TPR */
 	case VREG_INT_SHADOW:
 		return (vmcs_read32(VMCS_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) != 0;
-	case VREG_NMI_BLOCKED: return (vmcs_read32(VMCS_INTERRUPTIBILITY) & BLOCK_NMI) != 0;
+	case VREG_NMI_BLOCKED: return vmx_nmi_blocked(x);
 	case VREG_CODE_SIZE: return code_size();
 	default: return vmcs_get(plain_field(r));
 	}
@@ -127,6 +133,7 @@ static void reg_set(struct vmx_vcpu *x, enum vreg r, u64 value)
 	case VREG_CR8: break;
 	case VREG_INT_SHADOW: shadow_set(value); break;
 	case VREG_NMI_BLOCKED:
+		x->had_nmi = value;
 		vmcs_update32(VMCS_INTERRUPTIBILITY, BLOCK_NMI, value ? BLOCK_NMI : 0);
 		break;
 	default: vmcs_set(plain_field(r), value); break;
@@ -142,7 +149,7 @@ static void reg_set(struct vmx_vcpu *x, enum vreg r, u64 value)
 
 u64 vmx_get(struct vcpu *v, enum vreg r)
 {
-	const struct vmx_vcpu *x = v->hw;
+	struct vmx_vcpu *x = v->hw;
 
 	if (r == VREG_TSC_OFFSET) {
 		return x->tsc_offset;

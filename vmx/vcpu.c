@@ -61,7 +61,7 @@ static void init_controls(const struct vmx_vcpu *x, const struct vcpu_params *p)
 	}
 	vmcs_write32(VMCS_PIN_CTLS, ctl[WORD_PIN]);
 	vmcs_write32(VMCS_PROC_CTLS, ctl[WORD_PROC]);
-	vmcs_write32(VMCS_PROC_CTLS2, ctl[WORD_PROC2]);
+	vmcs_write32(VMCS_PROC_CTLS2, ctl[WORD_PROC2] & ~(u32)(PROC2_APIC_ACCESS | PROC2_X2APIC));
 	init_pause(p->exits_on_pause);
 	if (ctl[WORD_PROC2] & PROC2_ENCLS) {
 		vmcs_write64(VMCS_ENCLS_BITMAP, ~0ull); /* every leaf: no SGX for guests */
@@ -115,7 +115,9 @@ enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 	memset(x, 0, sizeof(*x));
 	*(u32 *)x->vmcs = vmx_common.revision;
 	x->pa = pa;
-	x->eptp = p->second_level.v | EPTP_WB | EPTP_WALK_4;
+	x->eptp = x->eptp_plain = p->second_level.v | EPTP_WB | EPTP_WALK_4;
+	x->eptp_apic = p->with_apic.v | EPTP_WB | EPTP_WALK_4;
+	x->apic_base = p->apic_base.v;
 	vmx_msr_bitmap_build(x->msr_bitmap, p->msrs, p->nr_msrs);
 	vmx_io_bitmap_build(x->io_bitmap, p->io_pass, p->nr_io_pass);
 	v->hw = x;
@@ -123,6 +125,7 @@ enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 	BUG_ON(vmclear(pa.v));
 	u64 before = vmcs_borrow(v);
 	init_controls(x, p);
+	vmx_apic_init(v, p);
 	init_guest(v);
 	vmcs_return(v, before);
 	return STATUS_OK;
@@ -179,7 +182,11 @@ void vmx_put(struct vcpu *v)
 {
 	struct vmx_vcpu *x = v->hw;
 
-	BUG_ON(!x->is_loaded || vmclear(x->pa.v));
+	BUG_ON(!x->is_loaded);
+	if (!vmx_nmi_blocked(x)) {
+		vmcs_update32(VMCS_INTERRUPTIBILITY, BLOCK_NMI, 0);
+	}
+	BUG_ON(vmclear(x->pa.v));
 	x->is_loaded = x->is_launched = false;
 	for (u32 i = 0; i < VMX_NR_SWITCHED; i++) {
 		x->msr[i] = rdmsr(switched[i]);

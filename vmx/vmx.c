@@ -50,8 +50,19 @@ static bool read_length(struct exit *e)
 	return true;
 }
 
+static bool read_apic_write(struct exit *e)
+{
+	u64 qual = vmcs_readnat(VMCS_QUALIFICATION);
+
+	e->insn_len = 0;
+	e->info[0] = qual;
+	e->apic_offset = (u16)field_get(QUAL_APIC_OFFSET, qual);
+	return true;
+}
+
 /*
- * The commonest exits: an instruction of which only the length matters, IN and OUT, an MMIO access. No bit
+ * The commonest exits: an instruction of which only the length matters, IN and OUT, an MMIO access, a write of the
+ * local APIC. No bit
  * of the reason is set beside its number (SDM 3C 25.9.1), no event is in delivery, nothing is to be settled.
  */
 static bool read_common(u32 reason, struct exit *e)
@@ -66,17 +77,19 @@ static bool read_common(u32 reason, struct exit *e)
 	if (reason & ~(u32)REASON_BASIC) {
 		return false;
 	}
-	return r->kind == EXIT_PIO ? read_pio(e) : r->kind == EXIT_MMIO ? read_mmio(e) :
-	       r->needs == NEEDS_LEN ? read_length(e) : false;
+	return r->kind == EXIT_PIO ? read_pio(e) : reason == REASON_EPT_VIOLATION ? read_mmio(e) :
+	       r->needs == NEEDS_LEN ? read_length(e) :
+	       r->kind == EXIT_APIC_WRITE ? read_apic_write(e) : false;
 }
 
 /* SDM 3C 28.2: a field is defined for some exits only, and a VMREAD costs: read what is needed. */
-static void read_exit(u32 reason, struct vmx_raw *raw)
+static void read_exit(const struct vmx_vcpu *x, u32 reason, struct vmx_raw *raw)
 {
 	u32 needs = vmx_reason(reason)->needs;
 
 	*raw = (struct vmx_raw){
 		.reason = reason,
+		.apic_base = x->apic_base,
 		.rip = vmcs_readnat(VMCS_GUEST_RIP),
 		.qual = needs & NEEDS_QUAL ? vmcs_readnat(VMCS_QUALIFICATION) : 0,
 		.phys = needs & NEEDS_PHYS ? vmcs_read64(VMCS_GUEST_PHYS) : 0,
@@ -104,7 +117,7 @@ static void debug_exception(u64 qual)
 }
 
 /* What must happen at once, whatever the kernel decides */
-static void settle(const struct vmx_raw *raw, const struct exit *e)
+static void settle(struct vmx_vcpu *x, const struct vmx_raw *raw, const struct exit *e)
 {
 	if (vmx_exit_unblocked_nmi(raw, e)) {
 		vmcs_update32(VMCS_INTERRUPTIBILITY, 0, BLOCK_NMI);
@@ -113,6 +126,8 @@ static void settle(const struct vmx_raw *raw, const struct exit *e)
 		vmcs_update32(VMCS_PROC_CTLS, PROC_INT_WINDOW, 0);
 	} else if (e->kind == EXIT_NMI_WINDOW) {
 		vmcs_update32(VMCS_PROC_CTLS, PROC_NMI_WINDOW, 0);
+	} else if (e->kind == EXIT_TPR) {
+		vmx_apic_watch_tpr(x, 0);
 	} else if (e->kind == EXIT_NMI) {
 		nmi_redeliver();
 	} else if (e->kind == EXIT_EXCEPTION && e->event.type == EVENT_EXCEPTION &&
@@ -145,10 +160,10 @@ static void vmx_enter(struct vcpu *v, struct exit *e)
 		x->is_launched = true;
 		return;
 	}
-	read_exit(reason, &raw);
+	read_exit(x, reason, &raw);
 	x->is_launched |= !(raw.reason & REASON_ENTRY_FAILED);
 	vmx_exit_decode(&raw, e);
-	settle(&raw, e);
+	settle(x, &raw, e);
 }
 
 /*
@@ -160,6 +175,7 @@ static void vmx_inject(struct vcpu *v, const struct event *e)
 	u64 before = vmcs_borrow(v), nmi = e->type == EVENT_NMI ? BLOCK_NMI : 0;
 	bool has_pe = vmcs_readnat(VMCS_GUEST_CR0) & CR0_PE;
 
+	((struct vmx_vcpu *)v->hw)->had_nmi |= nmi != 0;
 	vmcs_update32(VMCS_INTERRUPTIBILITY, BLOCK_STI | BLOCK_MOV_SS | nmi, 0);
 	vmcs_write32(VMCS_ENTRY_INTR_INFO, vmx_event_encode(e, has_pe));
 	vmcs_write32(VMCS_ENTRY_INTR_ERROR, e->error);
@@ -219,6 +235,7 @@ const struct vcpu_ops vmx_ops = {
 	.skip = vmx_skip,
 	.inject = vmx_inject,
 	.window = vmx_window,
+	.apic = vmx_apic,
 	.flush = vmx_flush,
 	.dump = vmx_dump,
 };

@@ -42,6 +42,13 @@ u32 vmx_features(const struct vmx_caps *caps, struct feature *out, u32 max);
 /** vmx_msr_bitmap_build() - SDM 3C 25.6.9: a page of four bitmaps; a set bit exits. */
 void vmx_msr_bitmap_build(u8 bitmap[PAGE_SIZE], const struct msr_range *pass, u32 nr);
 
+/**
+ * vmx_x2apic_pass() - let through what a CPU with the secondary controls @ctl2 serves of the x2APIC's MSRs
+ *
+ * @ctl2: without PROC2_X2APIC all exits.
+ */
+void vmx_x2apic_pass(u8 bitmap[PAGE_SIZE], u32 ctl2);
+
 /** vmx_io_bitmap_build() - SDM 3C 25.6.4: A and B in one; a set bit exits. */
 void vmx_io_bitmap_build(u8 bitmap[2 * PAGE_SIZE], const u16 *pass, u32 nr);
 
@@ -72,6 +79,7 @@ const struct vmx_reason *vmx_reason(u32 reason);
 
 /* The exit fields as the VMCS has them; those not needed are 0 */
 struct vmx_raw {
+	u64 apic_base; /* an APIC access does not say it */
 	u32 reason, insn_len, insn_info;
 	u32 intr_info, intr_error, vectoring_info, vectoring_error;
 	u64 rip, qual, phys;
@@ -86,6 +94,9 @@ void vmx_decode_pio(u64 qual, u32 insn_info, struct exit_pio *pio);
 /** vmx_decode_mmio() - an EPT violation with @qual (SDM 3C table 28-7) at @phys. */
 void vmx_decode_mmio(u64 qual, u64 phys, struct exit_mmio *mmio);
 
+/** vmx_decode_apic_access() - an access with @qual (SDM 3C table 28-6) to the page at @base, which exited. */
+void vmx_decode_apic_access(u64 qual, u64 base, struct exit_mmio *mmio);
+
 /** vmx_exit_unblocked_nmi() - did an IRET that faulted end NMI blocking before this exit? */
 bool vmx_exit_unblocked_nmi(const struct vmx_raw *raw, const struct exit *e);
 
@@ -98,18 +109,26 @@ u32 vmx_event_encode(const struct event *e, bool has_pe);
  * @is_loaded:   the VMCS is this CPU's current one
  * @is_launched: VMRESUME, not VMLAUNCH
  * @must_flush:  INVEPT before the next entry
+ * @had_nmi:     an NMI was injected, and no IRET seen since: see vmx_nmi_blocked()
  * @host_gs:     GS base of the physical CPU whose state the VMCS's host area holds: one per CPU
  * @tsc_offset:  VMCS_TSC_OFFSET; clocks ask for it all the time
  * @cr2, @dr6, @msr: what VM entry does not switch, while the vCPU is not loaded
+ * @eptp:        one of the next two: without and with the APIC-access page
+ * @apic_base:   where the latter is
+ * @apic_mode, @tpr_threshold, @eoi_exit: what the VMCS has
  */
-#define VMX_NR_SWITCHED 6
+#define VMX_NR_SWITCHED	 6
+#define VMX_NR_EOI_EXITS 4
 struct vmx_vcpu {
 	u8 vmcs[PAGE_SIZE];
 	u8 msr_bitmap[PAGE_SIZE];
 	u8 io_bitmap[2 * PAGE_SIZE];
 	hpa pa;
-	u64 eptp;
-	bool is_loaded, is_launched, must_flush;
+	u64 eptp, eptp_plain, eptp_apic, apic_base;
+	u64 eoi_exit[VMX_NR_EOI_EXITS];
+	enum apic_mode apic_mode;
+	u32 tpr_threshold;
+	bool is_loaded, is_launched, must_flush, had_nmi;
 	u64 host_gs;
 	u64 cr2, dr6, tsc_offset;
 	u64 msr[VMX_NR_SWITCHED];
@@ -138,7 +157,20 @@ u64 vmx_get(struct vcpu *v, enum vreg r);
 void vmx_set(struct vcpu *v, enum vreg r, u64 value);
 void vmx_get_seg(struct vcpu *v, enum seg s, struct segment *out);
 void vmx_set_seg(struct vcpu *v, enum seg s, const struct segment *in);
+/**
+ * vmx_nmi_blocked() - does the vCPU whose VMCS is current hold NMIs back?
+ *
+ * Only an injected NMI makes it so. Bochs 2.7 leaves the blocking of one vCPU on when another is entered,
+ * and then saves it as that one's.
+ */
+bool vmx_nmi_blocked(struct vmx_vcpu *x);
 u64 vmx_skip(struct vcpu *v, u64 rip, u32 len);
+
+/* vmx/apic.c: the local APIC, for the vCPU whose VMCS is current; vmx_apic() for any of this CPU's */
+void vmx_apic_init(struct vcpu *v, const struct vcpu_params *p);
+void vmx_apic(struct vcpu *v, const struct apic_view *view);
+/** vmx_apic_watch_tpr() - exit when TPR comes below @class, bits 7:4; 0 = never. Without interrupt delivery. */
+void vmx_apic_watch_tpr(struct vmx_vcpu *x, u8 class);
 
 /* vmx/vcpu.c: a VMCS from birth to put() */
 enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p);

@@ -22,6 +22,7 @@ typedef struct { u16 enc; } vmcs_nat;
 /* B.1 16-bit fields */
 #define VMCS_VPID	  VMCS16(0x0000) /* VPID */
 #define VMCS_GUEST_SEL(s) VMCS16(0x0800 + 2 * (s)) /* enum seg, ES to TR */
+#define VMCS_GUEST_INT_STATUS VMCS16(0x0810) /* virtual-interrupt delivery */
 #define VMCS_HOST_SEL(s)  VMCS16(0x0c00 + 2 * (s)) /* enum seg, ES to GS */
 #define VMCS_HOST_TR	  VMCS16(0x0c0c)
 
@@ -30,7 +31,10 @@ typedef struct { u16 enc; } vmcs_nat;
 #define VMCS_IO_BITMAP_B     VMCS64(0x2002) /* I/O bitmaps */
 #define VMCS_MSR_BITMAP	     VMCS64(0x2004) /* MSR bitmaps */
 #define VMCS_TSC_OFFSET	     VMCS64(0x2010) /* TSC offsetting */
+#define VMCS_VIRTUAL_APIC    VMCS64(0x2012) /* TPR shadow */
+#define VMCS_APIC_ACCESS     VMCS64(0x2014) /* virtualize APIC accesses */
 #define VMCS_EPTP	     VMCS64(0x201a) /* EPT */
+#define VMCS_EOI_EXIT(n)     VMCS64(0x201c + 2 * (n)) /* virtual-interrupt delivery; 0 to 3 */
 #define VMCS_ENCLS_BITMAP    VMCS64(0x202e) /* ENCLS exiting */
 #define VMCS_GUEST_PHYS	     VMCS64(0x2400) /* EPT */
 #define VMCS_LINK_POINTER    VMCS64(0x2800)
@@ -56,6 +60,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define VMCS_ENTRY_INTR_INFO	 VMCS32(0x4016)
 #define VMCS_ENTRY_INTR_ERROR	 VMCS32(0x4018)
 #define VMCS_ENTRY_INSN_LEN	 VMCS32(0x401a)
+#define VMCS_TPR_THRESHOLD	 VMCS32(0x401c) /* TPR shadow */
 #define VMCS_PROC_CTLS2		 VMCS32(0x401e) /* secondary controls */
 #define VMCS_PLE_GAP		 VMCS32(0x4020) /* with PROC2_PAUSE_LOOP */
 #define VMCS_PLE_WINDOW		 VMCS32(0x4022)
@@ -118,6 +123,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define PROC_RDPMC	 BIT(11)
 #define PROC_CR8_LOAD	 BIT(19)
 #define PROC_CR8_STORE	 BIT(20)
+#define PROC_TPR_SHADOW	 BIT(21)
 #define PROC_NMI_WINDOW	 BIT(22)
 #define PROC_IO_BITMAPS	 BIT(25)
 #define PROC_MSR_BITMAPS BIT(28)
@@ -125,14 +131,20 @@ typedef struct { u16 enc; } vmcs_nat;
 #define PROC_PAUSE	 BIT(30)
 #define PROC_SECONDARY	 BIT(31)
 
+#define PROC2_APIC_ACCESS	 BIT(0)
 #define PROC2_EPT		 BIT(1)
 #define PROC2_RDTSCP		 BIT(3)
+#define PROC2_X2APIC		 BIT(4)
 #define PROC2_VPID		 BIT(5)
 #define PROC2_WBINVD		 BIT(6)
 #define PROC2_UNRESTRICTED_GUEST BIT(7)
+#define PROC2_APIC_REGISTERS	 BIT(8)
+#define PROC2_VIRQ_DELIVERY	 BIT(9)
 #define PROC2_PAUSE_LOOP		 BIT(10)
 #define PROC2_INVPCID		 BIT(12)
 #define PROC2_ENCLS		 BIT(15)
+
+#define PROC2_APIC_ALL (PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRQ_DELIVERY)
 
 /* SDM 3C 25.7.1 "VM-Exit Controls", 25.8.1 "VM-Entry Controls" */
 #define EXITC_ALL (BIT(2) | BIT(9) | BITS(21, 18)) /* save debug, 64-bit, switch PAT, EFER */
@@ -185,6 +197,8 @@ typedef struct { u16 enc; } vmcs_nat;
 /* SDM 3C 25.9.1 "Basic VM-Exit Information"; the table of basic reasons is vmx/exit.c */
 #define REASON_BASIC	    BITS(15, 0)
 #define REASON_ENTRY_FAILED BIT(31)
+#define REASON_APIC_ACCESS   44
+#define REASON_EPT_VIOLATION 48
 
 /* SDM 3C 28.2.1 "Basic VM-Exit Information", tables "Exit Qualification for ..." */
 #define QUAL_DB_CAUSE (BITS(3, 0) | BIT(13) | BIT(14)) /* B0 to B3, BD, BS: places as in DR6 */
@@ -203,6 +217,14 @@ typedef struct { u16 enc; } vmcs_nat;
 #define QUAL_IO_STRING BIT(4)
 #define QUAL_IO_REP    BIT(5)
 #define QUAL_IO_PORT   BITS(31, 16)
+
+#define QUAL_APIC_OFFSET BITS(11, 0) /* APIC access, APIC write */
+#define QUAL_APIC_ACCESS BITS(15, 12)
+#define APIC_LINEAR_WRITE 1
+#define APIC_LINEAR_FETCH 2
+#define APIC_PHYS_FETCH	  15 /* or a page table walk */
+
+#define QUAL_EOI_VECTOR BITS(7, 0)
 
 #define QUAL_EPT_WRITE	   BIT(1)
 #define QUAL_EPT_FETCH	   BIT(2)

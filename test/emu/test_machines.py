@@ -37,6 +37,16 @@ def lacking(cpu, features):
     return run
 
 
+def partly(machine):
+    """A CPU that serves TPR and no other register, and does not deliver: the rest is done by exits."""
+    log = machine.run("lapic.dts", "--cpu", "corei7_ivy_bridge_3770k", "--cpus", "1", timeout=100)
+    machine.need_status(OK)
+    for feature, state in (("tpr-shadow", "present"), ("apic-access", "present"),
+                           ("apic-registers", "absent"), ("virtual-interrupts", "absent")):
+        machine.need("bulkhead: feature %s=%s" % (feature, state) in log, "%s is not %s" % (feature, state))
+    machine.need_log(r"^\[lapic\] verdict OK ")
+
+
 def twice(machine):
     """With one instruction per nanosecond and no disk, every byte of the log is determined."""
     first = machine.run("beats.dts", "--icount", "--cpus", "1")
@@ -90,4 +100,5 @@ def jobs():
     for name, bed, args, said in SPECULATION:
         yield job("speculation-" + name, bed, speculation(args, said))
     yield job("speculation-bad", "qemu-svm", bad_word)
+    yield job("apic-partly", "bochs-vmx", partly, 10)
     yield job("determinism", "qemu-svm", twice)

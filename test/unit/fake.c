@@ -121,21 +121,33 @@ static void fake_dump(struct vcpu *v)
 	fake_of(v)->nr_dumps++;
 }
 
-const struct vcpu_ops fake_ops = {
-	.name = "fake",
-	.probe = fake_probe,
-	.cpu_on = fake_cpu_on,
-	.vcpu_init = fake_vcpu_init,
-	.load = fake_switch,
-	.put = fake_switch,
-	.enter = fake_enter,
-	.get = fake_get,
-	.set = fake_set,
-	.get_seg = fake_get_seg,
-	.set_seg = fake_set_seg,
-	.skip = fake_skip,
-	.inject = fake_inject,
-	.window = fake_window,
-	.flush = fake_flush,
-	.dump = fake_dump,
-};
+static void fake_apic(struct vcpu *v, const struct apic_view *view)
+{
+	fake_of(v)->view = *view;
+	fake_of(v)->nr_views++;
+}
+
+static enum status serving_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
+{
+	v->has_apic = true;
+	return fake_vcpu_init(v, p);
+}
+
+static enum status delivering_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
+{
+	v->delivers_irqs = true;
+	return serving_vcpu_init(v, p);
+}
+
+#define FAKE_OPS(init_function, apic_function)                                              \
+	{                                                                                       \
+		.name = "fake", .probe = fake_probe, .cpu_on = fake_cpu_on,                     \
+		.vcpu_init = init_function, .load = fake_switch, .put = fake_switch,            \
+		.enter = fake_enter, .get = fake_get, .set = fake_set, .get_seg = fake_get_seg, \
+		.set_seg = fake_set_seg, .skip = fake_skip, .inject = fake_inject,              \
+		.window = fake_window, .flush = fake_flush, .dump = fake_dump,                  \
+		.apic = apic_function,                                                          \
+	}
+const struct vcpu_ops fake_ops = FAKE_OPS(fake_vcpu_init, NULL);
+const struct vcpu_ops fake_serving_ops = FAKE_OPS(serving_vcpu_init, fake_apic);
+const struct vcpu_ops fake_delivering_ops = FAKE_OPS(delivering_vcpu_init, fake_apic);

@@ -17,8 +17,12 @@ struct fake {
 	struct event injected[FAKE_MAX_INJECTED];
 	u32 nr_injected, nr_flushes, nr_dumps;
 	bool wants_window, wants_nmi_window;
+	struct apic_view view; /* what apic() said last, and how often it spoke */
+	u32 nr_views;
 };
 extern const struct vcpu_ops fake_ops;
+/* As if the CPU served the local APIC: its TPR, or also the delivery of interrupts */
+extern const struct vcpu_ops fake_serving_ops, fake_delivering_ops;
 
 /* fake_vcpu() - the fake behind @v, in a 64-bit flat state with paging off */
 struct fake *fake_of(struct vcpu *v);

@@ -140,6 +140,7 @@ const char *rig_build(const struct partition_config *cfg)
 	static const u8 nr_on_cpu[4] = { 1, 1, 1, 1 };
 	u64 len = rig.host_len ? rig.host_len : HOST_LEN;
 	u32 max_pages = rig.max_pages ? rig.max_pages : UINT32_MAX;
+	const struct vcpu_ops *ops = rig.ops ? rig.ops : &fake_ops;
 	rig = (struct rig){ .tsc = RIG_BIRTH, .xcr0 = XCR0_X87, .max_pages = max_pages,
 			    .channels = rig.channels, .nr_channels = rig.nr_channels };
 	log_set_sink(&sink);
@@ -150,7 +151,7 @@ const char *rig_build(const struct partition_config *cfg)
 	rig.part = calloc(1, sizeof(*rig.part));
 	console_add(&rig.part->pc.console, "guest", 0);
 	struct partition_resources res = { .host = &host,
-					   .ops = &fake_ops,
+					   .ops = ops,
 					   .space_format = &pt_npt,
 					   .max_page = SIZE_2M,
 					   .frames = &rig.frames,

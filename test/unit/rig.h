@@ -24,6 +24,7 @@ struct rig {
 	u32 max_pages;
 	struct channel *channels;
 	u32 nr_channels;
+	const struct vcpu_ops *ops; /* likewise; NULL = fake_ops */
 	u16 tags[4]; /* by CPU */
 	const char *input; /* what is typed */
 	struct partition *part;

@@ -479,7 +479,7 @@ static void test_strange_trees(void **state)
 	assert_non_null(strstr(text, "\nversion: unknown property in the root node\n"));
 	assert_non_null(strstr(text, "\nall: unknown property in /partitions\n"));
 	assert_non_null(strstr(text, "\n[a] sub: unknown node\n"));
-	assert_non_null(strstr(text, "\ncpus: unknown node, expected \"partitions\" or \"channels\""));
+	assert_non_null(strstr(text, "\ncpus: unknown node, expected \"partitions\", \"schedules\" or \"channels\""));
 }
 
 static void test_limits(void **state)

@@ -59,9 +59,17 @@ static void port_write(void *self, u64 offset, u32 width, u64 value)
 }
 static const struct vdev_ops port_ops = { .read = port_read, .write = port_write };
 
+static u64 now, (*clock_of_emu)(void); /* NULL: as if there were no deadline */
+
+static u64 tick(void)
+{
+	return now++;
+}
+
 static struct emu emu(void)
 {
-	return (struct emu){ .v = &vcpu, .mem = &mem, .mmio = &mmio, .ports = &ports, .insns = &insns };
+	return (struct emu){ .v = &vcpu, .mem = &mem, .mmio = &mmio, .ports = &ports, .insns = &insns,
+			     .tsc = clock_of_emu };
 }
 
 /* 64-bit code, flat, paging off (which no CPU has, but address arithmetic does not care) */
@@ -486,6 +494,28 @@ static void test_wrap_at_4g(void **state)
 	expect_fault(RUN("\x8b\x03", RAM + 0xffe), VEC_PF, 0, 0);
 }
 
+/* One look at the clock for each element; what was begun is counted, and at least one is done */
+static void test_rep_ends_with_the_deadline(void **state)
+{
+	(void)state;
+	small_machine();
+	vcpu.regs[GPR_RDI] = RAM;
+	vcpu.regs[GPR_RCX] = 60;
+	now = 1000;
+	vcpu.deadline_tsc = 1009;
+	clock_of_emu = tick;
+	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_RESUME);
+	assert_int_equal(vcpu.regs[GPR_RCX], 50);
+	assert_int_equal(nr_writes, 10);
+	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_RESUME);
+	assert_int_equal(vcpu.regs[GPR_RCX], 49);
+	vcpu.deadline_tsc = NEVER;
+	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_ADVANCE);
+	clock_of_emu = NULL;
+	assert_int_equal(vcpu.regs[GPR_RCX], 0);
+	assert_int_equal(nr_writes, 60);
+}
+
 static void test_rep_batches(void **state)
 {
 	(void)state;
@@ -660,7 +690,7 @@ int main(void)
 		cmocka_unit_test(test_no_second_walk), cmocka_unit_test(test_instruction_cache),
 		 cmocka_unit_test(test_protection_keys),
 		cmocka_unit_test(test_push_pop),
-		cmocka_unit_test(test_other_modes), cmocka_unit_test(test_wrap_at_4g), cmocka_unit_test(test_rep_batches),
+		cmocka_unit_test(test_other_modes), cmocka_unit_test(test_wrap_at_4g), cmocka_unit_test(test_rep_ends_with_the_deadline), cmocka_unit_test(test_rep_batches),
 		cmocka_unit_test(test_in_out), cmocka_unit_test(test_string_io),
 		cmocka_unit_test(test_length),
 	};

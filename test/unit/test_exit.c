@@ -459,6 +459,41 @@ static void what_nobody_expects_kills_with_a_postmortem(void **state)
 	assert_string_equal(exit_kind_name(9999), "?");
 }
 
+static void schedule_info_tells_windows(void **state)
+{
+	(void)state;
+	struct core *c = part->core[0];
+	struct vcpu *v = &c->v;
+	const struct exit call = { .kind = EXIT_HYPERCALL, .insn_len = 3 };
+	v->regs[GPR_RAX] = HC_SCHEDULE_INFO;
+	v->regs[GPR_RBX] = 0;
+	play(call);
+	assert_int_equal(v->regs[GPR_RAX], 0); /* no schedule */
+	static struct sched_frame f;
+	sched_frame_init(&f, &part->host->time, 1000000, 500000);
+	sched_frame_add(&f, 0, 100000, BIT(5));
+	sched_frame_add(&f, 100000, 200000, BIT(3));
+	sched_frame_add(&f, 400000, 50000, BIT(3) | BIT(5));
+	sched_frame_seek(&f, 3600000);
+	c->frame = &f;
+	c->sched_bit = BIT(3);
+	v->regs[GPR_RAX] = HC_SCHEDULE_INFO;
+	v->regs[GPR_RBX] = 1;
+	play(call);
+	assert_int_equal(v->regs[GPR_RAX], 2);
+	assert_in_range(v->regs[GPR_RBX], 400000, 400002);
+	assert_in_range(v->regs[GPR_RCX], 50000, 50002);
+	assert_in_range(v->regs[GPR_RDX], 1000000, 1000002);
+	assert_int_equal(v->regs[GPR_RSI], f.start - RIG_BIRTH);
+	v->regs[GPR_RAX] = HC_SCHEDULE_INFO;
+	v->regs[GPR_RBX] = 2; /* none: registers stay */
+	play(call);
+	assert_int_equal(v->regs[GPR_RAX], 2);
+	assert_int_equal(v->regs[GPR_RBX], 2);
+	assert_in_range(v->regs[GPR_RCX], 50000, 50002);
+	c->frame = NULL;
+}
+
 static void single_step_traps_after_an_emulated_instruction(void **state)
 {
 	(void)state;
@@ -502,6 +537,7 @@ int main(void)
 		TEST(double_and_triple_faults),
 		TEST(xsetbv_is_checked),
 		TEST(hypercalls),
+		TEST(schedule_info_tells_windows),
 		TEST(debug_exit_port_carries_the_verdict),
 		TEST(poweroff_by_acpi_is_a_clean_end),
 		TEST(unclaimed_port_reads_all_ones),

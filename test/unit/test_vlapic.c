@@ -330,7 +330,9 @@ static void test_x2apic_registers(void **state)
 	assert_int_equal(rdmsr(0x808), 0);
 	assert_int_equal(rdmsr(0x80d), 0x8);
 	assert_int_equal(rdmsr(0x80f), 0x1ff); /* survives the transition */
-	a.id = 0x123;
+	vlapic_init(&a, &env, 0x123, true, true);
+	wr(SVR, 0x1ff);
+	assert_true(wrmsr(MSR_APIC_BASE, BASE | EN | EXTD | BSP));
 	assert_int_equal(rdmsr(0x802), 0x123);
 	assert_int_equal(rdmsr(0x80d), 0x120008);
 	assert_true(wrmsr(0x808, 0xff));

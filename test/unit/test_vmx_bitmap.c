@@ -60,6 +60,41 @@ static void test_msrs(void **state)
 	}
 }
 
+/* Which of 0x800 to 0x8ff pass, by what the CPU has; SDM 3C 30.5, and the x2APIC's map in 3A 11.12.1.2 */
+static bool passes(u32 r, bool is_write, u32 ctl2)
+{
+	bool has_regs = ctl2 & BIT(8), has_vid = ctl2 & BIT(9);
+	bool is_plain = r == 2 || r == 3 || r == 0xd || r == 0xf || (r >= 0x10 && r <= 0x28) ||
+			(r >= 0x32 && r <= 0x38) || r == 0x3e;
+	if (!(ctl2 & BIT(4))) {
+		return false;
+	}
+	if (is_write) {
+		return r == 8 || (has_vid && (r == 0xb || r == 0x3f));
+	}
+	return r == 8 || (has_regs && is_plain) || (has_regs && has_vid && r == 0xa);
+}
+
+static void test_x2apic(void **state)
+{
+	static const struct msr_range pass[] = { { 0x7ff, 0x7ff, MSR_PASS_READ | MSR_PASS_WRITE },
+						 { 0x900, 0x900, MSR_PASS_READ | MSR_PASS_WRITE } };
+	(void)state;
+	vmx_msr_bitmap_build(bitmap, pass, ARRAY_SIZE(pass));
+	/* each after another: nothing is left over */
+	static const u32 ctl2[] = { 0x310, 0, 0x110, 0x210, 0x300, 0x10, 0x310, 0 };
+	for (u32 i = 0; i < ARRAY_SIZE(ctl2); i++) {
+		vmx_x2apic_pass(bitmap, ctl2[i]);
+		for (u32 w = 0; w < 2; w++) {
+			for (u32 r = 0; r < 0x100; r++) {
+				assert_int_equal(msr_exits(0x800 + r, w), !passes(r, w, ctl2[i]));
+			}
+			assert_false(msr_exits(0x7ff, w) || msr_exits(0x900, w));
+			assert_true(msr_exits(0x7fe, w) && msr_exits(0x901, w));
+		}
+	}
+}
+
 static void test_no_msrs(void **state)
 {
 	(void)state;
@@ -139,7 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_msrs),  cmocka_unit_test(test_no_msrs),
 		cmocka_unit_test(test_ports), cmocka_unit_test(test_timer),
-		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_segments), cmocka_unit_test(test_x2apic),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,8 +18,9 @@ static const struct {
 } table[] = {
 	{ WORD_PIN, { 0, 3, 5, 6 }, 4, true },
 	{ WORD_PROC, { 2, 3, 7, 10, 11, 19, 20, 22, 25, 28, 29, 31 }, 12, true },
+	{ WORD_PROC, { 21 }, 1, false },
 	{ WORD_PROC2, { 1, 3, 5, 7 }, 4, true },
-	{ WORD_PROC2, { 6, 10, 12, 15 }, 4, false },
+	{ WORD_PROC2, { 0, 4, 6, 8, 9, 10, 12, 15 }, 8, false },
 	{ WORD_EXIT, { 2, 9, 18, 19, 20, 21 }, 6, true },
 	{ WORD_ENTRY, { 2, 9, 14, 15 }, 4, true },
 	{ WORD_EPT, { 6, 14, 16, 20, 25, 26 }, 6, true },
@@ -77,8 +78,8 @@ static void test_good(void **state)
 	assert_int_equal(missing(&c, false, &name), 0);
 	assert_int_equal(ctl[WORD_PIN], 0x69);
 	/* windows and IA-32e mode are allowed, but not on at the start */
-	assert_int_equal(ctl[WORD_PROC], 0xb2180c88);
-	assert_int_equal(ctl[WORD_PROC2], 0x94ea);
+	assert_int_equal(ctl[WORD_PROC], 0xb2200c88);
+	assert_int_equal(ctl[WORD_PROC2], 0x97fb);
 	assert_int_equal(ctl[WORD_EXIT], 0x3c0204);
 	assert_int_equal(ctl[WORD_ENTRY], 0xc004);
 }
@@ -100,6 +101,22 @@ static void test_each_bit(void **state)
 			}
 		}
 	}
+}
+
+/* SDM 3C 27.2.1.1: without a TPR shadow no other part of the APIC may be served, and CR8 has to exit */
+static void test_no_tpr_shadow(void **state)
+{
+	struct vmx_caps c = good();
+	u32 ctl[NR_WORDS];
+	(void)state;
+	c.word[WORD_PROC] &= ~BIT(32 + 21);
+	assert_true(vmx_controls_choose(&c, ctl));
+	assert_int_equal(ctl[WORD_PROC], 0xb2180c88);
+	assert_int_equal(ctl[WORD_PROC2], 0x94ea);
+	c = good();
+	c.word[WORD_PROC] |= BIT(19); /* a CPU that insists on exits at writes of CR8 */
+	assert_true(vmx_controls_choose(&c, ctl));
+	assert_int_equal(ctl[WORD_PROC], 0xb2280c88);
 }
 
 static void test_forced_bits_are_taken(void **state)
@@ -141,6 +158,7 @@ int main(void)
 		cmocka_unit_test(test_adjust),
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_each_bit),
+		cmocka_unit_test(test_no_tpr_shadow),
 		cmocka_unit_test(test_forced_bits_are_taken),
 		cmocka_unit_test(test_off),
 	};

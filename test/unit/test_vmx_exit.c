@@ -61,11 +61,15 @@ static const struct {
 	{ 34, EXIT_ENTRY_FAILED, NEEDS_QUAL },
 	{ 40, EXIT_PAUSE, NEEDS_LEN },
 	{ 41, EXIT_MACHINE_CHECK, 0 },
+	{ 43, EXIT_TPR, 0 },
+	{ 44, EXIT_MMIO, NEEDS_QUAL | NEEDS_VECTORING },
+	{ 45, EXIT_EOI, NEEDS_QUAL },
 	{ 48, EXIT_MMIO, NEEDS_QUAL | NEEDS_PHYS | NEEDS_VECTORING },
 	{ 49, EXIT_MISCONFIG, NEEDS_PHYS | NEEDS_VECTORING },
 	{ 52, EXIT_TIMER, 0 },
 	{ 54, EXIT_CACHE, NEEDS_LEN },
 	{ 55, EXIT_XSETBV, NEEDS_LEN },
+	{ 56, EXIT_APIC_WRITE, NEEDS_QUAL },
 };
 
 /* GETSEC, VMX, MWAIT, MONITOR, INVEPT, INVVPID, RDRAND, VMFUNC, ENCLS, RDSEED, XSAVES ... */
@@ -165,6 +169,34 @@ static void test_mmio(void **state)
 	}
 }
 
+/* SDM 3C table 28-6: the access's kind is in bits 15:12; the address is known from elsewhere */
+static void test_apic(void **state)
+{
+	static const struct {
+		u32 qual;
+		bool is_write, is_fetch, is_walk;
+	} row[] = {
+		{ 0x0390, false, false, false }, { 0x1390, true, false, false }, { 0x2390, false, true, false },
+		{ 0x3390, false, false, false }, { 0xf390, false, false, true },
+	};
+	(void)state;
+	raw.apic_base = 0xfee00000;
+	raw.phys = 0x1234;
+	for (u32 i = 0; i < ARRAY_SIZE(row); i++) {
+		take(44, row[i].qual);
+		assert_int_equal(e.kind, EXIT_MMIO);
+		assert_int_equal(e.mmio.addr.v, 0xfee00390);
+		assert_int_equal(e.mmio.is_write, row[i].is_write);
+		assert_int_equal(e.mmio.is_fetch, row[i].is_fetch);
+		assert_int_equal(e.mmio.is_walk, row[i].is_walk);
+	}
+	assert_false(vmx_exit_unblocked_nmi(&raw, &e));
+	take(45, 0xffffff61);
+	assert_int_equal(e.vector, 0x61);
+	take(56, 0xf380);
+	assert_int_equal(e.apic_offset, 0x380);
+}
+
 static void test_cr(void **state)
 {
 	(void)state;
@@ -259,6 +291,7 @@ static void test_nmi_unblocking(void **state)
 	assert_true(unblocked(48, 0x1181, 0, 0));
 	assert_false(unblocked(48, 0x181, 0, 0));
 	assert_false(unblocked(48, 0x1181, 0, 0x80000030)); /* undefined during a delivery */
+	assert_false(unblocked(44, 0x1390, 0, 0)); /* bit 12 is a write there */
 	assert_true(unblocked(0, 0, 0x80001b11, 0));
 	assert_false(unblocked(0, 0, 0x80000b11, 0));
 	assert_false(unblocked(0, 0, 0x80001b08, 0)); /* undefined for #DF */
@@ -273,6 +306,7 @@ int main(void)
 		cmocka_unit_test_setup(test_pio, setup),
 		cmocka_unit_test_setup(test_pio_string, setup),
 		cmocka_unit_test_setup(test_mmio, setup),
+		cmocka_unit_test_setup(test_apic, setup),
 		cmocka_unit_test_setup(test_cr, setup),
 		cmocka_unit_test_setup(test_exceptions, setup),
 		cmocka_unit_test_setup(test_vectoring, setup),
