@@ -12,7 +12,8 @@ class Test:
     """@dts: beside this file. @expect: exit status of `bulkhead run`. @log, @absent: regular expressions
     that COM1's log must and must not match, ^ and $ at lines. @timeout: seconds. @icount: on QEMU, the
     machine's clock counts instructions, so that a busy host does not show. @parallel: QEMU's CPUs are
-    threads of their own; not where an FPU's state is loaded (tcg() in tools/bhtool/beds.py)."""
+    threads of their own; not where an FPU's state is loaded (tcg() in tools/bhtool/beds.py). @compare: what it says must be the same on
+    all its beds."""
     name: str
     dts: str
     beds: tuple = ALL
@@ -25,6 +26,7 @@ class Test:
     mem: int = None
     icount: bool = False
     parallel: bool = False
+    compare: bool = True
     timeout: int = 180  # a busy machine makes nested runs take a minute
 
     def __post_init__(self):
@@ -130,7 +132,8 @@ TESTS = [
     Test("triplefault", "triplefault.dts", expect=FAILED, skip={"bochs-svm": NO_SHUTDOWN},
          log=[r"^bulkhead: \[triplefault\] killed: triple fault", r"^bulkhead: \[triplefault\] post-mortem"]
          + ended('FAILED reason="triple fault"', "triplefault") + good("survivor")),
-    Test("lives", "lives.dts", cpus=2, timeout=300, log=good("lives", "lives-smp", "survivor") + [SAME_MEMORY]
+    # not compared: a console that waits for its turn among three guests shows lines in pieces
+    Test("lives", "lives.dts", cpus=2, timeout=300, compare=False, log=good("lives", "lives-smp", "survivor") + [SAME_MEMORY]
          + [r"^bulkhead: \[%s\] restart=%d reason=" % (n, k) for n in ("lives", "lives-smp") for k in (1, 13)]
          + [r"^bulkhead: \[%s\] verdict=OK .*restarts=13$" % n for n in ("lives", "lives-smp")]),
     Test("thousand", "thousand.dts", ("bochs-vmx",), cpus=2, timeout=900,  # QEMU runs its CPUs unevenly
