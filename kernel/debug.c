@@ -4,6 +4,7 @@
  * DR6, DR7 and RFLAGS; DR0 to DR3 stay in the CPU while a guest is loaded, so the host is asked for
  * them. Called by the emulator as it resolves operands, and by apply.c. Pure.
  */
+#include "kernel/backend.h"
 #include "kernel/debug.h"
 #include "kernel/partition.h"
 #include "x86/regs.h"
@@ -20,10 +21,10 @@ static bool watches(u64 dr7, u32 n, enum debug_access what)
 u32 debug_hits(struct vcpu *v, enum debug_access what, u64 addr, u32 len)
 {
 	static const u8 lengths[] = { 1, 2, 8, 4 };
-	u64 dr7 = v->ops->get(v, VREG_DR7);
+	u64 dr7 = backend_get(v, VREG_DR7);
 	u32 hits = 0;
 	if (!(dr7 & DR7_ENABLES) || len == 0 ||
-	    (what == DEBUG_IO && !(v->ops->get(v, VREG_CR4) & CR4_DE))) {
+	    (what == DEBUG_IO && !(backend_get(v, VREG_CR4) & CR4_DE))) {
 		return 0;
 	}
 	for (u32 n = 0; n < 4; n++) {
@@ -41,7 +42,7 @@ void debug_trap(struct vcpu *v, u64 rflags, u64 causes)
 {
 	causes |= rflags & RFLAGS_TF ? DR6_BS : 0;
 	if (causes) {
-		v->ops->set(v, VREG_DR6, (v->ops->get(v, VREG_DR6) & ~DR6_B) | causes);
+		backend_set(v, VREG_DR6, (backend_get(v, VREG_DR6) & ~DR6_B) | causes);
 		v->pending = (struct event){ .type = EVENT_EXCEPTION, .vector = VEC_DB };
 	}
 }
@@ -52,6 +53,6 @@ void debug_mark_fault(struct vcpu *v, const struct event *e)
 	const u32 faults = BIT(VEC_DE) | BITS(VEC_NM, 5) | BITS(VEC_PF, VEC_TS) | BITS(VEC_AC, VEC_MF) |
 			   BITS(VEC_CP, VEC_XM);
 	if (e->type == EVENT_EXCEPTION && faults >> (e->vector & 31) & 1) {
-		v->ops->set(v, VREG_RFLAGS, v->ops->get(v, VREG_RFLAGS) | RFLAGS_RF);
+		backend_set(v, VREG_RFLAGS, backend_get(v, VREG_RFLAGS) | RFLAGS_RF);
 	}
 }

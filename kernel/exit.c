@@ -3,6 +3,7 @@
  * One exit, one decision: a flat switch over the neutral kinds. Knows the partition and its devices;
  * must not know VMCS or VMCB. Called by the run loop; scripted by test's fake backend.
  */
+#include "kernel/backend.h"
 #include "kernel/emulate.h"
 #include "kernel/exit.h"
 #include "kernel/hypercall.h"
@@ -26,7 +27,7 @@ static u64 read_edx_eax(const struct vcpu *v)
 static const struct cpuid_env *cpuid_env_of(struct vcpu *v)
 {
 	struct core *c = core_of(v);
-	c->cpuid.cr4 = v->ops->get(v, VREG_CR4);
+	c->cpuid.cr4 = backend_get(v, VREG_CR4);
 	c->cpuid.xcr0 = v->part->host->xgetbv0();
 	c->cpuid.apic_base = c->lapic.apic_base;
 	return &c->cpuid;

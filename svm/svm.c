@@ -106,7 +106,7 @@ static void svm_put(struct vcpu *v)
 	(void)v;
 }
 
-static void svm_enter(struct vcpu *v, struct exit *e)
+void svm_enter(struct vcpu *v, struct exit *e)
 {
 	struct svm_vcpu *hw = v->hw;
 	do {
