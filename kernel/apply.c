@@ -199,6 +199,19 @@ static void trace(struct vcpu *v, const struct exit *e)
 	};
 }
 
+/* What V_ADVANCE does, or V_END */
+static bool pass(struct vcpu *v, const struct exit *e)
+{
+	if (partition_has_end(v->part)) {
+		return true;
+	}
+	u64 rflags = backend_skip(v, e->rip, e->insn_len);
+	if (rflags & RFLAGS_TF) {
+		debug_trap(v, rflags, 0);
+	}
+	return false;
+}
+
 bool vcpu_step(struct vcpu *v, struct exit *e)
 {
 	vcpu_prepare(v);
@@ -206,6 +219,9 @@ bool vcpu_step(struct vcpu *v, struct exit *e)
 	trace(v, e);
 	struct verdict d;
 	if (exit_measure(v, e, &d)) {
+		if (e->vectoring.type == EVENT_NONE && exit_quick(v, e)) {
+			return pass(v, e);
+		}
 		d = exit_handle(v, e);
 	}
 	return vcpu_apply(v, e, &d) || partition_has_end(v->part);

@@ -4,12 +4,9 @@
  * DR6, DR7 and RFLAGS; DR0 to DR3 stay in the CPU while a guest is loaded, so the host is asked for
  * them. Called by the emulator as it resolves operands, and by apply.c. Pure.
  */
-#include "kernel/backend.h"
 #include "kernel/debug.h"
 #include "kernel/partition.h"
 #include "x86/regs.h"
-
-#define DR7_ENABLES BITS(7, 0)
 
 /* SDM 3B 17.2.4 "Debug Control Register (DR7)": sets of accesses by R/W, lengths by LEN */
 static bool watches(u64 dr7, u32 n, enum debug_access what)
@@ -18,13 +15,11 @@ static bool watches(u64 dr7, u32 n, enum debug_access what)
 	return dr7 >> (2 * n) & 3 && sets[dr7 >> (16 + 4 * n) & 3] >> what & 1;
 }
 
-u32 debug_hits(struct vcpu *v, enum debug_access what, u64 addr, u32 len)
+u32 debug_compare(struct vcpu *v, u64 dr7, enum debug_access what, u64 addr, u32 len)
 {
 	static const u8 lengths[] = { 1, 2, 8, 4 };
-	u64 dr7 = backend_get(v, VREG_DR7);
 	u32 hits = 0;
-	if (!(dr7 & DR7_ENABLES) || len == 0 ||
-	    (what == DEBUG_IO && !(backend_get(v, VREG_CR4) & CR4_DE))) {
+	if (len == 0 || (what == DEBUG_IO && !(backend_get(v, VREG_CR4) & CR4_DE))) {
 		return 0;
 	}
 	for (u32 n = 0; n < 4; n++) {

@@ -17,9 +17,7 @@ struct verdict work_refusal(const struct work *w)
 
 struct verdict work_done(const struct work *w, bool is_last)
 {
-	return (struct verdict){ .kind = is_last ? V_ADVANCE : V_REPEAT,
-				 .insn_len = w->in->len,
-				 .debug = w->debug };
+	return verdict_hits(is_last ? V_ADVANCE : V_REPEAT, w->in->len, w->debug);
 }
 
 /* SDM 2A table 3-1: without REX, byte registers 4 to 7 are AH to BH */
