@@ -12,7 +12,7 @@
 #include "walk.h"
 
 /* Instructions of 64-bit code that have exited lately, by RIP; see emulate_fetch.c */
-#define NR_INSN_ROWS 8
+#define NR_INSN_ROWS 64
 struct insn_row {
 	u64 rip, cr3;
 	struct trail trail;

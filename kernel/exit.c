@@ -40,7 +40,7 @@ static bool shows_state(u32 leaf)
 	return leaf == 1 || leaf == 7 || leaf == 0xd || leaf == 0x80000001;
 }
 
-static void do_cpuid(struct vcpu *v)
+static noinline void do_cpuid(struct vcpu *v)
 {
 	u32 out[4], leaf = (u32)v->regs[GPR_RAX];
 	const struct cpuid_env *env = shows_state(leaf) ? cpuid_env_of(v) : &core_of(v)->cpuid;
@@ -58,7 +58,7 @@ static struct msr_env msr_env_of(struct vcpu *v)
 				 .cpuid = &c->cpuid, .host_tsc = v->part->host->tsc() };
 }
 
-static bool do_rdmsr(struct vcpu *v)
+static noinline bool do_rdmsr(struct vcpu *v)
 {
 	struct msr_env env = msr_env_of(v);
 	u64 value = 0;
@@ -77,7 +77,7 @@ static void lapic_touched(struct core *c)
 	}
 }
 
-static bool do_wrmsr(struct vcpu *v)
+static noinline bool do_wrmsr(struct vcpu *v)
 {
 	struct msr_env env = msr_env_of(v);
 	bool is_ok = msr_write(&env, (u32)v->regs[GPR_RCX], read_edx_eax(v));
@@ -161,7 +161,7 @@ static struct verdict exit_pio(struct vcpu *v, const struct exit *e)
 	return d;
 }
 
-static bool do_in_out(struct vcpu *v, const struct exit *e)
+static noinline bool do_in_out(struct vcpu *v, const struct exit *e)
 {
 	if (e->pio.is_string || !e->insn_len || debug_is_watching(v)) {
 		return false;
