@@ -24,7 +24,7 @@ static u32 ranges_up_to(const struct bus *b, u64 addr)
 }
 
 /* The range that holds the byte at @addr, or NULL */
-static const struct bus_range *range_at(const struct bus *b, u64 addr)
+static inline const struct bus_range *range_at(const struct bus *b, u64 addr)
 {
 	u32 n = addr < BUS_LOW ? b->low[b->page[addr / 256]][addr % 256] : ranges_up_to(b, addr);
 	const struct bus_range *r = n ? &b->range[n - 1] : NULL;
@@ -33,7 +33,7 @@ static const struct bus_range *range_at(const struct bus *b, u64 addr)
 	return r && addr - r->base < r->len ? r : NULL;
 }
 
-static bool holds(const struct bus_range *r, u64 addr, u32 width)
+static inline bool holds(const struct bus_range *r, u64 addr, u32 width)
 {
 	return width <= r->len - (addr - r->base);
 }
@@ -93,55 +93,77 @@ static struct lock *lock_of(const struct bus *b, const struct bus_range *r)
 	return r->ops->is_unlocked ? NULL : b->lock;
 }
 
-static u64 read_from(const struct bus *b, const struct bus_range *r, u64 addr, u32 width)
+static noinline u64 read_locked(struct lock *l, const struct bus_range *r, u64 addr, u32 width)
 {
-	struct lock *l = lock_of(b, r);
-
-	if (l) {
-		lock_take(l);
-	}
+	lock_take(l);
 	u64 value = r->ops->read(r->self, addr - r->base, width);
-	if (l) {
-		lock_drop(l);
-	}
+	lock_drop(l);
 	return value & width_mask(width);
 }
 
-static void write_to(const struct bus *b, const struct bus_range *r, u64 addr, u32 width, u64 value)
+static inline u64 read_from(const struct bus *b, const struct bus_range *r, u64 addr, u32 width)
 {
 	struct lock *l = lock_of(b, r);
 
 	if (l) {
-		lock_take(l);
+		return read_locked(l, r, addr, width);
 	}
-	r->ops->write(r->self, addr - r->base, width, value & width_mask(width));
+	return r->ops->read(r->self, addr - r->base, width) & width_mask(width);
+}
+
+static noinline void write_locked(struct lock *l, const struct bus_range *r, u64 addr, u32 width, u64 value)
+{
+	lock_take(l);
+	r->ops->write(r->self, addr - r->base, width, value);
+	lock_drop(l);
+}
+
+static inline void write_to(const struct bus *b, const struct bus_range *r, u64 addr, u32 width, u64 value)
+{
+	struct lock *l = lock_of(b, r);
+
 	if (l) {
-		lock_drop(l);
+		write_locked(l, r, addr, width, value & width_mask(width));
+	} else {
+		r->ops->write(r->self, addr - r->base, width, value & width_mask(width));
 	}
 }
 
 /* Does the device of the first byte take the access whole? */
-static bool is_whole(const struct bus_range *r, u64 addr, u32 width)
+static inline bool is_whole(const struct bus_range *r, u64 addr, u32 width)
 {
 	return width == 1 || (!r->ops->is_byte_wide && holds(r, addr, width));
+}
+
+static cold u64 read_bytes(const struct bus *b, u64 addr, u32 width)
+{
+	u64 value = 0;
+
+	for (u32 i = 0; i < width; i++) {
+		const struct bus_range *r = range_at(b, addr + i);
+		value |= (r ? read_from(b, r, addr + i, 1) : 0xff) << (8 * i);
+	}
+	return value;
 }
 
 u64 bus_read(const struct bus *b, u64 addr, u32 width)
 {
 	const struct bus_range *r = range_at(b, addr);
-	u64 value = 0;
 
 	if (!r) {
 		return width_mask(width);
 	}
-	if (is_whole(r, addr, width)) {
-		return read_from(b, r, addr, width);
-	}
+	return is_whole(r, addr, width) ? read_from(b, r, addr, width) : read_bytes(b, addr, width);
+}
+
+static cold void write_bytes(const struct bus *b, u64 addr, u32 width, u64 value)
+{
 	for (u32 i = 0; i < width; i++) {
-		r = range_at(b, addr + i);
-		value |= (r ? read_from(b, r, addr + i, 1) : 0xff) << (8 * i);
+		const struct bus_range *r = range_at(b, addr + i);
+		if (r) {
+			write_to(b, r, addr + i, 1, value >> (8 * i));
+		}
 	}
-	return value;
 }
 
 void bus_write(const struct bus *b, u64 addr, u32 width, u64 value)
@@ -150,12 +172,7 @@ void bus_write(const struct bus *b, u64 addr, u32 width, u64 value)
 
 	if (r && is_whole(r, addr, width)) {
 		write_to(b, r, addr, width, value);
-		return;
-	}
-	for (u32 i = 0; r && i < width; i++) {
-		const struct bus_range *next = range_at(b, addr + i);
-		if (next) {
-			write_to(b, next, addr + i, 1, value >> (8 * i));
-		}
+	} else if (r) {
+		write_bytes(b, addr, width, value);
 	}
 }

@@ -30,7 +30,10 @@ static int vec_highest(const struct vlapic *a, u32 first)
 {
 	u32 used = __atomic_load_n(&a->used_words[(first - REG_ISR) / 8], __ATOMIC_RELAXED);
 
-	for (used = a->env->is_cpu_delivering ? 0xff : used; used; ) {
+	if (a->env->is_cpu_delivering) {
+		used = 0xff;
+	}
+	while (used) {
 		u32 top = 31 - (u32)__builtin_clz(used);
 		u32 word = __atomic_load_n(&a->page.reg[first + top].value, __ATOMIC_RELAXED);
 

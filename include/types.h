@@ -60,6 +60,9 @@ typedef struct {
 #define noreturn_fn  __attribute__((noreturn))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 #define maybe_unused __attribute__((unused))
+/* Off the way of most exits: kept out of line, so that those save no registers for it */
+#define noinline     __attribute__((__noinline__))
+#define cold	     __attribute__((__noinline__, __cold__))
 #define page_aligned __attribute__((aligned(4096)))
 #define static_assert _Static_assert
 

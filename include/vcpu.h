@@ -63,7 +63,7 @@ struct segment {
 	u16 sel;
 };
 
-enum event_type {
+enum __attribute__((packed)) event_type {
 	EVENT_NONE,
 	EVENT_EXTINT,	 /* external interrupt */
 	EVENT_NMI,
@@ -81,7 +81,7 @@ struct event {
 	u32 error;
 };
 
-enum exit_kind {
+enum __attribute__((packed)) exit_kind {
 	EXIT_UNEXPECTED,   /* a reason nobody asked for: KILL; first, so that a forgotten row is that */
 	EXIT_INTERRUPT,	   /* a host interrupt is pending; the kernel opens an interrupt window */
 	EXIT_TIMER,	   /* vcpu->deadline_tsc has come (preemption timer) */

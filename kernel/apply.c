@@ -3,6 +3,7 @@
  * The one place that acts on a verdict, and the one that chooses what an entry delivers. Knows events
  * and RIP; knows no device but the interrupt lines of the PC. Called by the run loop. Pure.
  */
+#include "kernel/backend.h"
 #include "kernel/debug.h"
 #include "kernel/emulate.h"
 #include "kernel/exit.h"
@@ -62,7 +63,7 @@ static void advance(struct vcpu *v, const struct exit *e, const struct verdict *
 {
 	u32 len = d->insn_len ? d->insn_len : e->insn_len;
 	BUG_ON(len == 0); /* exit_measure() has seen to it */
-	u64 rflags = v->ops->skip(v, e->rip, len);
+	u64 rflags = backend_skip(v, e->rip, len);
 	if (d->debug || rflags & RFLAGS_TF) {
 		debug_trap(v, rflags, d->debug);
 	}
@@ -71,9 +72,9 @@ static void advance(struct vcpu *v, const struct exit *e, const struct verdict *
 /* The #DB between two iterations finds RF set: the next one is no new instruction (SDM 3B 17.3.1.1) */
 static void repeat(struct vcpu *v, const struct verdict *d)
 {
-	u64 rflags = v->ops->get(v, VREG_RFLAGS);
-	v->ops->set(v, VREG_RFLAGS, rflags | RFLAGS_RF);
-	v->ops->set(v, VREG_INT_SHADOW, 0);
+	u64 rflags = backend_get(v, VREG_RFLAGS);
+	backend_set(v, VREG_RFLAGS, rflags | RFLAGS_RF);
+	backend_set(v, VREG_INT_SHADOW, 0);
 	debug_trap(v, rflags, d->debug);
 }
 
@@ -89,7 +90,7 @@ static bool take_nmi_pending(struct vcpu *v)
 
 static void block(struct vcpu *v, const struct exit *e, const struct verdict *d)
 {
-	u64 rflags = v->ops->get(v, VREG_RFLAGS);
+	u64 rflags = backend_get(v, VREG_RFLAGS);
 	advance(v, e, d);
 	v->is_halted = v->pending.type == EVENT_NONE;
 	if (v->is_halted && !(rflags & RFLAGS_IF) && !core_has_nmi(core_of(v))) {
@@ -105,7 +106,7 @@ static void inject(struct vcpu *v, const struct exit *e, const struct verdict *d
 		return;
 	}
 	if (is_exception(&second, VEC_PF)) {
-		v->ops->set(v, VREG_CR2, d->cr2);
+		backend_set(v, VREG_CR2, d->cr2);
 	}
 	v->pending = second;
 	debug_mark_fault(v, &second);
@@ -138,7 +139,7 @@ bool vcpu_apply(struct vcpu *v, const struct exit *e, const struct verdict *d)
 
 static void prepare_nmi(struct vcpu *v)
 {
-	if (v->ops->get(v, VREG_NMI_BLOCKED) || v->ops->get(v, VREG_INT_SHADOW)) {
+	if (backend_get(v, VREG_NMI_BLOCKED) || backend_get(v, VREG_INT_SHADOW)) {
 		v->ops->window(v, true);
 		return;
 	}
@@ -148,8 +149,8 @@ static void prepare_nmi(struct vcpu *v)
 
 static void prepare_irq(struct vcpu *v)
 {
-	u64 rflags = v->ops->get(v, VREG_RFLAGS);
-	if (!(rflags & RFLAGS_IF) || v->ops->get(v, VREG_INT_SHADOW)) {
+	u64 rflags = backend_get(v, VREG_RFLAGS);
+	if (!(rflags & RFLAGS_IF) || backend_get(v, VREG_INT_SHADOW)) {
 		v->ops->window(v, false);
 		return;
 	}
@@ -198,13 +199,29 @@ static void trace(struct vcpu *v, const struct exit *e)
 	};
 }
 
+/* What V_ADVANCE does, or V_END */
+static bool pass(struct vcpu *v, const struct exit *e)
+{
+	if (partition_has_end(v->part)) {
+		return true;
+	}
+	u64 rflags = backend_skip(v, e->rip, e->insn_len);
+	if (rflags & RFLAGS_TF) {
+		debug_trap(v, rflags, 0);
+	}
+	return false;
+}
+
 bool vcpu_step(struct vcpu *v, struct exit *e)
 {
 	vcpu_prepare(v);
-	v->ops->enter(v, e);
+	backend_enter(v, e);
 	trace(v, e);
 	struct verdict d;
 	if (exit_measure(v, e, &d)) {
+		if (e->vectoring.type == EVENT_NONE && exit_quick(v, e)) {
+			return pass(v, e);
+		}
 		d = exit_handle(v, e);
 	}
 	return vcpu_apply(v, e, &d) || partition_has_end(v->part);

@@ -8,8 +8,6 @@
 #include "kernel/partition.h"
 #include "x86/regs.h"
 
-#define DR7_ENABLES BITS(7, 0)
-
 /* SDM 3B 17.2.4 "Debug Control Register (DR7)": sets of accesses by R/W, lengths by LEN */
 static bool watches(u64 dr7, u32 n, enum debug_access what)
 {
@@ -17,13 +15,11 @@ static bool watches(u64 dr7, u32 n, enum debug_access what)
 	return dr7 >> (2 * n) & 3 && sets[dr7 >> (16 + 4 * n) & 3] >> what & 1;
 }
 
-u32 debug_hits(struct vcpu *v, enum debug_access what, u64 addr, u32 len)
+u32 debug_compare(struct vcpu *v, u64 dr7, enum debug_access what, u64 addr, u32 len)
 {
 	static const u8 lengths[] = { 1, 2, 8, 4 };
-	u64 dr7 = v->ops->get(v, VREG_DR7);
 	u32 hits = 0;
-	if (!(dr7 & DR7_ENABLES) || len == 0 ||
-	    (what == DEBUG_IO && !(v->ops->get(v, VREG_CR4) & CR4_DE))) {
+	if (len == 0 || (what == DEBUG_IO && !(backend_get(v, VREG_CR4) & CR4_DE))) {
 		return 0;
 	}
 	for (u32 n = 0; n < 4; n++) {
@@ -41,7 +37,7 @@ void debug_trap(struct vcpu *v, u64 rflags, u64 causes)
 {
 	causes |= rflags & RFLAGS_TF ? DR6_BS : 0;
 	if (causes) {
-		v->ops->set(v, VREG_DR6, (v->ops->get(v, VREG_DR6) & ~DR6_B) | causes);
+		backend_set(v, VREG_DR6, (backend_get(v, VREG_DR6) & ~DR6_B) | causes);
 		v->pending = (struct event){ .type = EVENT_EXCEPTION, .vector = VEC_DB };
 	}
 }
@@ -52,6 +48,6 @@ void debug_mark_fault(struct vcpu *v, const struct event *e)
 	const u32 faults = BIT(VEC_DE) | BITS(VEC_NM, 5) | BITS(VEC_PF, VEC_TS) | BITS(VEC_AC, VEC_MF) |
 			   BITS(VEC_CP, VEC_XM);
 	if (e->type == EVENT_EXCEPTION && faults >> (e->vector & 31) & 1) {
-		v->ops->set(v, VREG_RFLAGS, v->ops->get(v, VREG_RFLAGS) | RFLAGS_RF);
+		backend_set(v, VREG_RFLAGS, backend_get(v, VREG_RFLAGS) | RFLAGS_RF);
 	}
 }

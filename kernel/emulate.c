@@ -6,6 +6,7 @@
  * instructions that no driver uses on a device: jumps through it, segment loads, SSE. Called by
  * exit.c and apply.c.
  */
+#include "kernel/backend.h"
 #include "emulate_parts.h"
 #include "x86/regs.h"
 
@@ -23,9 +24,9 @@ static bool is_in(u64 set, enum insn_op op)
 u64 work_alu(const struct work *w, enum insn_op op, u64 dst, u64 src)
 {
 	struct vcpu *v = w->e->v;
-	u64 rflags = v->ops->get(v, VREG_RFLAGS);
+	u64 rflags = backend_get(v, VREG_RFLAGS);
 	u64 result = alu(op, dst, src, w->in->op_size, &rflags);
-	v->ops->set(v, VREG_RFLAGS, rflags);
+	backend_set(v, VREG_RFLAGS, rflags);
 	return result;
 }
 
@@ -42,8 +43,8 @@ static u64 compare_pair(const struct work *w, u64 mem)
 	struct vcpu *v = w->e->v;
 	u64 *r = v->regs;
 	bool is_equal = mem == (r[GPR_RDX] << 32 | (u32)r[GPR_RAX]);
-	u64 rflags = v->ops->get(v, VREG_RFLAGS) & ~RFLAGS_ZF;
-	v->ops->set(v, VREG_RFLAGS, rflags | (is_equal ? RFLAGS_ZF : 0));
+	u64 rflags = backend_get(v, VREG_RFLAGS) & ~RFLAGS_ZF;
+	backend_set(v, VREG_RFLAGS, rflags | (is_equal ? RFLAGS_ZF : 0));
 	if (is_equal) {
 		return r[GPR_RCX] << 32 | (u32)r[GPR_RBX];
 	}

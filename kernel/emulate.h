@@ -12,7 +12,7 @@
 #include "walk.h"
 
 /* Instructions of 64-bit code that have exited lately, by RIP; see emulate_fetch.c */
-#define NR_INSN_ROWS 8
+#define NR_INSN_ROWS 64
 struct insn_row {
 	u64 rip, cr3;
 	struct trail trail;
@@ -41,6 +41,9 @@ struct verdict emulate_mmio(const struct emu *e, const struct exit_mmio *x);
  * EMU_REP_BATCH iterations, and none after the vCPU's deadline; an unfinished REP resumes at the same RIP with registers updated. */
 #define EMU_REP_BATCH 256
 struct verdict emulate_pio(const struct emu *e, const struct exit *x);
+
+/** emulate_in_out() - what IN or OUT does besides moving RIP and breakpoints. */
+void emulate_in_out(struct vcpu *v, const struct bus *ports, const struct exit_pio *pio);
 
 /** emulate_known_length() - as emulate_length(), if @c remembers the instruction at @rip of 64-bit code; else 0. */
 u32 emulate_known_length(struct vcpu *v, const struct insn_cache *c, u64 rip);

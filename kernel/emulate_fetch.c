@@ -5,6 +5,7 @@
  * Both are compared at each use, so that nobody has to invalidate anything. Rights are not looked at
  * again: the CPU, which exited from this instruction, has just fetched it.
  */
+#include "kernel/backend.h"
 #include "emulate_parts.h"
 #include "lib/lib.h"
 #include "x86/regs.h"
@@ -91,7 +92,7 @@ static struct insn_row *row_of(const struct insn_cache *c, u64 rip)
 u32 emulate_known_length(struct vcpu *v, const struct insn_cache *c, u64 rip)
 {
 	const struct insn_row *r = row_of(c, rip);
-	bool is_known = r->rip == rip && paging_code_size(v) == 8 && is_good(r, rip, v->ops->get(v, VREG_CR3));
+	bool is_known = r->rip == rip && paging_code_size(v) == 8 && is_good(r, rip, backend_get(v, VREG_CR3));
 	return is_known ? r->insn.len : 0;
 }
 
@@ -101,9 +102,9 @@ enum decode_status work_fetch(struct work *w)
 	struct fetch f;
 	struct insn_row *row = NULL;
 	if (w->e->insns && w->paging.code_size == 8) {
-		u64 rip = v->ops->get(v, VREG_RIP);
+		u64 rip = backend_get(v, VREG_RIP);
 		row = row_of(w->e->insns, rip);
-		if (is_good(row, rip, v->ops->get(v, VREG_CR3))) {
+		if (is_good(row, rip, backend_get(v, VREG_CR3))) {
 			w->in = &row->insn;
 			return DECODE_OK;
 		}

@@ -4,6 +4,7 @@
  * An operand is translated in full before its first byte is touched; then each page of it is RAM
  * or belongs to the MMIO bus. Knows no operation.
  */
+#include "kernel/backend.h"
 #include "debug.h"
 #include "emulate_parts.h"
 #include "x86/regs.h"
@@ -16,9 +17,7 @@ struct verdict work_refusal(const struct work *w)
 
 struct verdict work_done(const struct work *w, bool is_last)
 {
-	return (struct verdict){ .kind = is_last ? V_ADVANCE : V_REPEAT,
-				 .insn_len = w->in->len,
-				 .debug = w->debug };
+	return verdict_hits(is_last ? V_ADVANCE : V_REPEAT, w->in->len, w->debug);
 }
 
 /* SDM 2A table 3-1: without REX, byte registers 4 to 7 are AH to BH */
@@ -62,7 +61,7 @@ u64 operand_address(const struct work *w)
 	addr += in->base >= 0 ? vcpu_gpr(v, (u8)in->base) : 0;
 	addr += in->op == OP_POP && in->base == GPR_RSP ? in->op_size : 0; /* SDM 2B "POP" */
 	addr += in->index >= 0 ? vcpu_gpr(v, (u8)in->index) * in->scale : 0;
-	addr += in->is_rip_relative ? v->ops->get(v, VREG_RIP) + in->len : 0;
+	addr += in->is_rip_relative ? backend_get(v, VREG_RIP) + in->len : 0;
 	return addr & width_mask(in->addr_size);
 }
 

@@ -8,13 +8,13 @@
 #include "debug.h"
 #include "emulate_parts.h"
 
-static void in_or_out(const struct emu *e, const struct exit_pio *pio)
+void emulate_in_out(struct vcpu *v, const struct bus *ports, const struct exit_pio *pio)
 {
-	u64 *rax = &e->v->regs[GPR_RAX];
+	u64 *rax = &v->regs[GPR_RAX];
 	if (pio->is_in) {
-		*rax = reg_merge(*rax, bus_read(e->ports, pio->port, pio->width), pio->width);
+		*rax = reg_merge(*rax, bus_read(ports, pio->port, pio->width), pio->width);
 	} else {
-		bus_write(e->ports, pio->port, pio->width, *rax & width_mask(pio->width));
+		bus_write(ports, pio->port, pio->width, *rax); /* which cuts it */
 	}
 }
 
@@ -44,7 +44,7 @@ static struct verdict run(const struct emu *e, const struct exit *x, u8 debug)
 	if (pio->is_string) {
 		return string_run(&w, pio->port);
 	}
-	in_or_out(e, pio);
+	emulate_in_out(e->v, e->ports, pio);
 	return work_done(&w, true);
 }
 
@@ -54,6 +54,6 @@ struct verdict emulate_pio(const struct emu *e, const struct exit *x)
 	if (x->pio.is_string || !x->insn_len) {
 		return run(e, x, debug);
 	}
-	in_or_out(e, &x->pio);
-	return (struct verdict){ .kind = V_ADVANCE, .insn_len = x->insn_len, .debug = debug };
+	emulate_in_out(e->v, e->ports, &x->pio);
+	return verdict_hits(V_ADVANCE, x->insn_len, debug);
 }

@@ -5,6 +5,7 @@
  * or the end of a batch leaves registers from which the guest goes on at the same RIP. Called by
  * emulate.c and emulate_pio.c.
  */
+#include "kernel/backend.h"
 #include "emulate_parts.h"
 #include "x86/regs.h"
 
@@ -72,7 +73,7 @@ static bool is_ours(const struct work *w, bool is_first)
 static bool count(const struct work *w, u8 shape)
 {
 	const struct insn *in = w->in;
-	u64 rflags = w->e->v->ops->get(w->e->v, VREG_RFLAGS);
+	u64 rflags = backend_get(w->e->v, VREG_RFLAGS);
 	u64 delta = rflags & RFLAGS_DF ? -(u64)in->op_size : in->op_size;
 	if (shape & SOURCE) {
 		add_to_index(w, GPR_RSI, delta);
@@ -97,7 +98,7 @@ static bool is_late(const struct emu *e)
 struct verdict string_run(struct work *w, u16 port)
 {
 	u8 shape = shapes[w->in->op], port_hits = w->debug;
-	bool is_stepped = w->e->v->ops->get(w->e->v, VREG_RFLAGS) & RFLAGS_TF;
+	bool is_stepped = backend_get(w->e->v, VREG_RFLAGS) & RFLAGS_TF;
 	if (w->in->rep && index_of(w, GPR_RCX) == 0) {
 		return verdict_advance(w->in->len);
 	}

@@ -3,6 +3,8 @@
  * One exit, one decision: a flat switch over the neutral kinds. Knows the partition and its devices;
  * must not know VMCS or VMCB. Called by the run loop; scripted by test's fake backend.
  */
+#include "kernel/backend.h"
+#include "kernel/debug.h"
 #include "kernel/emulate.h"
 #include "kernel/exit.h"
 #include "kernel/hypercall.h"
@@ -26,7 +28,7 @@ static u64 read_edx_eax(const struct vcpu *v)
 static const struct cpuid_env *cpuid_env_of(struct vcpu *v)
 {
 	struct core *c = core_of(v);
-	c->cpuid.cr4 = v->ops->get(v, VREG_CR4);
+	c->cpuid.cr4 = backend_get(v, VREG_CR4);
 	c->cpuid.xcr0 = v->part->host->xgetbv0();
 	c->cpuid.apic_base = c->lapic.apic_base;
 	return &c->cpuid;
@@ -38,7 +40,7 @@ static bool shows_state(u32 leaf)
 	return leaf == 1 || leaf == 7 || leaf == 0xd || leaf == 0x80000001;
 }
 
-static struct verdict exit_cpuid(struct vcpu *v)
+static noinline void do_cpuid(struct vcpu *v)
 {
 	u32 out[4], leaf = (u32)v->regs[GPR_RAX];
 	const struct cpuid_env *env = shows_state(leaf) ? cpuid_env_of(v) : &core_of(v)->cpuid;
@@ -47,7 +49,6 @@ static struct verdict exit_cpuid(struct vcpu *v)
 	for (u32 i = 0; i < ARRAY_SIZE(target); i++) {
 		v->regs[target[i]] = out[i];
 	}
-	return verdict(V_ADVANCE);
 }
 
 static struct msr_env msr_env_of(struct vcpu *v)
@@ -57,16 +58,16 @@ static struct msr_env msr_env_of(struct vcpu *v)
 				 .cpuid = &c->cpuid, .host_tsc = v->part->host->tsc() };
 }
 
-static struct verdict exit_rdmsr(struct vcpu *v)
+static noinline bool do_rdmsr(struct vcpu *v)
 {
 	struct msr_env env = msr_env_of(v);
 	u64 value = 0;
 	if (!msr_read(&env, (u32)v->regs[GPR_RCX], &value)) {
-		return VERDICT_GP;
+		return false;
 	}
 	v->regs[GPR_RAX] = (u32)value;
 	v->regs[GPR_RDX] = value >> 32;
-	return verdict(V_ADVANCE);
+	return true;
 }
 
 static void lapic_touched(struct core *c)
@@ -76,12 +77,12 @@ static void lapic_touched(struct core *c)
 	}
 }
 
-static struct verdict exit_wrmsr(struct vcpu *v)
+static noinline bool do_wrmsr(struct vcpu *v)
 {
 	struct msr_env env = msr_env_of(v);
 	bool is_ok = msr_write(&env, (u32)v->regs[GPR_RCX], read_edx_eax(v));
 	lapic_touched(core_of(v));
-	return is_ok ? verdict(V_ADVANCE) : VERDICT_GP;
+	return is_ok;
 }
 
 /* The CPU has done the instruction, and moved RIP: what it leaves to us */
@@ -160,6 +161,29 @@ static struct verdict exit_pio(struct vcpu *v, const struct exit *e)
 	return d;
 }
 
+static noinline bool do_in_out(struct vcpu *v, const struct exit *e)
+{
+	if (e->pio.is_string || !e->insn_len || debug_is_watching(v)) {
+		return false;
+	}
+	emulate_in_out(v, &v->part->pc.ports, &e->pio);
+	pc_touched(core_of(v));
+	return true;
+}
+
+/* A verdict is large, and copied some times: most exits do without one */
+bool exit_quick(struct vcpu *v, const struct exit *e)
+{
+	switch (e->kind) {
+	case EXIT_CPUID: do_cpuid(v); return true;
+	case EXIT_PIO: return do_in_out(v, e);
+	case EXIT_RDMSR: return do_rdmsr(v);
+	case EXIT_WRMSR: return do_wrmsr(v);
+	case EXIT_CACHE: return true; /* guest memory is coherent: no device DMAs */
+	default: return false;
+	}
+}
+
 static struct verdict decide(struct vcpu *v, const struct exit *e)
 {
 	switch (e->kind) {
@@ -171,10 +195,11 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	case EXIT_NMI: /* the run loop sees to the host's side */
 	case EXIT_INIT:
 	case EXIT_SIPI: return verdict(V_RESUME);
-	case EXIT_CPUID: return exit_cpuid(v);
+	case EXIT_CPUID:
+	case EXIT_CACHE:
+	case EXIT_RDMSR:
+	case EXIT_WRMSR: return exit_quick(v, e) ? verdict(V_ADVANCE) : VERDICT_GP;
 	case EXIT_PIO: return exit_pio(v, e);
-	case EXIT_RDMSR: return exit_rdmsr(v);
-	case EXIT_WRMSR: return exit_wrmsr(v);
 	case EXIT_MMIO: return exit_mmio(v, e);
 	case EXIT_APIC_WRITE: return exit_apic_write(v, e);
 	case EXIT_EOI: return exit_eoi(v, e);
@@ -183,7 +208,6 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	case EXIT_CR: return exit_cr(v, e);
 	case EXIT_EXCEPTION: return verdict_event(&e->event, 0);
 	case EXIT_XSETBV: return exit_xsetbv(v);
-	case EXIT_CACHE: return verdict(V_ADVANCE); /* guest memory is coherent: no device DMAs */
 	case EXIT_PAUSE: return verdict(V_YIELD);
 	case EXIT_UNDEFINED: return VERDICT_UD;
 	case EXIT_RDPMC: return VERDICT_GP; /* no counter is offered */
@@ -224,5 +248,8 @@ bool exit_measure(struct vcpu *v, struct exit *e, struct verdict *d)
 struct verdict exit_handle(struct vcpu *v, const struct exit *e)
 {
 	struct verdict d = decide(v, e);
-	return partition_has_end(v->part) && d.kind != V_KILL ? verdict(V_END) : d;
+	if (partition_has_end(v->part) && d.kind != V_KILL) {
+		d.kind = V_END;
+	}
+	return d;
 }

@@ -7,6 +7,13 @@
 #include "kernel/verdict.h"
 
 /**
+ * exit_quick() - do what @e wants, if that needs no verdict but V_ADVANCE, as most do
+ *
+ * Return: is it done? Else nothing has changed: exit_handle() sees to it.
+ */
+bool exit_quick(struct vcpu *v, const struct exit *e);
+
+/**
  * exit_handle() - decide about @e; may touch devices and GPRs, never RIP or pending events
  *
  * Total over enum exit_kind: what nobody expects is V_KILL.

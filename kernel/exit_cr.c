@@ -3,6 +3,7 @@
  * Control register writes that exit: checked as the CPU would with the CPUID this guest was given,
  * then set through the backend. Called by exit_handle() only. Pure.
  */
+#include "kernel/backend.h"
 #include "kernel/emulate.h"
 #include "kernel/exit.h"
 #include "lib/lib.h"
@@ -35,7 +36,7 @@ bool cr3_load_pdptes(struct vcpu *v, u64 cr3)
 		}
 	}
 	for (u32 i = 0; i < ARRAY_SIZE(pdpte); i++) {
-		v->ops->set(v, VREG_PDPTE0 + i, pdpte[i]);
+		backend_set(v, VREG_PDPTE0 + i, pdpte[i]);
 	}
 	return true;
 }
@@ -43,8 +44,8 @@ bool cr3_load_pdptes(struct vcpu *v, u64 cr3)
 /* SDM 2B "MOV - Move to/from Control Registers", SDM 3A 2.5 */
 static bool cr0_is_valid(struct vcpu *v, u64 value, u64 old)
 {
-	u64 cr4 = v->ops->get(v, VREG_CR4);
-	u64 efer = v->ops->get(v, VREG_EFER);
+	u64 cr4 = backend_get(v, VREG_CR4);
+	u64 efer = backend_get(v, VREG_EFER);
 	struct segment cs;
 	if ((value >> 32) || ((value & CR0_PG) && !(value & CR0_PE)) ||
 	    ((value & CR0_NW) && !(value & CR0_CD))) {
@@ -63,19 +64,19 @@ static bool cr0_is_valid(struct vcpu *v, u64 value, u64 old)
 
 static struct verdict write_cr0(struct vcpu *v, u64 value, u8 insn_len)
 {
-	u64 old = v->ops->get(v, VREG_CR0);
-	u64 efer = v->ops->get(v, VREG_EFER);
+	u64 old = backend_get(v, VREG_CR0);
+	u64 efer = backend_get(v, VREG_EFER);
 	value |= CR0_ET;
 	if (!cr0_is_valid(v, value, old)) {
 		return VERDICT_GP;
 	}
 	bool is_long = (efer & EFER_LME) && (value & CR0_PG);
 	bool reloads = ((value ^ old) & (CR0_PG | CR0_CD | CR0_NW)) &&
-		       is_pae(value, v->ops->get(v, VREG_CR4), is_long ? EFER_LMA : 0);
-	if (reloads && !cr3_load_pdptes(v, v->ops->get(v, VREG_CR3))) {
+		       is_pae(value, backend_get(v, VREG_CR4), is_long ? EFER_LMA : 0);
+	if (reloads && !cr3_load_pdptes(v, backend_get(v, VREG_CR3))) {
 		return VERDICT_GP;
 	}
-	v->ops->set(v, VREG_CR0, value);
+	backend_set(v, VREG_CR0, value);
 	if ((value ^ old) & (CR0_PG | CR0_WP)) {
 		v->ops->flush(v);
 	}
@@ -95,10 +96,10 @@ static struct verdict write_cr4(struct vcpu *v, u64 value, u8 insn_len)
 {
 	const u64 flushing = CR4_PAE | CR4_PGE | CR4_PSE | CR4_PCIDE | CR4_SMEP;
 	const u64 reloading = CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP;
-	u64 old = v->ops->get(v, VREG_CR4);
-	u64 cr0 = v->ops->get(v, VREG_CR0);
-	u64 cr3 = v->ops->get(v, VREG_CR3);
-	u64 efer = v->ops->get(v, VREG_EFER);
+	u64 old = backend_get(v, VREG_CR4);
+	u64 cr0 = backend_get(v, VREG_CR0);
+	u64 cr3 = backend_get(v, VREG_CR3);
+	u64 efer = backend_get(v, VREG_EFER);
 	bool sets_pcide = (value & ~old) & CR4_PCIDE;
 	if ((value & ~cr4_mask(core_of(v))) ||
 	    ((efer & EFER_LMA) && !(value & CR4_PAE)) ||
@@ -108,7 +109,7 @@ static struct verdict write_cr4(struct vcpu *v, u64 value, u8 insn_len)
 	if (((value ^ old) & reloading) && is_pae(cr0, value, efer) && !cr3_load_pdptes(v, cr3)) {
 		return VERDICT_GP;
 	}
-	v->ops->set(v, VREG_CR4, value);
+	backend_set(v, VREG_CR4, value);
 	if ((value ^ old) & flushing) {
 		v->ops->flush(v);
 	}
@@ -121,14 +122,14 @@ static struct verdict write_cr8(struct vcpu *v, u64 value, u8 insn_len)
 		return VERDICT_GP;
 	}
 	vlapic_set_cr8(&core_of(v)->lapic, value);
-	v->ops->set(v, VREG_CR8, value);
+	backend_set(v, VREG_CR8, value);
 	return verdict_advance(insn_len);
 }
 
 static struct verdict mov_to(struct vcpu *v, const struct exit_cr *x, u8 insn_len)
 {
 	u64 value = vcpu_gpr(v, x->gpr);
-	if (!(v->ops->get(v, VREG_EFER) & EFER_LMA)) {
+	if (!(backend_get(v, VREG_EFER) & EFER_LMA)) {
 		value = (u32)value;
 	}
 	switch (x->num) {
@@ -144,7 +145,7 @@ static struct verdict mov_from(struct vcpu *v, const struct exit_cr *x, u8 insn_
 	static const enum vreg regs[] = { [0] = VREG_CR0, [3] = VREG_CR3, [4] = VREG_CR4 };
 	u64 value = x->num == 8 ? vlapic_cr8(&core_of(v)->lapic) : 0;
 	if (x->num < ARRAY_SIZE(regs) && regs[x->num]) {
-		value = v->ops->get(v, regs[x->num]);
+		value = backend_get(v, regs[x->num]);
 	} else if (x->num != 8) {
 		return verdict_kill(HEALTH_UNHANDLED, "unexpected control register read");
 	}
@@ -155,7 +156,7 @@ static struct verdict mov_from(struct vcpu *v, const struct exit_cr *x, u8 insn_
 /* SDM 2A "LMSW": the low four bits of CR0, but PE cannot be cleared */
 static struct verdict lmsw(struct vcpu *v, u16 source, u8 insn_len)
 {
-	u64 cr0 = v->ops->get(v, VREG_CR0);
+	u64 cr0 = backend_get(v, VREG_CR0);
 	const u64 low = CR0_MP | CR0_EM | CR0_TS;
 	return write_cr0(v, (cr0 & ~low) | (source & (low | CR0_PE)), insn_len);
 }
@@ -170,7 +171,7 @@ static struct verdict decode_mov(struct vcpu *v, struct exit_cr *x, u8 *insn_len
 	*insn_len = (u8)emulate_length(&emu, OP_MOV_CR, &insn, &fault);
 	if (*insn_len == 0) {
 		return fault.type == EVENT_NONE ? VERDICT_UD :
-						  verdict_event(&fault, v->ops->get(v, VREG_RIP));
+						  verdict_event(&fault, backend_get(v, VREG_RIP));
 	}
 	*x = (struct exit_cr){ .op = insn.form == FORM_REG_RM ? CR_MOV_TO : CR_MOV_FROM,
 			       .num = insn.reg, .gpr = insn.rm };
@@ -190,7 +191,7 @@ struct verdict exit_cr(struct vcpu *v, const struct exit *e)
 	switch (x.op) {
 	case CR_MOV_TO: return mov_to(v, &x, insn_len);
 	case CR_MOV_FROM: return mov_from(v, &x, insn_len);
-	case CR_CLTS: return write_cr0(v, v->ops->get(v, VREG_CR0) & ~CR0_TS, insn_len);
+	case CR_CLTS: return write_cr0(v, backend_get(v, VREG_CR0) & ~CR0_TS, insn_len);
 	case CR_LMSW: return lmsw(v, x.lmsw, insn_len);
 	case CR_DECODE: break;
 	}

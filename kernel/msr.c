@@ -4,6 +4,7 @@
  * is carried out here. What the table does not name is #GP. Values are checked before anything
  * changes. SDM 4 chapter 2; APM 2 appendix A.
  */
+#include "kernel/backend.h"
 #include "kernel/msr.h"
 #include "kernel/policy.h"
 #include "x86/msr.h"
@@ -41,14 +42,14 @@ void msr_state_init(struct msr_state *s)
 
 static u64 tsc_now(const struct msr_env *env)
 {
-	return env->host_tsc + env->v->ops->get(env->v, VREG_TSC_OFFSET);
+	return env->host_tsc + backend_get(env->v, VREG_TSC_OFFSET);
 }
 
 /* TSC and TSC_ADJUST move together (SDM 3B 18.17.3 "Time-Stamp Counter Adjustment") */
 static bool tsc_move(const struct msr_env *env, u64 delta)
 {
 	struct vcpu *v = env->v;
-	v->ops->set(v, VREG_TSC_OFFSET, v->ops->get(v, VREG_TSC_OFFSET) + delta);
+	backend_set(v, VREG_TSC_OFFSET, backend_get(v, VREG_TSC_OFFSET) + delta);
 	env->state->tsc_adjust += delta;
 	vlapic_catch_up(env->apic); /* an armed TSC deadline has moved */
 	kvmclock_publish(v, &env->state->clock);
@@ -108,7 +109,7 @@ static bool pat_write(struct vcpu *v, u64 value)
 	if (!are_types(value, PAT_TYPES)) {
 		return false;
 	}
-	v->ops->set(v, VREG_PAT, value);
+	backend_set(v, VREG_PAT, value);
 	return true;
 }
 
@@ -116,13 +117,13 @@ static bool pat_write(struct vcpu *v, u64 value)
 static bool efer_write(const struct msr_env *env, u64 value)
 {
 	struct vcpu *v = env->v;
-	u64 old = v->ops->get(v, VREG_EFER);
-	bool is_paging = v->ops->get(v, VREG_CR0) & CR0_PG;
+	u64 old = backend_get(v, VREG_EFER);
+	bool is_paging = backend_get(v, VREG_CR0) & CR0_PG;
 	if ((value & ~cpuid_guest_efer_mask(env->cpuid)) ||
 	    (is_paging && ((value ^ old) & EFER_LME))) {
 		return false;
 	}
-	v->ops->set(v, VREG_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
+	backend_set(v, VREG_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
 	return true;
 }
 
@@ -167,8 +168,8 @@ bool msr_read(const struct msr_env *env, u32 msr, u64 *value)
 	case MSR_IS_MISC: *value = env->state->misc_enable; break;
 	case MSR_IS_MCG: *value = env->state->mcg_status; break;
 	case MSR_IS_MTRR: *value = env->state->mtrr[cell] & mtrr_bits(env, cell); break;
-	case MSR_IS_PAT: *value = v->ops->get(v, VREG_PAT); break;
-	case MSR_IS_EFER: *value = v->ops->get(v, VREG_EFER); break;
+	case MSR_IS_PAT: *value = backend_get(v, VREG_PAT); break;
+	case MSR_IS_EFER: *value = backend_get(v, VREG_EFER); break;
 	case MSR_IS_KVMCLOCK: *value = env->state->clock.msr[cell]; break;
 	}
 	return true;

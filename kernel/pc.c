@@ -352,7 +352,7 @@ static u64 console_poll(struct partition *p, u64 now_ns)
 	return flush;
 }
 
-static u64 pc_deadline(const struct pc *pc)
+static inline u64 pc_deadline(const struct pc *pc)
 {
 	u64 next = MIN(pc->pit.deadline_ns, pc->rtc.deadline_ns);
 	next = MIN(next, pc->acpi.deadline_ns);
@@ -394,7 +394,7 @@ static void tell_siblings(const struct core *by, bool is_sooner)
 	}
 }
 
-void pc_touched(struct core *by)
+static cold void changed(struct core *by)
 {
 	struct partition *p = by->v.part;
 	struct pc *pc = &p->pc;
@@ -412,5 +412,14 @@ void pc_touched(struct core *by)
 	}
 	if (p->nr_cores > 1) {
 		tell_siblings(by, is_sooner);
+	}
+}
+
+void pc_touched(struct core *by)
+{
+	const struct partition *p = by->v.part;
+	if (p->nr_cores > 1 || pc_deadline(&p->pc) != __atomic_load_n(&p->pc.deadline_ns, __ATOMIC_RELAXED) ||
+	    by->lapic.deadline_ns != by->lapic_due_ns) {
+		changed(by);
 	}
 }

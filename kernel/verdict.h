@@ -6,7 +6,7 @@
 #include "abi/health.h"
 #include "vcpu.h"
 
-enum verdict_kind {
+enum __attribute__((packed)) verdict_kind {
 	V_RESUME,  /* enter again where it stopped */
 	V_ADVANCE, /* the instruction is done: RIP moves past it */
 	V_INJECT,  /* deliver .event (CR2 first, for #PF) */
@@ -29,16 +29,21 @@ struct verdict {
 		const char *why; /* V_KILL only */
 	};
 };
-static_assert(sizeof(struct verdict) == 32, "every exit makes one");
+static_assert(sizeof(struct verdict) == 24, "every exit makes one");
+
+static inline struct verdict verdict_hits(enum verdict_kind k, u8 insn_len, u8 debug)
+{
+	return (struct verdict){ .kind = k, .insn_len = insn_len, .debug = debug };
+}
 
 static inline struct verdict verdict(enum verdict_kind k)
 {
-	return (struct verdict){ .kind = k };
+	return verdict_hits(k, 0, 0);
 }
 
 static inline struct verdict verdict_advance(u8 insn_len)
 {
-	return (struct verdict){ .kind = V_ADVANCE, .insn_len = insn_len };
+	return verdict_hits(V_ADVANCE, insn_len, 0);
 }
 
 static inline struct verdict verdict_fault(u8 vector, bool has_error, u32 error)

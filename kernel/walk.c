@@ -6,6 +6,7 @@
  * not offered them), and MAXPHYADDR: address bits up to 51 count, and lead to where no RAM is.
  * Called by the emulator and the post-mortem block. Pure.
  */
+#include "kernel/backend.h"
 #include "walk.h"
 #include "lib/lib.h"
 #include "x86/regs.h"
@@ -68,20 +69,19 @@ static const struct format *format_of(const struct paging *p)
 
 u8 paging_code_size(struct vcpu *v)
 {
-	return (u8)v->ops->get(v, VREG_CODE_SIZE);
+	return (u8)backend_get(v, VREG_CODE_SIZE);
 }
 
 void paging_read(struct vcpu *v, struct paging *p)
 {
-	const struct vcpu_ops *ops = v->ops;
 	struct segment seg;
-	p->cr0 = ops->get(v, VREG_CR0);
-	p->cr3 = ops->get(v, VREG_CR3);
-	p->cr4 = ops->get(v, VREG_CR4);
-	p->efer = ops->get(v, VREG_EFER);
-	p->rflags = ops->get(v, VREG_RFLAGS);
+	p->cr0 = backend_get(v, VREG_CR0);
+	p->cr3 = backend_get(v, VREG_CR3);
+	p->cr4 = backend_get(v, VREG_CR4);
+	p->efer = backend_get(v, VREG_EFER);
+	p->rflags = backend_get(v, VREG_RFLAGS);
 	p->pkru = 0;
-	ops->get_seg(v, SEG_SS, &seg);
+	v->ops->get_seg(v, SEG_SS, &seg);
 	p->cpl = (u8)field_get(SEG_DPL, seg.attr);
 	p->code_size = paging_code_size(v);
 }
@@ -310,7 +310,7 @@ u32 fetch_more(struct vcpu *v, const struct gmem *m, const struct paging *p, str
 	       struct event *fault)
 {
 	gpa at;
-	u64 off = v->ops->get(v, VREG_RIP) + f->len;
+	u64 off = backend_get(v, VREG_RIP) + f->len;
 	u32 n = (u32)sizeof(f->bytes) - f->len;
 	if (n == 0 || !seg_linear(v, p, SEG_CS, off, 1, ACCESS_FETCH, &f->lin, fault)) {
 		return 0;

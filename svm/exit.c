@@ -102,7 +102,7 @@ static struct event exception_of(const struct vmcb *b)
 }
 
 /* EXITINTINFO; INT3 and INTO are exceptions to the CPU (APM 2 15.20) and instructions to us. */
-static struct event vectoring_of(u64 info)
+static noinline struct event vectoring_of(u64 info)
 {
 	static const enum event_type type_of[8] = {
 		[0] = EVENT_EXTINT, [2] = EVENT_NMI, [3] = EVENT_EXCEPTION, [4] = EVENT_SOFTINT

@@ -106,18 +106,23 @@ static void svm_put(struct vcpu *v)
 	(void)v;
 }
 
-static void svm_enter(struct vcpu *v, struct exit *e)
+static inline bool enter_once(struct vcpu *v, struct exit *e)
 {
 	struct svm_vcpu *hw = v->hw;
-	do {
-		if (!(hw->vmcb.clean & CLEAN_CR2)) {
-			write_cr2(hw->vmcb.cr2); /* VMRUN loads it, but for Bochs's */
-		}
-		hw->vmcb.rax = v->regs[GPR_RAX];
-		svm_run(v->regs, hw->pa, hw->host_pa);
-		v->regs[GPR_RAX] = hw->vmcb.rax;
-		svm_exit_decode(hw, e);
-	} while (svm_exit_settle(hw, e));
+	if (!(hw->vmcb.clean & CLEAN_CR2)) {
+		write_cr2(hw->vmcb.cr2); /* VMRUN loads it, but for Bochs's */
+	}
+	hw->vmcb.rax = v->regs[GPR_RAX];
+	svm_run(v->regs, hw->pa, hw->host_pa);
+	v->regs[GPR_RAX] = hw->vmcb.rax;
+	svm_exit_decode(hw, e);
+	return svm_exit_settle(hw, e);
+}
+
+void svm_enter(struct vcpu *v, struct exit *e)
+{
+	while (enter_once(v, e)) {
+	}
 }
 
 const struct vcpu_ops svm_ops = {

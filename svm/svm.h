@@ -7,4 +7,10 @@
 
 extern const struct vcpu_ops svm_ops;
 
+/* Its commonest entries, for callers that know which backend it is: kernel/backend.h */
+void svm_enter(struct vcpu *v, struct exit *e);
+u64 svm_get(struct vcpu *v, enum vreg r);
+void svm_set(struct vcpu *v, enum vreg r, u64 value);
+u64 svm_skip(struct vcpu *v, u64 rip, u32 len);
+
 #endif

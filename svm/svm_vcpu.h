@@ -7,6 +7,7 @@
 #define BULKHEAD_SVM_VCPU_H
 
 #include "vcpu.h"
+#include "svm/svm.h"
 #include "x86/svm.h"
 
 #define SVM_MSRPM_SIZE (2 * PAGE_SIZE)
@@ -78,11 +79,8 @@ void svm_nmi_block(struct svm_vcpu *hw, bool blocked);
 bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e);
 
 /* entries of svm_ops */
-u64 svm_get(struct vcpu *v, enum vreg r);
-void svm_set(struct vcpu *v, enum vreg r, u64 value);
 void svm_get_seg(struct vcpu *v, enum seg s, struct segment *out);
 void svm_set_seg(struct vcpu *v, enum seg s, const struct segment *in);
-u64 svm_skip(struct vcpu *v, u64 rip, u32 len);
 void svm_inject(struct vcpu *v, const struct event *e);
 void svm_window(struct vcpu *v, bool nmi);
 void svm_flush(struct vcpu *v);

@@ -122,7 +122,7 @@ void svm_inject(struct vcpu *v, const struct event *e)
 }
 
 /* A queued interrupt that did not get in is one whose delivery the exit cut short. */
-static void unqueue_v_irq(struct svm_vcpu *hw, struct exit *e)
+static noinline void unqueue_v_irq(struct svm_vcpu *hw, struct exit *e)
 {
 	struct vmcb *b = &hw->vmcb;
 	hw->irq_is_queued = false;
@@ -138,7 +138,7 @@ static void unqueue_v_irq(struct svm_vcpu *hw, struct exit *e)
  * an NMI injected there would find the old handler still on its stack. So step over the IRET with
  * RFLAGS.TF. All exceptions exit meanwhile, lest a faulting IRET push our TF for the guest to see.
  */
-static void step_begin(struct svm_vcpu *hw)
+static cold void step_begin(struct svm_vcpu *hw)
 {
 	struct vmcb *b = &hw->vmcb;
 	if (b->rflags & RFLAGS_NT && !(b->efer & EFER_LMA)) {
@@ -178,7 +178,7 @@ static bool step_broken(struct svm_vcpu *hw, const struct exit *e)
  * DR6 tells the trap behind IRET from a breakpoint on it, but Bochs does not save DR6.BS. Once the
  * IRET is done TF is what it popped; the trap is the guest's own if TF was set before.
  */
-static bool step_end(struct svm_vcpu *hw, struct exit *e)
+static cold bool step_end(struct svm_vcpu *hw, struct exit *e)
 {
 	struct vmcb *b = &hw->vmcb;
 	hw->is_stepping = false;

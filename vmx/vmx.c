@@ -136,7 +136,7 @@ static void settle(struct vmx_vcpu *x, const struct vmx_raw *raw, const struct e
 	}
 }
 
-static void vmx_enter(struct vcpu *v, struct exit *e)
+void vmx_enter(struct vcpu *v, struct exit *e)
 {
 	struct vmx_vcpu *x = v->hw;
 	struct vmx_raw raw;

@@ -10,4 +10,10 @@
 
 extern const struct vcpu_ops vmx_ops;
 
+/* Its commonest entries, for callers that know which backend it is: kernel/backend.h */
+void vmx_enter(struct vcpu *v, struct exit *e);
+u64 vmx_get(struct vcpu *v, enum vreg r);
+void vmx_set(struct vcpu *v, enum vreg r, u64 value);
+u64 vmx_skip(struct vcpu *v, u64 rip, u32 len);
+
 #endif

@@ -7,6 +7,7 @@
 #define BULKHEAD_VMX_ROOM_H
 
 #include "vcpu.h"
+#include "vmx/vmx.h"
 #include "x86/vmx.h"
 
 /* Control words, then EPT and basic capabilities, which are asked the same way */
@@ -153,8 +154,6 @@ u32 vmx_probe(struct feature *out, u32 max);
 enum status vmx_cpu_on(struct page_source *pages);
 
 /* vmx/regs.c: registers of any vCPU that belongs to this CPU, loaded or not */
-u64 vmx_get(struct vcpu *v, enum vreg r);
-void vmx_set(struct vcpu *v, enum vreg r, u64 value);
 void vmx_get_seg(struct vcpu *v, enum seg s, struct segment *out);
 void vmx_set_seg(struct vcpu *v, enum seg s, const struct segment *in);
 /**
@@ -164,7 +163,6 @@ void vmx_set_seg(struct vcpu *v, enum seg s, const struct segment *in);
  * and then saves it as that one's.
  */
 bool vmx_nmi_blocked(struct vmx_vcpu *x);
-u64 vmx_skip(struct vcpu *v, u64 rip, u32 len);
 
 /* vmx/apic.c: the local APIC, for the vCPU whose VMCS is current; vmx_apic() for any of this CPU's */
 void vmx_apic_init(struct vcpu *v, const struct vcpu_params *p);
