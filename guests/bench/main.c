@@ -6,7 +6,7 @@
  * It asks for nothing of Bulkhead's but the port that ends it: any loader of multiboot (version 1) can run it,
  * "qemu-system-x86_64 -accel kvm -vga none -device isa-debug-exit -kernel bench.elf -append n=1000" too.
  */
-#include "bench/bench.h"
+#include "bench.h"
 
 #define SELF_VEC 0x61
 #define LONG_US	 2000

@@ -5,7 +5,7 @@
  * is fast only for the one instruction that main.c repeats would show here. Values that are written are those
  * that were there, or reach nothing.
  */
-#include "bench/bench.h"
+#include "bench.h"
 
 #define PER_FORM 512 /* samples that are kept */
 
