@@ -30,6 +30,7 @@ help:
 	@echo "make run       the demo: Debian's kernel beside a bare-metal guest"
 	@echo "make test      everything; TESTS='emu -k NAME --bed BED' picks some (docs/testing.md)"
 	@echo "make matrix    Debian's kernels: flavours x vCPUs x parameters; MATRIX='686-pae 2' picks some"
+	@echo "make fuzz-boot faulty device trees to the host tool and the boot path; BLOBS=1000 SEED=7"
 	@echo "make coverage  line coverage of the host tests"
 	@echo "make bench     what exits cost, on every bed; how exact windows are"
 	@echo "make arrows size clang guests unit fuzz clean"

@@ -50,13 +50,13 @@ extern const u8 image_start[], text_end[], rodata_end[], data_end[], image_end[]
  * Stacks of the first CPU: the main one, then those of NMI, #DF and #MC. The guard pages are mapped
  * until host_memory_init().
  */
-#define STACK_SIZE     (32 * KIB)
+#define STACK_SIZE     (16 * KIB) /* the deepest path, log lines out of a build, takes 6 */
 #define NR_BOOT_STACKS 4
 struct boot_stack {
 	u8 guard[PAGE_SIZE];
 	u8 bytes[STACK_SIZE];
 };
-static_assert(sizeof(struct boot_stack) == 0x9000, "GUARDED_STACK in head.S");
+static_assert(sizeof(struct boot_stack) == 0x5000, "GUARDED_STACK in head.S");
 extern struct boot_stack boot_stacks[NR_BOOT_STACKS];
 
 /*

@@ -14,12 +14,11 @@
 #define MSR_EFER	0xc0000080
 #define EFER_LME	0x100
 #define EFER_NXE	0x800
-/* Accessed and dirty from the start, so that the CPU does not write: the image is being measured */
 #define PTE_TABLE	0x23		/* A W P */
 #define PTE_LEAF	0xe3		/* PS D A W P */
 
 #define COM1		0x3f8
-#define GUARDED_STACK	0x9000		/* sizeof(struct boot_stack) */
+#define GUARDED_STACK	0x5000		/* sizeof(struct boot_stack) */
 
 /* Multiboot2 3.1: within 32 KiB, 8-byte aligned. No EFI tags: GRUB then leaves boot services */
 	.section .multiboot, "a"
@@ -63,6 +62,16 @@ boot_entry:
 	cpuid
 	bt	$29, %edx		/* SDM 2 "CPUID": Intel 64 Architecture available */
 	jnc	no_long_mode
+	mov	$early_pd, %ecx		/* 2 MiB leaves up to 4 GiB, where EAX wraps */
+	mov	$PTE_LEAF, %eax
+1:	mov	%eax, (%ecx)
+	add	$8, %ecx
+	add	$0x200000, %eax
+	jnc	1b
+	.irp	n, 0, 1, 2, 3
+	movl	$early_pd + \n * 0x1000 + PTE_TABLE, early_pdpt + \n * 8
+	.endr
+	movl	$early_pdpt + PTE_TABLE, early_pml4
 	enter_long_mode EFER_LME
 	lgdt	early_gdtr
 	ljmp	$0x08, $boot_long
@@ -116,22 +125,17 @@ ap_long:
 	call	*ap_start + 24
 	ud2
 
-	.section .rodata
+	.bss
 	.balign	4096
 early_pml4:
-	.quad	early_pdpt + PTE_TABLE
-	.balign	4096
+	.skip	4096
 early_pdpt:
-	.irp	n, 0, 1, 2, 3
-	.quad	early_pd + \n * 0x1000 + PTE_TABLE
-	.endr
-	.balign	4096
+	.skip	4096
 early_pd:
-	.set	leaf, PTE_LEAF
-	.rept	2048			/* of 2 MiB */
-	.quad	leaf
-	.set	leaf, leaf + 0x200000
-	.endr
+	.skip	4 * 4096
+
+	.section .rodata
+	.balign	8
 early_gdt:
 	.quad	0
 	.quad	0x00af9b000000ffff	/* 0x08: 64-bit code, accessed */

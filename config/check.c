@@ -72,12 +72,18 @@ static void check_cpus(struct check *c)
 	}
 }
 
+/* A CPU that the machine has not is a fault of its own, and has no core */
+static bool is_there(const struct check *c, u32 cpu)
+{
+	return !c->machine->nr_cpus || cpu < c->machine->nr_cpus;
+}
+
 /* Return: a CPU of @q that is another thread of @cpu's core, or CONFIG_MAX_CPUS */
 static u32 find_sibling(const struct check *c, const struct partition_config *q, u32 cpu)
 {
 	const u8 *core = c->machine->core;
-	for (u32 i = 0; i < q->nr_cpus; i++) {
-		if (q->cpus[i] != cpu && core[q->cpus[i]] == core[cpu]) {
+	for (u32 i = 0; i < q->nr_cpus && is_there(c, cpu); i++) {
+		if (q->cpus[i] != cpu && is_there(c, q->cpus[i]) && core[q->cpus[i]] == core[cpu]) {
 			return q->cpus[i];
 		}
 	}

@@ -110,6 +110,7 @@ static const struct property health_properties[] = {
 	HEALTH(HEALTH_MACHINE_CHECK, "machine-check"),
 	HEALTH_OR_LOG(HEALTH_WATCHDOG, "watchdog"),
 	HEALTH_OR_LOG(HEALTH_REPORT, "report"),
+	HEALTH_OR_LOG(HEALTH_OVERRUN, "window-overrun"),
 	{ "restart-limit", property_cell, FIELD(health.restart_limit), .min = 1, .max = 1000000,
 	  .expected = "a number from 1 to 1000000, as in <5>" },
 	{ "restart-period-ms", property_cell, FIELD(health.period_ms), .min = 1, .max = 86400000,

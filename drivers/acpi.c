@@ -150,6 +150,11 @@ static void fadt_parse(const struct acpi_memory *mem, const struct table *t, str
 	out->pm1a_cnt_port = fadt_port(t, 64, 172);
 	out->pm1b_cnt_port = fadt_port(t, 68, 184);
 	out->pm_timer_port = field(t, 91, 1) == 4 ? fadt_port(t, 76, 208) : 0;
+	/* RESET_REG_SUP is bit 10 of the flags; RESET_REG at 116 is a generic address of one byte */
+	if (field(t, 112, 4) & BIT(10) && field(t, 116, 1) == SPACE_IO && field(t, 120, 8) <= 0xffff) {
+		out->reset_port = (u16)field(t, 120, 8);
+		out->reset_value = (u8)field(t, 128, 1);
+	}
 	if (table_open(mem, x_dsdt ? x_dsdt : field(t, 40, 4), &dsdt) && is_named(&dsdt, "DSDT")) {
 		for (u32 at = HEADER_LEN; at < dsdt.len && !out->has_s5; at++) {
 			s5_parse(&dsdt, at, out);

@@ -25,6 +25,8 @@ struct acpi_info {
 	u16 pm1a_cnt_port, pm1b_cnt_port;
 	bool has_s5;
 	u8 s5_typ_a, s5_typ_b;
+	u16 reset_port; /* 0 = none */
+	u8 reset_value;
 	u64 hpet_addr; /* 0 = none */
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * How fast the TSC runs, by three reference clocks; the CMOS clock; power-off. Knows what acpi.c
- * found, nothing of guests. A reference that does not tick costs time, but hangs nothing. Called by
- * the kernel: calibration at boot, the power switch at the end.
+ * How fast the TSC runs, by three reference clocks in one common window of time; the CMOS clock;
+ * power-off. Knows what acpi.c found, nothing of guests. A reference that does not tick costs time, but
+ * hangs nothing. Called by the kernel: calibration at boot, while it does other things too; the power
+ * switch at the end.
  */
 #include "drivers/clock.h"
 #include "x86/insn.h"
@@ -114,68 +115,137 @@ static struct sample take(const struct reference *r, const struct acpi_info *acp
 	return best;
 }
 
-/*
- * 10 ms, or up to 40 until both readings are sharp to 0.1 % of it. Time is not known yet, so readings
- * are the bound; the empty loop makes them pass some time on emulators that count instructions.
- * Return: the TSC's rate, 0 if the clock is not there or stands still.
- */
-static u64 measure(const struct reference *r, const struct acpi_info *acpi)
-{
-	u64 hz = r->start(acpi);
-	struct sample from = hz ? take(r, acpi) : (struct sample){ 0 };
+/* Of one reference. @tsc_hz: what came out, 0 = nothing yet */
+struct window {
+	u64 hz, tsc_hz;
+	struct sample from;
+	bool is_open;
+};
 
-	for (u32 tries = 0; hz && tries < 200000; tries++) {
-		for (u32 i = 0; i < 500; i++) {
-			__asm__ volatile("");
-		}
-		struct sample to = take(r, acpi);
-		u64 elapsed = (to.clock - from.clock) & r->mask, ticks = to.tsc - from.tsc;
-		bool is_sharp = from.width + to.width < ticks / 1000;
-		if (elapsed >= hz / 25 || (elapsed >= hz / 100 && is_sharp)) {
-			return ticks * hz / elapsed;
-		}
+static struct window windows[NR_REFERENCES];
+static const struct acpi_info *clock_acpi;
+static u64 known_hz; /* of the TSC, once it is */
+static u64 wait_ticks;
+
+void clock_begin(const struct acpi_info *acpi)
+{
+	clock_acpi = acpi;
+	for (size_t i = 0; i < NR_REFERENCES; i++) {
+		struct window *w = &windows[i];
+		*w = (struct window){ .hz = references[i].start(acpi) };
+		w->is_open = w->hz;
 	}
-	return 0;
+	/* together, so that the windows are one: whoever waits for the last one waits for all */
+	for (size_t i = 0; i < NR_REFERENCES; i++) {
+		windows[i].from = windows[i].hz ? take(&references[i], acpi) : windows[i].from;
+	}
 }
 
-static bool is_confirmed(const u64 hz[NR_REFERENCES], size_t i)
+static u64 elapsed(const struct window *w, const struct reference *r, u32 clock)
 {
+	return (clock - w->from.clock) & r->mask;
+}
+
+/* 10 ms, or up to 40 until both readings are sharp to 0.1 % of it */
+static void close_if_over(struct window *w, const struct reference *r)
+{
+	if (!w->is_open || elapsed(w, r, r->read(clock_acpi)) < w->hz / 100) {
+		return;
+	}
+	struct sample to = take(r, clock_acpi);
+	u64 passed = elapsed(w, r, to.clock), ticks = to.tsc - w->from.tsc;
+	bool is_sharp = w->from.width + to.width < ticks / 1000;
+	if (passed >= w->hz / 25 || is_sharp) {
+		w->tsc_hz = ticks * w->hz / passed;
+		w->is_open = false;
+	}
+}
+
+/* Which may be open and will not end: one that stands still is given up when by another one 60 ms are over */
+bool clock_poll(void)
+{
+	bool has_open = false;
+	u64 hz = 0, start = 0;
+
+	for (size_t i = 0; i < NR_REFERENCES; i++) {
+		close_if_over(&windows[i], &references[i]);
+		has_open |= windows[i].is_open;
+		hz = windows[i].tsc_hz ? windows[i].tsc_hz : hz;
+		start = windows[i].tsc_hz ? windows[i].from.tsc : start;
+	}
+	return !has_open || (hz && rdtsc() - start > hz / 1000 * 60);
+}
+
+static bool is_confirmed(size_t i)
+{
+	u64 hz = windows[i].tsc_hz;
+
 	for (size_t k = 0; k < NR_REFERENCES; k++) {
-		if (hz[i] && k != i && MAX(hz[i], hz[k]) - MIN(hz[i], hz[k]) <= hz[i] / 200) {
+		u64 other = windows[k].tsc_hz;
+		if (hz && k != i && MAX(hz, other) - MIN(hz, other) <= hz / 200) {
 			return true;
 		}
 	}
 	return false;
 }
 
-static u64 known_hz; /* of the TSC, for machine_poweroff() */
-
-/* One that was disturbed (SMI, a busy host) has no say; if none agree, the preferred one has. */
-enum status clock_calibrate(const struct acpi_info *acpi, struct clock_calibration *out)
+/*
+ * Time is not known yet, so readings are the bound; the empty loop makes them pass some time on emulators
+ * that count instructions. One reference that was disturbed (SMI, a busy host) has no say; if none agree,
+ * the preferred one has.
+ */
+enum status clock_finish(struct clock_calibration *out)
 {
-	u64 hz[NR_REFERENCES];
+	u64 start = rdtsc();
 	size_t best = 0;
 
-	for (size_t i = 0; i < NR_REFERENCES; i++) {
-		hz[i] = measure(&references[i], acpi);
+	for (u32 tries = 0; !clock_poll() && tries < 200000; tries++) {
+		for (u32 i = 0; i < 500; i++) {
+			__asm__ volatile("");
+		}
 	}
 	for (size_t i = NR_REFERENCES; i-- > 0;) {
-		if (hz[i] && (is_confirmed(hz, i) || !is_confirmed(hz, best))) {
+		if (windows[i].tsc_hz && (is_confirmed(i) || !is_confirmed(best))) {
 			best = i;
 		}
 	}
-	known_hz = hz[best];
-	*out = (struct clock_calibration){ known_hz, references[best].name };
+	wait_ticks += rdtsc() - start;
+	known_hz = windows[best].tsc_hz;
+	*out = (struct clock_calibration){ known_hz, references[best].name, wait_ticks };
 	return known_hz ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
-void clock_delay_us(u64 tsc_hz, u64 us)
+/* By the first reference that there is. A loop's turn lasts a microsecond at least: a read of a device's register */
+static void wait_by_reference(u64 us)
 {
-	u64 start = rdtsc(), ticks = tsc_hz / 1000000 * us;
+	size_t i = 0;
 
+	while (i + 1 < NR_REFERENCES && !windows[i].hz) {
+		i++;
+	}
+	const struct reference *r = &references[i];
+	u32 last = r->read(clock_acpi);
+	u64 passed = 0, wanted = windows[i].hz * us / 1000000 + 1;
+	for (u64 turns = 0; passed < wanted && turns < us * 100; turns++) {
+		u32 now = r->read(clock_acpi);
+		passed += (now - last) & r->mask;
+		last = now;
+		(void)clock_poll();
+		cpu_pause();
+	}
+}
+
+void clock_wait_us(u64 us)
+{
+	u64 start = rdtsc(), ticks = known_hz / 1000000 * us;
+
+	if (!known_hz) {
+		wait_by_reference(us);
+	}
 	while (rdtsc() - start < ticks) {
 		cpu_pause();
 	}
+	wait_ticks += rdtsc() - start;
 }
 
 /* MC146818A data sheet, "Address Map" and "Registers" A and B */
@@ -238,12 +308,12 @@ static void pm1_sleep(u16 port, u8 type)
 
 void machine_poweroff(const struct acpi_info *acpi)
 {
-	clock_delay_us(known_hz, 3000); /* until a UART has sent the 17 bytes that it still holds */
+	clock_wait_us(3000); /* until a UART has sent the 17 bytes that it still holds */
 	wbinvd();
 	if (acpi->has_s5) {
 		pm1_sleep(acpi->pm1a_cnt_port, acpi->s5_typ_a);
 		pm1_sleep(acpi->pm1b_cnt_port, acpi->s5_typ_b);
-		clock_delay_us(known_hz, 100000); /* until the plug is pulled */
+		clock_wait_us(100000); /* until the plug is pulled */
 	}
 	cpu_stop();
 }

@@ -42,6 +42,7 @@
 #define ICR_ASSERT   BIT(14)
 
 static bool is_x2, has_deadline;
+static u64 timer_start;	  /* TSC */
 static u64 ticks_per_tsc; /* timer ticks per TSC tick, times 2^32 */
 
 static u64 reg_read(u32 reg)
@@ -142,20 +143,30 @@ void lapic_send(u32 apic_id, u32 command)
 	reg_write(APIC_ICR, ICR_ASSERT | command);
 }
 
-/* Count for 10 ms of TSC, the interrupt masked. */
-void lapic_timer_calibrate(u64 tsc_hz)
+void lapic_timer_begin(void)
+{
+	if (!has_deadline) {
+		reg_write(APIC_LVT_TIMER, HOST_VEC_TIMER | LVT_MASKED);
+		reg_write(APIC_TIMER_INIT, UINT32_MAX);
+		timer_start = rdtsc_ordered();
+	}
+}
+
+/* A count of 0 says that it is over, not for how long */
+void lapic_timer_finish(u64 tsc_hz)
 {
 	if (has_deadline) {
 		return;
 	}
-	reg_write(APIC_LVT_TIMER, HOST_VEC_TIMER | LVT_MASKED);
-	reg_write(APIC_TIMER_INIT, UINT32_MAX);
-	u64 start = rdtsc_ordered(), now;
-	do {
+	u64 now = rdtsc_ordered(), count = reg_read(APIC_TIMER_COUNT);
+	if (count == 0) {
+		lapic_timer_begin();
+	}
+	while (now - timer_start < tsc_hz / 100) {
 		now = rdtsc_ordered();
-	} while (now - start < tsc_hz / 100);
-	u64 ticks = UINT32_MAX - reg_read(APIC_TIMER_COUNT);
-	ticks_per_tsc = (ticks << 32) / (now - start);
+		count = reg_read(APIC_TIMER_COUNT);
+	}
+	ticks_per_tsc = ((UINT32_MAX - count) << 32) / (now - timer_start);
 	reg_write(APIC_TIMER_INIT, 0);
 	reg_write(APIC_LVT_TIMER, HOST_VEC_TIMER);
 }

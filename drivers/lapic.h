@@ -34,8 +34,11 @@ void lapic_eoi(void);
 /** lapic_send() - @command to the CPU with @apic_id. */
 void lapic_send(u32 apic_id, u32 command);
 
-/** lapic_timer_calibrate() - learn the timer's rate against the TSC; once, on the BSP. */
-void lapic_timer_calibrate(u64 tsc_hz);
+/** lapic_timer_begin() - the timer counts, to be measured, without an interrupt. Once, on the BSP. */
+void lapic_timer_begin(void);
+
+/** lapic_timer_finish() - learn the timer's rate against the TSC; waits if less than 10 ms have passed. */
+void lapic_timer_finish(u64 tsc_hz);
 
 /**
  * lapic_timer_arm() - one HOST_VEC_TIMER interrupt when the TSC reaches @deadline_tsc

@@ -14,7 +14,7 @@
 #define CONFIG_MAX_VCPUS      16 /* of one partition */
 #define CONFIG_MAX_PER_CPU    64 /* vCPUs of all partitions on one CPU */
 #define CONFIG_MAX_MODULES    16 /* of one partition, for its guest */
-#define CONFIG_MAX_SCHEDULES  64
+#define CONFIG_MAX_SCHEDULES  16
 #define CONFIG_MAX_WINDOWS    64 /* of one schedule */
 #define CONFIG_MIN_WINDOW_US  50  /* a switch of vCPUs and one exit stay small in it */
 #define CONFIG_CONSOLE_US     100 /* of slack that CPU 0 needs: kernel/run.c, CHORE_NS */

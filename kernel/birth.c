@@ -128,9 +128,8 @@ static const char *init_core(struct core *c)
 static bool scrub(struct partition *p, struct birth *b)
 {
 	const struct mem_extent *e = &p->mem.ext[b->i];
-	u64 before = p->host->tsc(), len = MIN(BIRTH_CHUNK, e->len - b->at);
+	u64 len = MIN(BIRTH_CHUNK, e->len - b->at);
 	memset((u8 *)phys_ptr(e->host) + b->at, 0, len);
-	p->scrub_ticks += p->host->tsc() - before;
 	b->at += len;
 	if (b->at == e->len) {
 		b->at = 0;
@@ -186,9 +185,9 @@ static bool make_core(struct partition *p, struct birth *b)
 	return true;
 }
 
-void birth_begin(struct partition *p)
+void birth_begin(struct partition *p, enum birth_phase from)
 {
-	p->birth = (struct birth){ .phase = BIRTH_SCRUB };
+	p->birth = (struct birth){ .phase = from };
 	p->end = (struct partition_end){ .is_set = false };
 	p->nr_parked = 0;
 }

@@ -14,7 +14,7 @@ struct partition;
 #define BIRTH_CHUNK (64 * KIB) /* cleared or copied in one step: some microseconds */
 
 enum birth_phase {
-	BIRTH_SCRUB,   /* memory, extent by extent */
+	BIRTH_SCRUB,   /* memory, extent by extent; before the first life all CPUs do that (scrub.h) */
 	BIRTH_DEVICES, /* PC in reset state, ACPI tables, what the boot protocol tells the guest */
 	BIRTH_COPY,    /* kernel, initrd, modules */
 	BIRTH_CORES,   /* one after the other */
@@ -31,8 +31,11 @@ struct birth {
 	const char *why;
 };
 
-/** birth_begin() - a new life of @p: nothing of the last one counts. All cores are parked, or new. */
-void birth_begin(struct partition *p);
+/**
+ * birth_begin() - a new life of @p: nothing of the last one counts. All cores are parked, or new.
+ * @from: BIRTH_SCRUB, or BIRTH_DEVICES if its memory is clear already
+ */
+void birth_begin(struct partition *p, enum birth_phase from);
 
 /**
  * birth_step() - a little further: at most BIRTH_CHUNK bytes, one core, or the devices

@@ -31,7 +31,7 @@ struct cpu {
 	struct cpu *self; /* at GS:0 */
 	u32 index;	  /* 0 = BSP, MADT order after it */
 	u32 apic_id;
-	bool is_online;	      /* shared, atomic */
+	bool is_started, is_online; /* shared, atomic: it runs our code; it has all it needs */
 	bool is_kicked;	      /* shared, atomic: another CPU wants this one to look around */
 	u64 nr_timer_irqs;
 	void *sched;	      /* run loop's own data */
@@ -61,10 +61,14 @@ bool cpuid_has(u32 leaf, u32 reg, u32 bit);
  * cpus_start() - INIT/SIPI every other enabled CPU of @acpi up to MAX_CPUS
  *
  * Each comes up in long mode on its own guarded stack, does what cpu_init_bsp() did, then calls
- * @entry, which must not return. CPUs that do not answer are logged and left out: the next one gets
- * their index. Return: how many are online.
+ * @entry, which must not return, and calls cpu_set_online(): until then the BSP waits, and nothing else
+ * happens on the machine. CPUs that do not answer are logged and left out: the next one gets their index.
+ * Context: BSP, after clock_begin(). Return: how many are online.
  */
-u32 cpus_start(const struct acpi_info *acpi, u64 tsc_hz, void (*entry)(struct cpu *));
+u32 cpus_start(const struct acpi_info *acpi, void (*entry)(struct cpu *));
+
+/** cpu_set_online() - the calling CPU has what it needs, and is to be counted. */
+void cpu_set_online(struct cpu *c);
 
 /** cpu_kick() - make CPU @index leave its guest or its HLT soon. */
 void cpu_kick(u32 index);
@@ -75,7 +79,7 @@ void cpu_poke(u32 index);
 /** cpus_freeze() - NMI all others into a halt: crash and power-off. */
 void cpus_freeze(void);
 
-/** cpu_nmi() - an NMI freezes or means nothing. The NMI gate, and EXIT_NMI if it was consumed. */
+/** cpu_nmi() - an NMI: does not come back if it is to freeze this CPU. The NMI gate. */
 void cpu_nmi(void);
 
 /** crash_init() - failed assertions end in a crash record too; exceptions do already. */
@@ -84,7 +88,10 @@ void crash_init(void);
 /* Memory of the hypervisor itself, set up by kmain: frames, host page table, page source. */
 struct host_memory {
 	struct frames frames;
-	struct page_source pages; /* zeroed, from frames */
+	struct page_source pages;  /* zeroed, from frames */
+	struct page_source tables; /* likewise, for second-level tables, which are counted apart */
+	u64 taken_bytes, table_bytes; /* so far, by those two and stack_alloc() */
+	hpa record;		  /* where a crash leaves its record, see record.h; 0 = nowhere */
 	hpa trampoline;		  /* a page below 1 MiB where other CPUs can start; 0 = none */
 };
 extern struct host_memory host_memory;
@@ -95,6 +102,13 @@ extern struct host_memory host_memory;
  * Mapped: the image, all usable memory, the first MiB but for page 0, what is reserved below 4 GiB.
  */
 void host_memory_init(const struct boot_info *info);
+
+/**
+ * host_memory_log() - one line: the image, what was taken for ourselves, second-level tables, what is free
+ *
+ * Two of them that are the same tell that between them nobody took a page.
+ */
+void host_memory_log(void);
 
 /** mmio_map() - device registers, uncached, mapped before or not. Before other CPUs run. */
 void mmio_map(u64 addr, u64 len);

@@ -107,6 +107,13 @@ static struct verdict hc_schedule_info(struct vcpu *v)
 	return answer(v, (s64)nr);
 }
 
+static struct verdict hc_test_crash(struct vcpu *v)
+{
+	const struct partition *p = v->part;
+	bool may = p->cfg->has_test_device && p->host->test_crash;
+	return answer(v, may ? p->host->test_crash(v->regs[GPR_RBX]) : HC_ENOSYS);
+}
+
 typedef struct verdict hypercall_fn(struct vcpu *v);
 
 /* Numbers with holes: each group has sixteen */
@@ -121,6 +128,7 @@ static hypercall_fn *const calls[] = {
 	[HC_CHANNEL_INFO] = channel_info,
 	[HC_DOORBELL] = doorbell,
 	[HC_SPACE_CHECK] = space_check_call,
+	[HC_TEST_CRASH] = hc_test_crash,
 	[HC_SCHEDULE_INFO] = hc_schedule_info,
 };
 

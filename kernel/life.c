@@ -29,6 +29,7 @@ static const struct {
 	[HEALTH_WATCHDOG] = { "watchdog", false, HEALTH_RESTART },
 	[HEALTH_REPORT] = { "report", false, HEALTH_LOG },
 	[HEALTH_STOPPED] = { "stopped", true, HEALTH_STOP },
+	[HEALTH_OVERRUN] = { "window-overrun", false, HEALTH_LOG },
 };
 
 bool health_is_ok(enum health_event e)

@@ -83,19 +83,6 @@ static void hello(const struct boot_info *info, const struct vcpu_ops *ops)
 	}
 }
 
-static const struct clock_calibration *clock_start(const struct acpi_info *acpi)
-{
-	static struct clock_calibration clock;
-
-	if (clock_calibrate(acpi, &clock) != STATUS_OK) {
-		stop("clock: no reference to measure the TSC against");
-	}
-	log("tsc %lu Hz by %s", clock.tsc_hz, clock.source);
-	lapic_init();
-	lapic_timer_calibrate(clock.tsc_hz);
-	return &clock;
-}
-
 static u64 host_xgetbv0(void)
 {
 	return machine.host_xcr0 ? xgetbv(0) : 0;
@@ -111,12 +98,11 @@ static u64 host_debug_address(u32 n)
 	return n == 0 ? read_dr0() : n == 1 ? read_dr1() : n == 2 ? read_dr2() : read_dr3();
 }
 
-static void machine_init(const struct boot_info *info, const struct vcpu_ops *ops,
-			 const struct clock_calibration *clock)
+/* All but the time, which is being measured */
+static void machine_init(const struct vcpu_ops *ops)
 {
 	/* EPT has a bit of its own for them; NPT follows CPUID (APM 2 15.25.1) */
 	const bool is_vmx = !strcmp(ops->name, "vmx");
-	machine.boot_tsc = info->tsc;
 	machine.ops = ops;
 	machine.host = (struct host){ .tsc = rdtsc,
 				      .xgetbv0 = host_xgetbv0,
@@ -126,12 +112,13 @@ static void machine_init(const struct boot_info *info, const struct vcpu_ops *op
 				      .cpuid = cpuid,
 				      .poke = host_poke,
 				      .kick = cpu_kick,
+				      .test_crash = crash_test,
 				      .space_check = space_check_running,
 				      .wall_seconds = clock_wall_time(),
 				      .wall_tsc = rdtsc() };
-	timebase_init(&machine.host.time, clock->tsc_hz);
 	machine.host_xcr0 = read_cr4() & CR4_OSXSAVE ? xgetbv(0) : 0;
-	machine.max_page = speculation_small_pages() ? PAGE_SIZE : feature_has(is_vmx ? "1g-pages" : "1gib-pages") ? SIZE_1G : SIZE_2M;
+	machine.max_page = speculation_small_pages() ? PAGE_SIZE :
+			   feature_has(is_vmx ? "1g-pages" : "1gib-pages") ? SIZE_1G : SIZE_2M;
 }
 
 static void backend_on(void)
@@ -141,33 +128,104 @@ static void backend_on(void)
 	}
 }
 
-/* Other CPUs sleep until everything is built: the BSP allocates alone. */
+/* Other CPUs sleep until everything is built, and help to clear memory: the BSP allocates alone. */
 static void noreturn_fn ap_main(struct cpu *c)
 {
-	while (!__atomic_load_n(&machine.is_released, __ATOMIC_ACQUIRE)) {
-		irq_wait();
-	}
 	speculation_cpu();
 	backend_on();
+	cpu_set_online(c);
+	while (!__atomic_load_n(&machine.is_released, __ATOMIC_ACQUIRE)) {
+		while (scrub_step(&machine.scrub)) {
+		}
+		irq_wait();
+	}
 	run_cpu(c);
+}
+
+static void kick_others(void)
+{
+	for (u32 i = 1; i < cpu_count(); i++) {
+		cpu_kick(i);
+	}
+}
+
+/* Of the BSP, in TSC ticks */
+static struct {
+	u64 boot_tsc, scrub_ticks, wait_ticks, own_chunks;
+} spent;
+
+static bool scrub(void)
+{
+	u64 start = rdtsc();
+	bool has_more = scrub_step(&machine.scrub);
+
+	spent.own_chunks += has_more;
+	spent.scrub_ticks += rdtsc() - start;
+	return has_more;
+}
+
+/* What is left when all else is done; then others may still be busy with theirs */
+static void scrub_finish(void)
+{
+	while (scrub()) {
+	}
+	u64 start = rdtsc();
+	while (!scrub_is_done(&machine.scrub)) {
+		cpu_pause();
+	}
+	spent.scrub_ticks += rdtsc() - start;
+	log("scrub cpus=%u chunks=%lu by-others=%lu", cpu_count(), machine.scrub.nr_chunks,
+	    machine.scrub.nr_chunks - spent.own_chunks);
+}
+
+/* The windows of the clocks are filled with clearing memory */
+static void clock_end(void)
+{
+	struct clock_calibration clock;
+
+	while (!clock_poll() && scrub()) {
+	}
+	if (clock_finish(&clock) != STATUS_OK) {
+		stop("clock: no reference to measure the TSC against");
+	}
+	log("tsc %lu Hz by %s", clock.tsc_hz, clock.source);
+	lapic_timer_finish(clock.tsc_hz);
+	timebase_init(&machine.host.time, clock.tsc_hz);
+	spent.wait_ticks = clock.wait_ticks;
 }
 
 static void noreturn_fn release(void)
 {
-	log("start partitions=%u handoff ticks=%lu scrub ticks=%lu", machine.nr_partitions,
-	    rdtsc() - machine.boot_tsc, machine.scrub_ticks);
+	host_memory_log();
+	log("start partitions=%u handoff ticks=%lu scrub ticks=%lu wait ticks=%lu", machine.nr_partitions,
+	    rdtsc() - spent.boot_tsc, spent.scrub_ticks, spent.wait_ticks);
 	machine.epoch_tsc = rdtsc() + ns_to_tsc(&machine.host.time, EPOCH_NS);
 	__atomic_store_n(&machine.is_released, true, __ATOMIC_RELEASE);
-	for (u32 i = 1; i < cpu_count(); i++) {
-		cpu_kick(i);
-	}
+	kick_others();
 	run_cpu(this_cpu());
+}
+
+/* Memory is cleared while clocks are measured and tables built; nothing is loaded before all is clear */
+static bool build(const struct boot_info *info)
+{
+	if (!system_reserve(info)) {
+		return false;
+	}
+	scrub_begin(&machine.scrub, machine.partition, machine.nr_partitions);
+	kick_others();
+	clock_end();
+	if (!system_build()) {
+		return false;
+	}
+	scrub_finish();
+	return system_first_life() && run_init() && space_check_machine(false) == 0;
 }
 
 void kmain(const struct boot_info *info)
 {
 	const struct vcpu_ops *ops = backend_pick();
 
+	spent.boot_tsc = info->tsc;
 	cpu_init_bsp();
 	console_start(info);
 	crash_init();
@@ -179,13 +237,17 @@ void kmain(const struct boot_info *info)
 		stop("mitigations=: auto or off");
 	}
 	host_memory_init(info);
+	crash_find(info->cmdline);
 	if (!acpi_start(info, &machine.acpi)) {
 		stop("acpi: no usable RSDP or MADT");
 	}
-	machine_init(info, ops, clock_start(&machine.acpi));
-	log("cpus online=%u", cpus_start(&machine.acpi, machine.host.time.tsc_hz, ap_main));
+	clock_begin(&machine.acpi);
+	lapic_init();
+	lapic_timer_begin();
+	machine_init(ops);
 	backend_on();
-	if (!system_build(info) || space_check_machine(false) != 0) {
+	log("cpus online=%u", cpus_start(&machine.acpi, ap_main));
+	if (!build(info)) {
 		halt();
 	}
 	release();

@@ -13,6 +13,7 @@
 #include "boot/boot.h"
 #include "cpu.h"
 #include "gmem.h"
+#include "record.h"
 #include "kernel/space_host.h"
 #include "lib/lib.h"
 #include "lock.h"
@@ -23,13 +24,18 @@
 #define MAP_TOP	 BIT(47) /* of the canonical lower half */
 #define PHYS_TOP BIT(52)
 
+#define MAX_TAKEN 384 /* a few for each partition: between two pages of ours there may be its memory */
+#define NR_UNUSABLE 2 /* own_unusable(): the first MiB, and what is behind the last usable range */
+
 struct host_memory host_memory;
 static struct lock frames_lock; /* host_memory.frames, once other CPUs enter root mode */
 static struct pt host_pt;
 static const struct boot_info *boot; /* what memory there is, for host_owned() */
 
 /* What the hypervisor took for itself, joined where it is adjacent; guarded by frames_lock */
-static struct space_owned taken[SPACE_MAX_OWNED / 2];
+static struct {
+	u64 base, end;
+} taken[MAX_TAKEN];
 static u32 nr_taken;
 
 static void note_taken(u64 base, u64 len)
@@ -41,18 +47,21 @@ static void note_taken(u64 base, u64 len)
 	}
 	BUG_ON(i == ARRAY_SIZE(taken));
 	if (i == nr_taken) {
-		taken[nr_taken++] = (struct space_owned){ base, base + len, "the hypervisor" };
+		taken[i].base = base;
+		taken[i].end = base + len;
+		nr_taken++;
 	}
 	taken[i].base = MIN(taken[i].base, base);
 	taken[i].end = MAX(taken[i].end, base + len);
 }
 
-static hpa take(struct frames *f, u64 len)
+static hpa take(u64 len, u64 *counter)
 {
 	lock_take(&frames_lock);
-	hpa at = frames_alloc(f, len, PAGE_SIZE);
+	hpa at = frames_alloc(&host_memory.frames, len, PAGE_SIZE);
 	if (at.v) {
 		note_taken(at.v, len);
+		*counter += len;
 	}
 	lock_drop(&frames_lock);
 	return at;
@@ -60,9 +69,9 @@ static hpa take(struct frames *f, u64 len)
 
 static hpa page_alloc(struct page_source *self, u32 nr_pages)
 {
-	struct host_memory *m = container_of(self, struct host_memory, pages);
+	struct host_memory *m = &host_memory;
 
-	hpa page = take(&m->frames, nr_pages * PAGE_SIZE);
+	hpa page = take(nr_pages * PAGE_SIZE, self == &m->tables ? &m->table_bytes : &m->taken_bytes);
 	if (page.v) {
 		memset(phys_ptr(page), 0, nr_pages * PAGE_SIZE);
 	}
@@ -89,6 +98,9 @@ static void frames_of(struct frames *f, const struct boot_info *info, u64 from, 
 	for (u32 i = 0; i < info->nr_modules; i++) {
 		const struct boot_module *m = &info->modules[i];
 		reserve(f, m->start.v, m->start.v + m->len);
+	}
+	if (host_memory.record.v) {
+		reserve(f, host_memory.record.v, host_memory.record.v + RECORD_LEN);
 	}
 }
 
@@ -136,7 +148,8 @@ void host_memory_init(const struct boot_info *info)
 	u64 max_page = cpuid_has(0x80000001, 3, 26) ? SIZE_1G : SIZE_2M;
 
 	boot = info;
-	m->pages = (struct page_source){ .alloc = page_alloc, .ptr = page_ptr };
+	m->record = HPA(record_place(info));
+	m->pages = m->tables = (struct page_source){ .alloc = page_alloc, .ptr = page_ptr };
 	frames_of(&part, info, PAGE_SIZE, MIB);
 	m->trampoline = frames_alloc(&part, PAGE_SIZE, PAGE_SIZE);
 	frames_of(&m->frames, info, MIB, 4 * GIB);
@@ -174,7 +187,7 @@ bool host_is_mapped(u64 addr, u64 len)
 
 void *stack_alloc(u64 len)
 {
-	hpa guard = take(&host_memory.frames, len + PAGE_SIZE);
+	hpa guard = take(len + PAGE_SIZE, &host_memory.taken_bytes);
 
 	BUG_ON(!guard.v);
 	unmap(guard.v, guard.v + PAGE_SIZE);
@@ -182,47 +195,68 @@ void *stack_alloc(u64 len)
 	return (u8 *)phys_ptr(guard) + PAGE_SIZE + len;
 }
 
-static void own(struct space_owned *out, u32 *nr, u64 base, u64 end, const char *name)
+void host_memory_log(void)
 {
-	BUG_ON(*nr == SPACE_MAX_OWNED);
-	out[(*nr)++] = (struct space_owned){ base, end, name };
+	const struct host_memory *m = &host_memory;
+
+	u64 image = boot->image_end.v - boot->image_start.v;
+
+	log("memory image=%u KiB taken=%u KiB tables=%u KiB free=%u MiB", (u32)(image / KIB),
+	    (u32)(m->taken_bytes / KIB), (u32)(m->table_bytes / KIB), (u32)(frames_free_bytes(&m->frames) / MIB));
+}
+
+/* Where host_owned() puts them */
+struct owned {
+	struct space_owned *out;
+	u32 nr, max;
+};
+
+static void own(struct owned *o, u64 base, u64 end, const char *name)
+{
+	BUG_ON(o->nr == o->max);
+	o->out[o->nr++] = (struct space_owned){ base, end, name };
 }
 
 /* Gaps in the usable memory; the first MiB is not for partitions */
-static void own_unusable(struct space_owned *out, u32 *nr)
+static void own_unusable(struct owned *o)
 {
 	u64 top = MIB;
 
-	own(out, nr, 0, MIB, "memory below 1 MiB");
+	own(o, 0, MIB, "memory below 1 MiB");
 	for (u32 i = 0; i < boot->nr_mem; i++) {
 		const struct mem_range *r = &boot->mem[i];
 		if (r->is_usable && r->base + r->len > top) {
-			own(out, nr, top, MAX(top, r->base), "no usable memory");
+			own(o, top, MAX(top, r->base), "no usable memory");
 			top = r->base + r->len;
 		}
 	}
-	own(out, nr, top, PHYS_TOP, "no usable memory");
+	own(o, top, PHYS_TOP, "no usable memory");
 }
 
-u32 host_owned(struct space_owned *out, u32 *nr_pages)
+u32 host_owned(struct space_owned *out, u32 max, u32 *nr_pages)
 {
 	const struct frames *f = &host_memory.frames;
-	u32 nr = 0;
+	struct owned o = { .out = out, .max = max };
 
 	lock_take(&frames_lock);
 	for (u32 i = 0; i < nr_taken; i++) {
-		out[nr++] = taken[i];
+		own(&o, taken[i].base, taken[i].end, "the hypervisor");
 	}
-	*nr_pages = nr;
+	*nr_pages = o.nr;
 	for (u32 i = 0; i < f->nr; i++) {
-		own(out, &nr, f->free[i].base, f->free[i].base + f->free[i].len, "free memory");
+		own(&o, f->free[i].base, f->free[i].base + f->free[i].len, "free memory");
 	}
 	lock_drop(&frames_lock);
-	own(out, &nr, boot->image_start.v, boot->image_end.v, "the image");
+	own(&o, boot->image_start.v, boot->image_end.v, "the image");
 	for (u32 i = 0; i < boot->nr_modules; i++) {
 		const struct boot_module *m = &boot->modules[i];
-		own(out, &nr, m->start.v, m->start.v + m->len, "a boot module");
+		own(&o, m->start.v, m->start.v + m->len, "a boot module");
 	}
-	own_unusable(out, &nr);
-	return nr;
+	own_unusable(&o);
+	return o.nr;
+}
+
+u32 host_max_owned(void)
+{
+	return nr_taken + host_memory.frames.nr + 1 + boot->nr_modules + boot->nr_mem + NR_UNUSABLE;
 }

@@ -75,7 +75,7 @@ static const char *add_ram(struct partition *p, struct frames *f, u64 base, u64 
 
 static const char *build_space(const struct partition *p, struct pt *space, const struct partition_resources *res)
 {
-	if (pt_init(space, res->space_format, res->pages, res->max_page) != STATUS_OK) {
+	if (pt_init(space, res->space_format, res->tables, res->max_page) != STATUS_OK) {
 		return "out of memory for second-level tables";
 	}
 	for (u32 i = 0; i < p->mem.nr; i++) {
@@ -99,24 +99,6 @@ static const char *build_apic_space(struct partition *p, const struct partition_
 	if (!why && (!p->apic_access.v || pt_map(&p->space_apic, VLAPIC_BASE, p->apic_access, PAGE_SIZE,
 						 PT_R | PT_W) != STATUS_OK)) {
 		why = "out of memory for second-level tables";
-	}
-	return why;
-}
-
-static const char *build_memory(struct partition *p, const struct partition_resources *res)
-{
-	u64 len = p->cfg->memory_mib * MIB;
-	u64 low = MIN(len, LOW_RAM_TOP);
-	const char *why = add_ram(p, res->frames, 0, low);
-	if (!why) {
-		why = add_ram(p, res->frames, HIGH_RAM_BASE, len - low);
-	}
-	if (why) {
-		return why;
-	}
-	why = build_space(p, &p->space, res);
-	if (!why && res->ops->apic) {
-		why = build_apic_space(p, res);
 	}
 	return why;
 }
@@ -154,9 +136,10 @@ static const char *add_core(struct partition *p, u32 id, const struct partition_
 	return NULL;
 }
 
-const char *partition_build(struct partition *p, const struct partition_config *cfg,
-			    const struct partition_resources *res)
+const char *partition_reserve(struct partition *p, const struct partition_config *cfg,
+			      const struct partition_resources *res)
 {
+	u64 len = cfg->memory_mib * MIB, low = MIN(len, LOW_RAM_TOP);
 	p->cfg = cfg;
 	p->host = res->host;
 	p->policy = &policy_default;
@@ -164,18 +147,25 @@ const char *partition_build(struct partition *p, const struct partition_config *
 	p->xsave_len = res->xsave_len;
 	p->files = res->files;
 	p->files.cfg = cfg;
-	const char *why = build_memory(p, res);
+	const char *why = add_ram(p, res->frames, 0, low);
+	return why ? why : add_ram(p, res->frames, HIGH_RAM_BASE, len - low);
+}
+
+const char *partition_build(struct partition *p, const struct partition_resources *res)
+{
+	const char *why = build_space(p, &p->space, res);
+	if (!why && res->ops->apic) {
+		why = build_apic_space(p, res);
+	}
 	for (u32 i = 0; i < p->nr_cores && !why; i++) {
 		why = add_core(p, i, res); /* they go round the CPUs that the partition has */
 	}
-	if (why) {
-		return why;
-	}
-	why = channels_attach(p, res->channels, res->nr_channels);
-	if (why) {
-		return why;
-	}
-	birth_begin(p);
+	return why ? why : channels_attach(p, res->channels, res->nr_channels);
+}
+
+const char *partition_first_life(struct partition *p)
+{
+	birth_begin(p, BIRTH_DEVICES);
 	while (birth_step(p)) {
 	}
 	return p->birth.why;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A partition: its memory, its cores, and the PC around them. Built once at boot by partition_build(), born
+ * A partition: its memory, its cores, and the PC around them. Built once at boot, born
  * as often as its health table says. While it lives each core belongs to its CPU, the devices to whoever
  * holds pc.lock, and the rest is const but for the atomics.
  */
@@ -98,7 +98,6 @@ struct partition {
 	u32 nr_parked; /* atomic: cores that have stopped for good */
 	u32 nr_posts;  /* atomic: messages to its cores so far */
 	u64 birth_tsc; /* written before any other core can run */
-	u64 scrub_ticks; /* TSC ticks that clearing its memory took */
 };
 
 /* What partition_build() needs beside the configuration */
@@ -108,9 +107,9 @@ struct partition_resources {
 	const struct pt_format *space_format;
 	u64 max_page;
 	struct frames *frames;
-	struct page_source *pages;
+	struct page_source *pages, *tables; /* for all else; for second-level tables */
 	u32 xsave_len;
-	struct load_input files; /* cfg is filled in by partition_build() */
+	struct load_input files; /* cfg is filled in by partition_reserve() */
 	u16 *tags;		 /* by CPU: the last one given out */
 	const u8 *nr_on_cpu;	 /* by CPU: vCPUs of all partitions */
 	struct channel *channels;
@@ -118,12 +117,18 @@ struct partition_resources {
 };
 
 /**
- * partition_build() - memory, second-level tables, cores, and all of a first life
+ * partition_reserve() - which memory is @p's, the first step; it is not touched
  *
- * Context: boot, BSP in root mode. Return: NULL, or why not ("kernel truncated", "out of memory", ...).
+ * This and the next two: context: boot, BSP. Return: NULL, or why not ("kernel truncated", "out of memory", ...).
  */
-const char *must_check partition_build(struct partition *p, const struct partition_config *cfg,
-				       const struct partition_resources *res);
+const char *must_check partition_reserve(struct partition *p, const struct partition_config *cfg,
+					 const struct partition_resources *res);
+
+/** partition_build() - second-level tables, cores, channels. Its memory may be cleared meanwhile. */
+const char *must_check partition_build(struct partition *p, const struct partition_resources *res);
+
+/** partition_first_life() - all of it but the start. In root mode, when its memory is clear. */
+const char *must_check partition_first_life(struct partition *p);
 
 /** partition_start() - clock and TSC start from zero, cores may run. On core 0's CPU, after birth. */
 void partition_start(struct partition *p);

@@ -47,7 +47,7 @@ struct runner {
 	u64 owners; /* atomic: entries whose window it is */
 	u64 edge;   /* TSC of the window that begins with the next entry; 0 = that has begun */
 };
-static struct runner runners[MAX_CPUS]; /* others read .running */
+static struct runner *runners[MAX_CPUS]; /* others read .running */
 
 static u64 ns(u64 n)
 {
@@ -149,13 +149,16 @@ static void poll(struct core *c, u64 now)
 	c->due_tsc = next == NEVER ? NEVER : p->birth_tsc + ns(next);
 }
 
-/* A window has begun for its owner: how late? */
-static void note_start(struct runner *r)
+/* A window has begun for its owner @p: how late? */
+static void note_start(struct runner *r, struct partition *p)
 {
 	if (r->edge) {
 		u64 late = rdtsc() - r->edge;
 		sched_note_start(&r->stats, late);
-		r->stats.nr_overruns += late > ns(OVERRUN_NS);
+		if (late > ns(OVERRUN_NS)) {
+			r->stats.nr_overruns++;
+			life_event(p, HEALTH_OVERRUN, "window overrun", tsc_to_ns(&machine.host.time, late));
+		}
 		r->edge = 0;
 	}
 }
@@ -179,7 +182,7 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 	struct exit e;
 	bool gives_way = false;
 	switch_to(r, v);
-	note_start(r);
+	note_start(r, v->part);
 	if (c->is_dying) {
 		return write_postmortem(r, c, until);
 	}
@@ -239,7 +242,7 @@ static void judge(struct partition *p)
 	}
 	log("[%s] restart=%u reason=\"%s\" exits=%lu", p->cfg->name, p->life.nr, p->end.why,
 	    partition_exits(p));
-	birth_begin(p);
+	birth_begin(p, BIRTH_SCRUB);
 	set_state(p, PARTITION_BIRTH);
 	cpu_kick(p->core[0]->v.cpu);
 }
@@ -276,7 +279,7 @@ static bool is_ending(void)
 static void run_birth(struct runner *r, struct partition *p, u64 until)
 {
 	bool has_more = true;
-	note_start(r);
+	r->edge = 0; /* a life that is being made has no claim to be punctual */
 	while (has_more && rdtsc() < until && !__atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
 		has_more = birth_step(p);
 	}
@@ -327,8 +330,8 @@ static void log_schedules(void)
 {
 	const struct timebase *t = &machine.host.time;
 	for (u32 i = 0; i < cpu_count(); i++) {
-		const struct sched_frame *f = &runners[i].frame;
-		const struct sched_stats *s = &runners[i].stats;
+		const struct sched_frame *f = &runners[i]->frame;
+		const struct sched_stats *s = &runners[i]->stats;
 		u64 mean = s->nr_windows ? s->sum / s->nr_windows : 0;
 		if (f->nr) {
 			log("schedule cpu=%u frames=%lu windows=%lu jitter-max=%lu (%lu ns) "
@@ -345,6 +348,7 @@ static noreturn_fn void end_machine(void)
 	for (u32 i = 0; i < machine.nr_partitions; i++) {
 		is_ok &= health_is_ok(machine.partition[i]->end.event);
 	}
+	host_memory_log();
 	log("shutdown verdict=%s partitions=%u", is_ok ? "OK" : "FAILED", machine.nr_partitions);
 	console_sync(false);
 	cpus_freeze();
@@ -499,7 +503,7 @@ static void adopt_schedule(struct runner *r)
 /* A CPU that is busy with another vCPU looks when that one's turn is over, or at once in @v's own window */
 void host_poke(const struct vcpu *v)
 {
-	struct runner *r = &runners[v->cpu];
+	struct runner *r = runners[v->cpu];
 	const struct core *c = (const struct core *)v;
 	const struct vcpu *running = __atomic_load_n(&r->running, __ATOMIC_SEQ_CST);
 	if (running != v && __atomic_load_n(&r->owners, __ATOMIC_SEQ_CST) & c->sched_bit) {
@@ -509,10 +513,24 @@ void host_poke(const struct vcpu *v)
 	}
 }
 
+bool run_init(void)
+{
+	const u32 pages = ALIGN_UP(sizeof(struct runner), PAGE_SIZE) / PAGE_SIZE;
+	bool is_ok = true;
+	for (u32 i = 0; i < cpu_count() && is_ok; i++) {
+		hpa at = host_memory.pages.alloc(&host_memory.pages, pages);
+		is_ok = at.v;
+		runners[i] = phys_ptr(at);
+		if (is_ok) {
+			runners[i]->cpu = cpu_by_index(i);
+		}
+	}
+	return is_ok;
+}
+
 void run_cpu(struct cpu *c)
 {
-	struct runner *r = &runners[c->index];
-	r->cpu = c;
+	struct runner *r = runners[c->index];
 	r->armed_tsc = NEVER;
 	r->chores_tsc = c->index == 0 ? 0 : NEVER;
 	adopt(r);

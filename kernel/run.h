@@ -5,6 +5,7 @@
 
 #include "kernel/cpu.h"
 #include "kernel/partition.h"
+#include "kernel/scrub.h"
 
 /* The whole machine as run time sees it; built by kmain, const but for the atomics */
 struct machine {
@@ -20,10 +21,12 @@ struct machine {
 	u64 max_page;	     /* largest second-level leaf */
 	u64 host_xcr0;	     /* all that the host has; 0 = no XSAVE */
 	u64 epoch_tsc;	     /* all CPUs' major frames begin here */
-	u64 boot_tsc;	     /* TSC at the first line of C */
-	u64 scrub_ticks;     /* of that, clearing partitions' memory */
+	struct scrub scrub;  /* shared */
 };
 extern struct machine machine;
+
+/** run_init() - room for the run loops of all CPUs. Boot. Return: false if out of memory. */
+bool must_check run_init(void);
 
 /** run_cpu() - run the partitions pinned to the calling CPU until the machine ends. */
 void run_cpu(struct cpu *c) noreturn_fn;

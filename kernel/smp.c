@@ -33,27 +33,42 @@ static void ap_main(void *arg)
 {
 	struct cpu *c = arg;
 
+	__atomic_store_n(&c->is_started, true, __ATOMIC_RELEASE); /* pairs with startup() */
 	cpu_init(c);
 	lapic_init();
-	__atomic_store_n(&c->is_online, true, __ATOMIC_RELEASE); /* pairs with startup() */
 	ap_entry(c);
 }
 
+void cpu_set_online(struct cpu *c)
+{
+	__atomic_store_n(&c->is_online, true, __ATOMIC_RELEASE); /* pairs with ap_start_one() */
+}
+
 /* A startup IPI. Return: true if the CPU came within @us. */
-static bool startup(const struct cpu *c, u64 tsc_hz, u64 us)
+static bool startup(const struct cpu *c, u64 us)
 {
 	lapic_send(c->apic_id, IPI_STARTUP((u32)(host_memory.trampoline.v >> PAGE_SHIFT)));
-	for (; us && !__atomic_load_n(&c->is_online, __ATOMIC_ACQUIRE); us -= 50) {
-		clock_delay_us(tsc_hz, 50);
+	for (; us && !__atomic_load_n(&c->is_started, __ATOMIC_ACQUIRE); us -= 50) {
+		clock_wait_us(50);
 	}
 	return us;
 }
 
 /*
- * SDM 3A 8.4.4.1 "Typical BSP Initialization Sequence": INIT, 10 ms, SIPI, 200 us, SIPI. An
- * emulator's CPU may have to wait for its turn; one that does not come at all must not wake later.
+ * SDM 3A 8.4.4.1 "Typical BSP Initialization Sequence": INIT, 10 ms, SIPI, 200 us, SIPI. No CPU with VT-x or
+ * SVM needs these 10 ms (Linux's smp_quirk_init_udelay() has waited for none of them since 2015): they are spent
+ * on a second attempt only. An emulator's CPU may have to wait for its turn; one that does not come at all
+ * must not wake later.
  */
-static bool ap_start_one(struct cpu *c, u64 tsc_hz)
+static bool ap_try(struct cpu *c, u64 init_us, u64 patience_us)
+{
+	lapic_send(c->apic_id, IPI_INIT);
+	clock_wait_us(init_us);
+	__atomic_store_n(&c->is_started, false, __ATOMIC_RELEASE); /* a late one of the attempt before */
+	return startup(c, 200) || startup(c, patience_us);
+}
+
+static bool ap_start_one(struct cpu *c)
 {
 	for (u32 i = 0; i < NR_BOOT_STACKS - 1 && !c->tss.ist[i]; i++) {
 		c->tss.ist[i] = (uintptr_t)stack_alloc(STACK_SIZE);
@@ -62,17 +77,17 @@ static bool ap_start_one(struct cpu *c, u64 tsc_hz)
 				      .stack = (uintptr_t)stack_alloc(STACK_SIZE),
 				      .arg = (uintptr_t)c,
 				      .entry = ap_main };
-	lapic_send(c->apic_id, IPI_INIT);
-	clock_delay_us(tsc_hz, 10000);
-	if (startup(c, tsc_hz, 200) || startup(c, tsc_hz, 1000000)) {
+	if (ap_try(c, 10, 20000) || ap_try(c, 10000, 1000000)) {
+		while (!__atomic_load_n(&c->is_online, __ATOMIC_ACQUIRE)) {
+			clock_wait_us(50); /* it comes, or says why not and halts all */
+		}
 		return true;
 	}
 	lapic_send(c->apic_id, IPI_INIT);
-	c->is_online = false;
 	return false;
 }
 
-u32 cpus_start(const struct acpi_info *acpi, u64 tsc_hz, void (*entry)(struct cpu *))
+u32 cpus_start(const struct acpi_info *acpi, void (*entry)(struct cpu *))
 {
 	void *page = phys_ptr(host_memory.trampoline);
 
@@ -90,7 +105,7 @@ u32 cpus_start(const struct acpi_info *acpi, u64 tsc_hz, void (*entry)(struct cp
 		}
 		c->index = nr_cpus;
 		c->apic_id = acpi->apic_id[i];
-		if (ap_start_one(c, tsc_hz)) {
+		if (ap_start_one(c)) {
 			__atomic_store_n(&nr_cpus, nr_cpus + 1, __ATOMIC_RELEASE);
 		} else {
 			log("smp: CPU with APIC ID %u does not answer", c->apic_id);

@@ -80,7 +80,7 @@ static const struct space_shared *find_region(const struct space_work *w, u64 ba
 
 static void add_range(struct space_work *w, u64 base, u64 end, u32 part, const char *name)
 {
-	BUG_ON(w->nr_ranges == SPACE_MAX_RANGES);
+	BUG_ON(w->nr_ranges == w->max_ranges);
 	w->range[w->nr_ranges++] = (struct space_range){ base, end, name, part };
 }
 
@@ -177,16 +177,23 @@ static const struct space_range *find_owner(const struct space_work *w, u64 base
 	return found;
 }
 
-static bool is_at_home(const struct space_work *w, u64 at, u64 host, u64 size)
+/* Of the partition at hand; NULL: none there */
+static const struct mem_extent *find_extent(const struct space_work *w, u64 at)
 {
 	const struct gmem *m = &w->in->partition[w->part]->mem;
 	for (u32 i = 0; i < m->nr; i++) {
-		u64 off = at - m->ext[i].base.v;
-		if (off < m->ext[i].len) {
-			return host == m->ext[i].host.v + off && size <= m->ext[i].len - off;
+		if (at - m->ext[i].base.v < m->ext[i].len) {
+			return &m->ext[i];
 		}
 	}
-	return false;
+	return NULL;
+}
+
+static bool is_at_home(const struct space_work *w, u64 at, u64 host, u64 size)
+{
+	const struct mem_extent *e = find_extent(w, at);
+	u64 off = e ? at - e->base.v : 0;
+	return e && host == e->host.v + off && size <= e->len - off;
 }
 
 /* Where the CPU serves the local APIC, a page of the partition's own stands for it: no guest reaches that */
@@ -255,6 +262,29 @@ static const u64 *check_entry(struct space_work *w, const struct entry_format *f
 	return enter_table(w, at, entry & PHYS);
 }
 
+/*
+ * Almost all leaves are what they should be. How many from @entry on, in one table at @at, map the rest of an extent
+ * that meets no shared region, one page after the other? What is not so is for check_leaf().
+ */
+static u64 plain_leaves(const struct space_work *w, const struct entry_format *f, u64 at, const u64 *entry, u64 size)
+{
+	const struct mem_extent *e = find_extent(w, at);
+	u64 n = 0, max = e ? MIN(512 - at / size % 512, (e->base.v + e->len - at) / size) : 0;
+	u64 host = e ? e->host.v + (at - e->base.v) : 0;
+	u64 want = host | f->leaf | (size > PAGE_SIZE ? LARGE : 0);
+	for (u32 i = 0; i < w->in->nr_shared && e; i++) {
+		const struct space_shared *s = &w->in->shared[i];
+		bool is_apart = e->host.v + e->len <= s->host.v || s->host.v + s->len <= e->host.v;
+		max = is_apart ? max : 0;
+	}
+	while (n < max && host % size == 0 &&
+	       (__atomic_load_n(&entry[n], __ATOMIC_RELAXED) & ~f->by_cpu) == want) {
+		want += size;
+		n++;
+	}
+	return n;
+}
+
 /* Depth first, by guest-physical address; the walk of one table ends where its last entry's range does */
 static void walk_tables(struct space_work *w, const struct entry_format *f)
 {
@@ -262,13 +292,16 @@ static void walk_tables(struct space_work *w, const struct entry_format *f)
 	u32 depth = 0;
 	for (u64 at = 0; table[0] && at < ADDR_MAX;) {
 		u64 size = PAGE_SIZE << 9 * (DEPTH - 1 - depth);
-		u64 entry = __atomic_load_n(&table[depth][at / size % 512], __ATOMIC_RELAXED);
-		const u64 *next = check_entry(w, f, at, entry, depth);
+		const u64 *entry = &table[depth][at / size % 512];
+		u64 plain = size <= SIZE_1G ? plain_leaves(w, f, at, entry, size) : 0;
+		const u64 *next = plain ? NULL : check_entry(w, f, at, __atomic_load_n(entry, __ATOMIC_RELAXED), depth);
 		if (next) {
 			table[++depth] = next;
 			continue;
 		}
-		at += size;
+		w->mapped += plain * size;
+		w->out->pages[size == SIZE_1G ? 2 : size == SIZE_2M] += plain;
+		at += MAX(plain, 1ull) * size;
 		while (depth && at % (PAGE_SIZE << 9 * (DEPTH - depth)) == 0) {
 			depth--;
 		}

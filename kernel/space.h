@@ -71,15 +71,13 @@ struct space_range {
 	u32 part; /* SPACE_NOBODY: the hypervisor's */
 };
 #define SPACE_NOBODY	 UINT32_MAX
-#define SPACE_MAX_OWNED	 2048
-#define SPACE_MAX_RANGES (CONFIG_MAX_PARTITIONS * GMEM_MAX_EXTENTS + SPACE_MAX_OWNED)
 
-/* Room to work in, too large for a stack */
+/* @range: room for @max_ranges, which is as many as there are extents and owned ranges; sorted by base */
 struct space_work {
 	const struct space_input *in;
 	struct space_report *out;
-	struct space_range range[SPACE_MAX_RANGES]; /* sorted by base */
-	u32 nr_ranges;
+	struct space_range *range;
+	u32 nr_ranges, max_ranges;
 	u32 part; /* whose tables are walked */
 	const struct pt *space; /* ... and which of them */
 	u64 mapped;

@@ -9,9 +9,12 @@
 #include "kernel/system.h"
 #include "log.h"
 
+#define RUN_TIME_OWNED 64
+
 /* guarded by space_lock() */
 static struct space_work work;
-static struct space_owned owned[SPACE_MAX_OWNED];
+static struct space_owned *owned;
+static u32 max_owned;
 static struct space_report report;
 
 static void log_report(const struct space_input *in, bool is_running)
@@ -28,15 +31,37 @@ static void log_report(const struct space_input *in, bool is_running)
 	}
 }
 
+static void *alloc_room(u64 len)
+{
+	hpa at = host_memory.pages.alloc(&host_memory.pages, (u32)(ALIGN_UP(len, PAGE_SIZE) / PAGE_SIZE));
+	BUG_ON(!at.v);
+	return phys_ptr(at);
+}
+
+/* As much as this machine and its system need; what guests do at run time may add a few tables */
+static void make_room(void)
+{
+	max_owned = host_max_owned() + RUN_TIME_OWNED;
+	work.max_ranges = max_owned;
+	for (u32 i = 0; i < machine.nr_partitions; i++) {
+		work.max_ranges += machine.partition[i]->mem.nr;
+	}
+	owned = alloc_room(max_owned * sizeof(*owned));
+	work.range = alloc_room(work.max_ranges * sizeof(*work.range));
+}
+
 s64 space_check_machine(bool is_running)
 {
 	space_lock();
+	if (!owned) {
+		make_room();
+	}
 	struct space_input in = { .partition = machine.partition, .nr = machine.nr_partitions,
 				  .owned = owned, .is_running = is_running };
 	struct space_shared shared[SPACE_MAX_SHARED];
 	in.shared = shared;
 	in.nr_shared = system_shared(shared);
-	in.nr_owned = host_owned(owned, &in.owned_pages);
+	in.nr_owned = host_owned(owned, max_owned, &in.owned_pages);
 	space_check(&work, &in, &report);
 	log_report(&in, is_running);
 	u32 leaks = report.leaks;

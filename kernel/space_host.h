@@ -18,11 +18,14 @@ s64 space_check_running(void);
 
 /**
  * host_owned() - all that no partition may have: what the hypervisor took, the image, modules, no memory
- * @out: room for SPACE_MAX_OWNED
+ * @out: room for @max, which is host_max_owned() at least
  * @nr_pages: how many of them, from the first, are pages that it took for itself
  *
  * Return: how many.
  */
-u32 host_owned(struct space_owned *out, u32 *nr_pages);
+u32 host_owned(struct space_owned *out, u32 max, u32 *nr_pages);
+
+/** host_max_owned() - how many there are at most, as things are now. */
+u32 host_max_owned(void);
 
 #endif

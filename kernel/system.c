@@ -81,6 +81,7 @@ static bool check(const struct boot_info *info)
 		files[i] = (struct config_file){ .name = info->modules[i].name,
 						 .len = info->modules[i].len };
 	}
+	log("for partitions cpus=%u memory=%lu MiB", m.nr_cpus, m.memory_mib);
 	config_parse(phys_ptr(dtb->start), dtb->len, &system_config, &faults);
 	config_check(&system_config, &m, &faults);
 	if (faults.nr > 0) {
@@ -145,23 +146,29 @@ static void log_partition(const struct partition *p)
 	    p->cfg->kernel);
 }
 
-static const char *build_one(const struct boot_info *info, const struct partition_config *cfg)
+static struct partition_resources resources(void)
 {
 	const bool is_vmx = !strcmp(machine.ops->name, "vmx");
-	struct partition_resources res = {
+	return (struct partition_resources){
 		.host = &machine.host,
 		.ops = machine.ops,
 		.space_format = is_vmx ? &pt_ept : &pt_npt,
 		.max_page = machine.max_page,
 		.frames = &host_memory.frames,
 		.pages = &host_memory.pages,
+		.tables = &host_memory.tables,
 		.xsave_len = xsave_len(),
-		.files = files_of(info, cfg),
 		.tags = tags,
 		.nr_on_cpu = nr_on_cpu,
 		.channels = channels,
 		.nr_channels = system_config.nr_channels,
 	};
+}
+
+static const char *reserve_one(const struct boot_info *info, const struct partition_config *cfg)
+{
+	struct partition_resources res = resources();
+	res.files = files_of(info, cfg);
 	struct partition *p = new_partition();
 	if (!p) {
 		return "out of memory";
@@ -169,13 +176,8 @@ static const char *build_one(const struct boot_info *info, const struct partitio
 	p->index = machine.nr_partitions;
 	console_add(&p->pc.console, cfg->name,
 		    cfg->console == CONSOLE_COM1 ? 0x3f8 : cfg->console == CONSOLE_COM2 ? 0x2f8 : 0);
-	const char *why = partition_build(p, cfg, &res);
-	if (!why) {
-		machine.partition[machine.nr_partitions++] = p;
-		machine.scrub_ticks += p->scrub_ticks;
-		log_partition(p);
-	}
-	return why;
+	machine.partition[machine.nr_partitions++] = p;
+	return partition_reserve(p, cfg, &res);
 }
 
 static void log_channel(const struct channel_config *c)
@@ -226,24 +228,58 @@ u32 system_shared(struct space_shared out[SPACE_MAX_SHARED])
 	return system_config.nr_channels;
 }
 
-bool system_build(const struct boot_info *info)
+static bool is_good(const char *name, const char *why)
 {
-	if (!check(info) || !build_channels()) {
-		return false;
+	if (why) {
+		log("FATAL config [%s] %s", name, why);
 	}
-	bool is_ok = true;
+	return !why;
+}
+
+static void count_vcpus(void)
+{
 	for (u32 i = 0; i < system_config.nr_partitions; i++) {
 		const struct partition_config *cfg = &system_config.partitions[i];
 		for (u32 k = 0; k < MAX(cfg->nr_vcpus, cfg->nr_cpus); k++) {
 			nr_on_cpu[cfg->cpus[k % cfg->nr_cpus]]++;
 		}
 	}
+}
+
+bool system_reserve(const struct boot_info *info)
+{
+	if (!check(info) || !build_channels()) {
+		return false;
+	}
+	bool is_ok = true;
+	count_vcpus();
 	for (u32 i = 0; i < system_config.nr_partitions; i++) {
 		const struct partition_config *cfg = &system_config.partitions[i];
-		const char *why = build_one(info, cfg);
-		if (why) {
-			log("FATAL config [%s] %s", cfg->name, why);
-			is_ok = false;
+		is_ok &= is_good(cfg->name, reserve_one(info, cfg));
+	}
+	return is_ok;
+}
+
+bool system_build(void)
+{
+	const struct partition_resources res = resources();
+	bool is_ok = true;
+	for (u32 i = 0; i < machine.nr_partitions; i++) {
+		struct partition *p = machine.partition[i];
+		is_ok &= is_good(p->cfg->name, partition_build(p, &res));
+	}
+	return is_ok;
+}
+
+bool system_first_life(void)
+{
+	bool is_ok = true;
+	for (u32 i = 0; i < machine.nr_partitions; i++) {
+		struct partition *p = machine.partition[i];
+		const char *why = partition_first_life(p);
+		is_ok &= is_good(p->cfg->name, why);
+		if (!why) {
+			log_partition(p);
 		}
 	}
 	machine.config = &system_config;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What interrupts and exceptions mean to the hypervisor itself: host interrupts do nothing (the run
- * loop looks around after each), an NMI may freeze, an access to an MSR may fail, all else is a
- * crash. trap.S calls it with interrupts off.
+ * loop looks around after each), an NMI freezes or is a crash, an access to an MSR may fail, all else
+ * is a crash. trap.S calls it with interrupts off.
  */
 #include "trap.h"
 #include "cpu.h"
@@ -57,6 +57,7 @@ void trap_handle(struct trap_frame *f)
 {
 	if (f->vector == VEC_NMI) {
 		cpu_nmi();
+		crash(f); /* nobody sends them but us: hardware has something to say, or an operator */
 	} else if (f->vector < 32) {
 		if (!fix_up(f)) {
 			crash(f);

@@ -40,7 +40,21 @@ void cpu_load_tables(const struct table_ptr *gdt, const struct table_ptr *idt);
 /** idt_ptr() - the IDT, built at the first call. */
 const struct table_ptr *idt_ptr(void);
 
-/** crash() - the record of an exception that nobody expected; then the end of all CPUs. */
+/**
+ * crash() - the record of an exception that nobody expected, on the console and for the next boot; then
+ * the end of all CPUs, or with crash=reset on the command line a reset of the machine
+ */
 void crash(const struct trap_frame *f) noreturn_fn;
+
+/** crash_find() - log what the last boot's crash has left, if any. Once, when memory is there. */
+void crash_find(const char *cmdline);
+
+/**
+ * crash_test() - HC_TEST_CRASH: crash by @kind, HC_CRASH_*
+ *
+ * Not if there was a crash before this boot: a machine that resets must not do so for ever. Return: HC_EAGAIN
+ * then, or HC_EINVAL.
+ */
+s64 crash_test(u64 kind);
 
 #endif

@@ -21,33 +21,51 @@ static const u32 K[64] = {
 	0xc67178f2,
 };
 
-static u32 rotr(u32 x, u32 n)
+static inline u32 rotr(u32 x, u32 n)
 {
 	return x >> n | x << (32 - n);
 }
 
+/* Word @t of the message schedule, of which the last 16 are kept: 6.2.2 step 1 */
+static inline u32 schedule(u32 W[16], u32 t)
+{
+	u32 x = W[(t + 1) % 16], y = W[(t + 14) % 16];
+	u32 s0 = rotr(x, 7) ^ rotr(x, 18) ^ x >> 3;
+	u32 s1 = rotr(y, 17) ^ rotr(y, 19) ^ y >> 10;
+	return W[t % 16] += s0 + W[(t + 9) % 16] + s1;
+}
+
+/*
+ * Step 3 for round @t. Instead of moving a to h by one place, the places count down: with @t % 8 known to the
+ * compiler they all stay in registers. Three rotations each are one inside the other; ch and maj are
+ * shorter than the standard writes them, and the same.
+ */
+static inline void do_round(u32 v[8], u32 t, u32 kw)
+{
+	u32 a = v[(0 - t) % 8], b = v[(1 - t) % 8], c = v[(2 - t) % 8];
+	u32 e = v[(4 - t) % 8], f = v[(5 - t) % 8], g = v[(6 - t) % 8];
+	u32 S1 = rotr(rotr(rotr(e, 14) ^ e, 5) ^ e, 6), S0 = rotr(rotr(rotr(a, 9) ^ a, 11) ^ a, 2);
+	u32 T1 = v[(7 - t) % 8] + S1 + (((f ^ g) & e) ^ g) + kw;
+	v[(3 - t) % 8] += T1;
+	v[(7 - t) % 8] = T1 + S0 + ((a & b) | ((a | b) & c));
+}
+
 static void compress(u32 H[8], const u8 block[BLOCK])
 {
-	u32 W[64], v[8]; /* v: a to h */
+	u32 W[16], v[8]; /* v: a to h */
 
-	memcpy(W, block, BLOCK);
-	memcpy(v, H, sizeof(v));
-	for (u32 t = 0; t < 64; t++) {
-		if (t < 16) {
-			W[t] = __builtin_bswap32(W[t]); /* the standard is big-endian */
-		} else {
-			u32 s0 = rotr(W[t - 15], 7) ^ rotr(W[t - 15], 18) ^ W[t - 15] >> 3;
-			u32 s1 = rotr(W[t - 2], 17) ^ rotr(W[t - 2], 19) ^ W[t - 2] >> 10;
-			W[t] = s1 + W[t - 7] + s0 + W[t - 16];
+	__builtin_memcpy(v, H, sizeof(v));
+#pragma GCC unroll 16
+	for (u32 t = 0; t < 16; t++) {
+		__builtin_memcpy(&W[t], block + 4 * t, 4);
+		W[t] = __builtin_bswap32(W[t]); /* the standard is big-endian */
+		do_round(v, t, K[t] + W[t]);
+	}
+	for (u32 t = 16; t < 64; t += 16) {
+#pragma GCC unroll 16
+		for (u32 i = 0; i < 16; i++) {
+			do_round(v, i, K[t + i] + schedule(W, i));
 		}
-		u32 S1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
-		u32 ch = (v[4] & v[5]) ^ (~v[4] & v[6]);
-		u32 T1 = v[7] + S1 + ch + K[t] + W[t];
-		u32 S0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
-		u32 maj = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-		memmove(v + 1, v, 7 * sizeof(u32));
-		v[4] += T1;
-		v[0] = T1 + S0 + maj;
 	}
 	for (u32 i = 0; i < 8; i++) {
 		H[i] += v[i];

@@ -7,9 +7,16 @@
 #include "lib.h"
 #include "log.h"
 
+#define COPY_WORDS 256 /* from so many bytes on: kernels, initrds; emulators count each iteration */
+
 void *LIB_NAME(memcpy)(void *dst, const void *src, size_t n)
 {
 	void *d = dst;
+	u64 words = n / 8;
+	if (n >= COPY_WORDS) {
+		n %= 8;
+		__asm__ volatile("rep movsq" : "+D"(d), "+S"(src), "+c"(words) : : "memory");
+	}
 	__asm__ volatile("rep movsb" : "+D"(d), "+S"(src), "+c"(n) : : "memory");
 	return dst;
 }

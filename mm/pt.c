@@ -104,11 +104,26 @@ static enum status split(struct pt *pt, struct slot s)
 		return STATUS_NO_MEMORY;
 	}
 	u64 *table = pt->pages->ptr(pt->pages, page);
-	for (u64 i = 0; i < 512 && is_present(pt, *s.entry); i++) {
+	for (u64 i = 0; i < 512 && is_present(pt, *s.entry); i++) { /* else it is zeroes already */
 		table[i] = leaf + i * size;
 	}
 	entry_set(s.entry, page.v | pt->fmt->table);
 	return STATUS_OK;
+}
+
+/*
+ * Leaves from @leaf on, in the place of @s and of what is empty behind it in the same table: memory in small pages
+ * has a million of them. Return: how much of @len they map.
+ */
+static u64 fill_run(const struct pt *pt, struct slot s, u64 va, u64 len, u64 leaf)
+{
+	u64 end = MIN(len, s.size * (512 - va / s.size % 512)), done = 0;
+
+	do {
+		entry_set(s.entry++, leaf + done);
+		done += s.size;
+	} while (done + s.size <= end && !is_present(pt, *s.entry));
+	return done;
 }
 
 /* [@va, @va+@len) becomes leaves from @leaf on, or, if that is 0, empty. */
@@ -125,8 +140,12 @@ static enum status fill(struct pt *pt, u64 va, u64 len, u64 leaf)
 			st = split(pt, s);
 			continue;
 		}
-		entry_set(s.entry, leaf ? leaf | (s.size > PAGE_SIZE ? LARGE : 0) : 0);
-		leaf += leaf ? in_slot : 0;
+		if (leaf) {
+			in_slot = fill_run(pt, s, va, len, leaf | (s.size > PAGE_SIZE ? LARGE : 0));
+			leaf += in_slot;
+		} else {
+			entry_set(s.entry, 0);
+		}
 		va += in_slot;
 		len -= in_slot;
 	}

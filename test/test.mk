@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # make test: every proof there is. TESTS="emu -k lines --bed bochs-vmx" picks some (docs/testing.md).
-.PHONY: test matrix test-binaries test-systems clang arrows size coverage bench
+.PHONY: test matrix fuzz-boot test-binaries test-systems clang arrows size coverage bench
 # Debian's own Python is the one that has python3-pexpect
 test: deps-test
 	@/usr/bin/python3 test/run.py $(TESTS)
@@ -8,6 +8,12 @@ test: deps-test
 # stock kernels by flavour, vCPUs and parameters
 matrix: deps-test test-systems
 	@/usr/bin/python3 test/matrix.py $(MATRIX)
+
+# more device trees that host tool and boot path must judge alike: make fuzz-boot BLOBS=1000 SEED=7
+BLOBS ?= 200
+SEED  ?= 1
+fuzz-boot: deps-test test-systems
+	@/usr/bin/python3 test/bootfuzz.py $(BLOBS) $(SEED)
 
 # what the runner needs before it starts, so that no two of its jobs run make at the same time
 test-binaries: $(UNIT) $(FUZZ)

@@ -46,7 +46,7 @@ EXITS = {"xsetbv": (0, 1), "mmio_lapic_version_r": (1, 0), "mmio_lapic_tpr_w": (
          "x2apic_tpr_w": (1, 0), "ipi_self_whole": (3, 0), "x2apic_ipi_self_whole": (3, 1), "cr0_wp_toggle": (0, 0),
          "cr4_pge_toggle": (1, 0), "cr4_pse_toggle": (1, 0)}
 COMPARED = {"qemu-svm": 0, "bochs-vmx": 3}  # where a bed's figures begin in a row
-FIRST = ["hand-off", "hand-off, scrubbing memory"]
+FIRST = ["hand-off", "hand-off, scrubbing memory", "hand-off, waiting for clocks"]
 LINE = r"^\[bench\] %s (\S+) n=\d+ min=\d+ med=(\d+) p99=(\d+) max=\d+$"
 
 
@@ -74,9 +74,9 @@ def bench(bed):
     """Return: {operation: what to print}; empty if the bed failed"""
     text = run(bed, "bench.dts")
     row = {}
-    start = re.search(r"handoff ticks=(\d+) scrub ticks=(\d+)", text)
+    start = re.search(r"handoff ticks=(\d+) scrub ticks=(\d+) wait ticks=(\d+)", text)
     if start:
-        row[FIRST[0]], row[FIRST[1]] = start.group(1), start.group(2)
+        row.update(zip(FIRST, start.groups()))
     return {**row, **rows(text, "EXITBENCH")}
 
 

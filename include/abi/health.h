@@ -21,6 +21,7 @@ enum health_event {
 	HEALTH_WATCHDOG,      /* not served in time */
 	HEALTH_REPORT,	      /* the guest reports an error of its own: HC_HEALTH */
 	HEALTH_STOPPED,	      /* the whole machine ends */
+	HEALTH_OVERRUN,	      /* a window of its schedule began late */
 	NR_HEALTH_EVENTS,
 };
 

@@ -28,6 +28,11 @@
 #define HC_CONSOLE	  0x13 /* RBX = byte for the console; RAX = 0, or HC_EAGAIN */
 #define HC_CHANNEL_INFO 0x20 /* RBX = index from 0, RCX = where a struct bulkhead_channel goes (abi/channel.h) */
 #define HC_DOORBELL	0x21 /* RBX = index, RCX = position << 16 | vector, a vector below 32 */
+#define HC_TEST_CRASH 0x41 /* with test-device only: the hypervisor crashes by RBX = HC_CRASH_* */
+#define HC_CRASH_BUG  0
+#define HC_CRASH_NMI  1
+#define HC_CRASH_DF   2
+#define HC_CRASH_MC   3
 #define HC_SPACE_CHECK 0x40 /* with test-device only: RAX = leaks between partitions, 0 = none */
 /*
  * RBX = which window of this vCPU in its CPU's major frame. RAX = how many it has; 0: no schedule, or only what

@@ -156,13 +156,19 @@ const char *rig_build(const struct partition_config *cfg)
 					   .max_page = SIZE_2M,
 					   .frames = &rig.frames,
 					   .pages = &pages,
+					   .tables = &pages,
 					   .xsave_len = 832,
 					   .tags = rig.tags,
 					   .nr_on_cpu = nr_on_cpu,
 					   .channels = rig.channels,
 					   .nr_channels = rig.nr_channels };
 	res.files.kernel = (struct blob){ image, sizeof(image) };
-	const char *why = partition_build(rig.part, cfg, &res);
+	const char *why = partition_reserve(rig.part, cfg, &res);
+	why = why ? why : partition_build(rig.part, &res);
+	for (u32 i = 0; i < rig.part->mem.nr && !why; i++) {
+		memset(phys_ptr(rig.part->mem.ext[i].host), 0, rig.part->mem.ext[i].len);
+	}
+	why = why ? why : partition_first_life(rig.part);
 	if (!why) {
 		partition_start(rig.part);
 	}

@@ -420,6 +420,10 @@ static void test_threads(void **state)
 		config_check(&cfg, &m, &faults);
 		assert_string_equal(texts(), i & 1 ? row[i / 2].fault : "");
 	}
+	/* the table says nothing of a CPU that is not there */
+	parse(blob, build("a: memory=<4>; boot=pvh; kernel=k.elf; cpus=<0>\nb: memory=<4>; boot=pvh; kernel=k.elf; cpus=<4>"));
+	config_check(&cfg, &m, &faults);
+	assert_string_equal(texts(), "[b] cpus: no CPU 4: this machine has 4, numbered from 0");
 }
 
 static void test_unknown_machine(void **state)

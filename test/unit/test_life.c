@@ -50,7 +50,7 @@ static void defaults(void **state)
 	(void)state;
 	start();
 	for (enum health_event e = HEALTH_POWEROFF; e < NR_HEALTH_EVENTS; e++) {
-		bool is_special = e == HEALTH_WATCHDOG || e == HEALTH_REPORT;
+		bool is_special = e == HEALTH_WATCHDOG || e == HEALTH_REPORT || e == HEALTH_OVERRUN;
 		assert_true(is_special || judge(e) == HEALTH_STOP);
 		assert_string_not_equal(health_name(e), "none");
 	}
@@ -261,7 +261,7 @@ static void a_new_life_has_nothing_of_the_old_one(void **state)
 		}
 		p->nr_parked = p->nr_cores;
 		partition_end(p, HEALTH_RESET, "reset", 0);
-		birth_begin(p);
+		birth_begin(p, BIRTH_SCRUB);
 		u32 steps = 0;
 		while (birth_step(p)) {
 			steps++;

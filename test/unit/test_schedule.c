@@ -216,7 +216,7 @@ static void test_limits(void **state)
 		s[i] = (struct sched){ names[i], { 1 }, 1, 1000, { { "w", "b", -1, 0, 300 } } };
 	}
 	const char *text = judge(s, 65, one, 1);
-	assert_non_null(strstr(text, "[schedules] s64: too many schedules: at most 64\n"));
+	assert_non_null(strstr(text, "[schedules] s16: too many schedules: at most 16\n"));
 }
 
 static void test_timeline(void **state)

@@ -47,7 +47,8 @@ static struct space_owned owned[] = {
 };
 static struct space_shared shared[2];
 static struct space_input in;
-static struct space_work work;
+static struct space_range room[CONFIG_MAX_PARTITIONS * GMEM_MAX_EXTENTS + 64];
+static struct space_work work = { .range = room, .max_ranges = ARRAY_SIZE(room) };
 static struct space_report out;
 
 static void map(u32 i, u64 va, u64 pa, u64 len)

@@ -196,7 +196,7 @@ BEDS = {
 def tail(path):
     with open(path, "rb") as f:
         f.seek(0, os.SEEK_END)
-        f.seek(max(0, f.tell() - 8192))
+        f.seek(max(0, f.tell() - 65536))
         return f.read()
 
 

@@ -30,7 +30,7 @@ def code_range(elf):
 def places(elf, address):
     """[(function, file:line)], the innermost first"""
     lines = output(["addr2line", "-f", "-i", "-s", "-e", elf, hex(address)]).splitlines()
-    return list(zip(lines[0::2], lines[1::2]))
+    return list(zip(lines[0::2], (line.split(" (")[0] for line in lines[1::2])))
 
 
 def decode(log, elf):
