@@ -32,7 +32,7 @@ help:
 	@echo "make matrix    Debian's kernels: flavours x vCPUs x parameters; MATRIX='686-pae 2' picks some"
 	@echo "make fuzz-boot faulty device trees to the host tool and the boot path; BLOBS=1000 SEED=7"
 	@echo "make coverage  line coverage of the host tests"
-	@echo "make bench     what exits cost, on every bed; how exact windows are"
+	@echo "make bench     what exits and Linux' start cost; how exact windows are"
 	@echo "make arrows size clang guests unit fuzz clean"
 
 include tools/deps.mk

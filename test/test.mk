@@ -34,4 +34,6 @@ coverage: deps-test
 	@tools/coverage.py $(B)/coverage/host
 bench: deps-test test-systems
 	@tools/bench.py
+	@tools/bench_partitions.py
+	@tools/bench_boot.py
 	@tools/bench_schedule.py

@@ -2,12 +2,12 @@
 /*
  * How long an exit takes, seen by the guest: each operation timed by the TSC, one line each:
  * "EXITBENCH name n=.. min=.. med=.. p99=.. max=.." in TSC ticks, the cost of RDTSC itself not subtracted.
- * Arguments: n=<samples>, at most 4096.
+ * Arguments: n=<samples>, at most 4096; mixed=1: then the operations in many forms and random order (mixed.c).
+ * It asks for nothing of Bulkhead's but the port that ends it: any loader of multiboot (version 1) can run it,
+ * "qemu-system-x86_64 -accel kvm -vga none -device isa-debug-exit -kernel bench.elf -append n=1000" too.
  */
-#include "abi/hypercall.h"
-#include "lib/guest.h"
+#include "bench.h"
 
-#define MAX_N	 4096
 #define SELF_VEC 0x61
 #define LONG_US	 2000
 
@@ -15,13 +15,18 @@ static uint32_t samples[MAX_N];
 static volatile unsigned hits;
 static volatile uint64_t hit_tsc;
 static uint64_t tsc_per_ms, lapic_per_ms, cr0, cr4;
+static bool is_x2apic;
 
 static void on_vector(struct trap_frame *f)
 {
 	(void)f;
 	hit_tsc = rdtsc();
 	hits++;
-	lapic_write(APIC_EOI, 0);
+	if (is_x2apic) {
+		wrmsr(0x80b, 0);
+	} else {
+		lapic_write(APIC_EOI, 0);
+	}
 }
 
 static void empty(void)
@@ -34,13 +39,13 @@ static void cpuid0(void)
 	cpuid(0, 0, r);
 }
 
-static void hypercall_intel(void)
+void hypercall_intel(void)
 {
 	uint64_t a = ~0ull;
 	__asm__ volatile("vmcall" : "+a"(a) : : "memory");
 }
 
-static void hypercall_amd(void)
+void hypercall_amd(void)
 {
 	uint64_t a = ~0ull;
 	__asm__ volatile("vmmcall" : "+a"(a) : : "memory");
@@ -106,15 +111,27 @@ static void x2apic_tpr(void)
 	wrmsr(0x808, 0);
 }
 
-static void ipi_self(void)
+static void wait_hit(unsigned before)
 {
-	unsigned before = hits;
-	lapic_write(APIC_ICR, 0x40000 | SELF_VEC);
 	sti();
 	while (hits == before) {
 		__asm__ volatile("pause");
 	}
 	cli();
+}
+
+void ipi_self(void)
+{
+	unsigned before = hits;
+	lapic_write(APIC_ICR, 0x40000 | SELF_VEC);
+	wait_hit(before);
+}
+
+static void x2apic_ipi_self(void)
+{
+	unsigned before = hits;
+	wrmsr(0x830, 0x40000 | SELF_VEC);
+	wait_hit(before);
 }
 
 static void cr0_wp(void)
@@ -164,8 +181,7 @@ static const struct op {
 	{ "arm_oneshot", arm_oneshot },
 };
 
-/* Shell sort: short, no recursion */
-static void sort(uint32_t *a, unsigned n)
+void sort(uint32_t *a, unsigned n)
 {
 	for (unsigned gap = n / 2; gap > 0; gap /= 2) {
 		for (unsigned i = gap; i < n; i++) {
@@ -179,11 +195,10 @@ static void sort(uint32_t *a, unsigned n)
 	}
 }
 
-static void report(const char *name, unsigned n)
+static void report(const char *name, uint32_t *a, unsigned n)
 {
-	sort(samples, n);
-	print("EXITBENCH %s n=%u min=%u med=%u p99=%u max=%u\n", name, n, samples[0], samples[n / 2],
-	      samples[n * 99 / 100], samples[n - 1]);
+	sort(a, n);
+	print("EXITBENCH %s n=%u min=%u med=%u p99=%u max=%u\n", name, n, a[0], a[n / 2], a[n * 99 / 100], a[n - 1]);
 }
 
 static void time(const char *name, void (*run)(void), unsigned n)
@@ -194,24 +209,62 @@ static void time(const char *name, void (*run)(void), unsigned n)
 		run();
 		samples[i] = (uint32_t)(rdtsc() - start);
 	}
-	report(name, n);
+	report(name, samples, n);
 }
 
 /* How much later than asked for the handler runs when HLT sleeps for 2 ms */
-static void hlt_oneshot(unsigned n)
+static void hlt_until(const char *name, void (*arm)(uint64_t due), unsigned n)
 {
-	lapic_write(APIC_TIMER, SELF_VEC);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned before = hits;
 		uint64_t due = rdtsc() + LONG_US * tsc_per_ms / 1000;
-		lapic_write(APIC_INIT_COUNT, (uint32_t)(LONG_US * lapic_per_ms / 1000));
+		arm(due);
 		while (hits == before) {
 			sti_hlt_cli();
 		}
 		samples[i] = hit_tsc > due ? (uint32_t)(hit_tsc - due) : 0;
 	}
 	lapic_write(APIC_TIMER, 0x10000);
-	report("hlt_oneshot_long_late", n);
+	report(name, samples, n);
+}
+
+static void arm_count(uint64_t due)
+{
+	(void)due;
+	lapic_write(APIC_INIT_COUNT, (uint32_t)(LONG_US * lapic_per_ms / 1000));
+}
+
+static void arm_deadline(uint64_t due)
+{
+	wrmsr(0x6e0, due);
+}
+
+static void hlt_timers(unsigned n)
+{
+	lapic_write(APIC_INIT_COUNT, 0);
+	lapic_write(APIC_TIMER, SELF_VEC);
+	hlt_until("hlt_oneshot_long_late", arm_count, n);
+	if (!cpu_has(1, 2, 24)) {
+		skip("hlt_deadline_long_late", "no TSC deadline");
+		return;
+	}
+	lapic_write(APIC_TIMER, 0x40000 | SELF_VEC);
+	__asm__ volatile("mfence" : : : "memory");
+	hlt_until("hlt_deadline_long_late", arm_deadline, n);
+}
+
+/* Stays in x2APIC mode: the way back leads through an APIC that is off */
+static void x2apic(unsigned n)
+{
+	if (!cpu_has(1, 2, 21)) {
+		skip("x2apic", "not on this CPU");
+		return;
+	}
+	wrmsr(0x1b, rdmsr(0x1b) | 0x400);
+	is_x2apic = true;
+	time("x2apic_version_r", x2apic_version, n);
+	time("x2apic_tpr_w", x2apic_tpr, n);
+	time("x2apic_ipi_self_whole", x2apic_ipi_self, n);
 }
 
 static void calibrate(void)
@@ -255,14 +308,10 @@ int main(const char *cmdline)
 	for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
 		bench(&ops[i], n);
 	}
-	lapic_write(APIC_INIT_COUNT, 0);
-	hlt_oneshot(n < 100 ? n : 100);
-	if (cpu_has(1, 2, 21)) {
-		wrmsr(0x1b, rdmsr(0x1b) | 0x400);
-		time("x2apic_version_r", x2apic_version, n);
-		time("x2apic_tpr_w", x2apic_tpr, n);
-	} else {
-		skip("x2apic", "not on this CPU");
+	hlt_timers(n < 100 ? n : 100);
+	if (arg(cmdline, "mixed", 0)) {
+		mixed(arg(cmdline, "seed", 1), n);
 	}
+	x2apic(n);
 	return 0;
 }

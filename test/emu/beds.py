@@ -61,7 +61,7 @@ MAY_DIFFER = [
     (r"checks=\d+", "checks=N", "fewer checks where something was skipped, more where a CPU has more features"),
     (r"exits=\d+", "exits=N", "polls, windows and slices depend on time"),
     (r"TSC \d+ kHz", "TSC N kHz", "each bed has a clock of its own"),
-    (r"^(slices|EXITBENCH) .*", r"\1", "measured time; the guests judge it themselves"),
+    (r"^(slices|EXITBENCH|MIXED) .*", r"\1", "measured time; the guests judge it themselves"),
 ]
 
 NO_XSETBV = ("QEMU 7.2 does not exit for XSETBV: KVM in between resets XCR0 at its own exits, so what XSAVE "
@@ -160,4 +160,6 @@ TESTS = [
               r"^bulkhead: \[setcc\] killed: cannot emulate instruction at MMIO "] + good("other")),
     Test("bench", "bench.dts", log=good("bench") + [r"^\[bench\] EXITBENCH %s n=" % n for n in
                                                     ("cpuid0", "mmio_lapic_tpr_w", "hlt_oneshot_long_late")]),
+    Test("bench-mixed", "bench-mixed.dts", log=good("bench") + [r"^\[bench\] MIXED %s n=" % n for n in
+                                                                ("cpuid_d_0", "in_eax_dx_pci", "mmio_xchg_m", "ipi_self")]),
 ]

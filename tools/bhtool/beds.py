@@ -2,6 +2,7 @@
 """The machines a system can run on: QEMU's TCG (SVM), Bochs (VMX, SVM), KVM, and KVM inside TCG."""
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -90,8 +91,8 @@ def qemu_args(run, accel, cpu):
             "-m", str(run.opts.mem), "-smp", smp(run), "-display", "none",
             "-net", "none"] + ([] if run.opts.reboot else ["-no-reboot"])
     if run.opts.icount:
-        args += ["-icount", "shift=0,sleep=off"]
-    return args + serial_args(run) + run.boot_args()
+        args += ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"]
+    return args + serial_args(run) + run.boot_args() + shlex.split(run.opts.qemu_args)
 
 
 def bochs_args(run):
@@ -103,8 +104,9 @@ def bochs_args(run):
             "plugin_ctrl: unmapped=1, biosdev=1, serial=1, iodebug=1",
             "config_interface: textconfig",
             'display_library: rfb, options="timeout=0"',
-            "cpu: model=%s, count=%d:1:%d, quantum=32, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=0"
-            % (run.opts.cpu or BOCHS_MODEL[run.opts.on], run.opts.cpus // run.opts.threads, run.opts.threads, run.opts.ips),
+            "cpu: model=%s, count=%d:1:%d, quantum=%d, ips=%d, reset_on_triple_fault=0, ignore_bad_msrs=0"
+            % (run.opts.cpu or BOCHS_MODEL[run.opts.on], run.opts.cpus // run.opts.threads, run.opts.threads,
+               run.opts.quantum, run.opts.ips),
             "memory: guest=%d, host=%d" % (mem, mem),
             "romimage: file=%s/BIOS-bochs-latest" % share,
             "vgaromimage: file=%s/VGABIOS-lgpl-latest" % share,

@@ -46,7 +46,7 @@ class Cpio:
 
 
 def base(init, busybox=BUSYBOX):
-    """busybox, its usual directories, and `init` as /init."""
+    """busybox, its usual directories, and `init`, a script or a program, as /init."""
     cpio = Cpio()
     for d in ("bin", "dev", "proc", "sys", "tmp", "etc", "root"):
         cpio.mkdir(d)
@@ -54,7 +54,7 @@ def base(init, busybox=BUSYBOX):
     with open(busybox, "rb") as f:
         cpio.file("bin/busybox", f.read())
     cpio.link("bin/sh", "busybox")
-    cpio.file("init", init.encode())
+    cpio.file("init", init.encode() if isinstance(init, str) else init)
     return cpio
 
 
