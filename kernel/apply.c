@@ -162,7 +162,7 @@ static void prepare_irq(struct vcpu *v)
 }
 
 /* Nothing to deliver, and no line of the 8259 has moved: most entries */
-static bool is_quiet(const struct vcpu *v)
+static inline bool is_quiet(const struct vcpu *v)
 {
 	const struct core *c = (const struct core *)v;
 	return v->pending.type == EVENT_NONE && !v->nmi_pending && !c->lapic.nmi_pending &&

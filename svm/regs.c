@@ -96,7 +96,7 @@ static const struct field seg_field[NR_SEGS] = {
 };
 
 /* Above 4 GiB there is only 64-bit code; just below, RIP wraps to 0 in all other */
-u64 svm_skip(struct vcpu *v, u64 rip, u32 len)
+inline u64 svm_skip(struct vcpu *v, u64 rip, u32 len)
 {
 	struct vmcb *b = vmcb_of(v);
 	u64 rflags = b->rflags, next = rip + len;

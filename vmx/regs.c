@@ -204,7 +204,7 @@ void vmx_set_seg(struct vcpu *v, enum seg s, const struct segment *in)
  * Called for the loaded vCPU only. Above 4 GiB there is only 64-bit code; just below, RIP wraps to 0 in
  * all other.
  */
-u64 vmx_skip(struct vcpu *v, u64 rip, u32 len)
+inline u64 vmx_skip(struct vcpu *v, u64 rip, u32 len)
 {
 	u64 next = rip + len, rflags = vmcs_readnat(VMCS_GUEST_RFLAGS);
 

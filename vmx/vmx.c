@@ -65,7 +65,7 @@ static bool read_apic_write(struct exit *e)
  * local APIC. No bit
  * of the reason is set beside its number (SDM 3C 25.9.1), no event is in delivery, nothing is to be settled.
  */
-static bool read_common(u32 reason, struct exit *e)
+static inline bool read_common(u32 reason, struct exit *e)
 {
 	const struct vmx_reason *r = vmx_reason(reason);
 
@@ -136,10 +136,27 @@ static void settle(struct vmx_vcpu *x, const struct vmx_raw *raw, const struct e
 	}
 }
 
+static cold void refused(struct exit *e)
+{
+	*e = (struct exit){ .kind = EXIT_ENTRY_FAILED,
+			    .reason = REASON_VMFAIL,
+			    .info = { vmcs_read32(VMCS_INSN_ERROR) },
+			    .rip = vmcs_readnat(VMCS_GUEST_RIP) };
+}
+
+static noinline void read_other(struct vmx_vcpu *x, u32 reason, struct exit *e)
+{
+	struct vmx_raw raw;
+
+	read_exit(x, reason, &raw);
+	x->is_launched |= !(raw.reason & REASON_ENTRY_FAILED);
+	vmx_exit_decode(&raw, e);
+	settle(x, &raw, e);
+}
+
 void vmx_enter(struct vcpu *v, struct exit *e)
 {
 	struct vmx_vcpu *x = v->hw;
-	struct vmx_raw raw;
 
 	if (x->must_flush) {
 		/* With EPT all is tagged by EPTP: this covers any VPID (SDM 3C 29.4.3.1). */
@@ -149,21 +166,15 @@ void vmx_enter(struct vcpu *v, struct exit *e)
 	vmcs_write32(VMCS_PREEMPTION_TIMER,
 		     vmx_timer_ticks(v->deadline_tsc, rdtsc(), vmx_common.timer_rate));
 	if (vmx_run(v->regs, x->is_launched)) {
-		*e = (struct exit){ .kind = EXIT_ENTRY_FAILED,
-				    .reason = REASON_VMFAIL,
-				    .info = { vmcs_read32(VMCS_INSN_ERROR) },
-				    .rip = vmcs_readnat(VMCS_GUEST_RIP) };
+		refused(e);
 		return;
 	}
 	u32 reason = vmcs_read32(VMCS_EXIT_REASON);
 	if (read_common(reason, e)) {
 		x->is_launched = true;
-		return;
+	} else {
+		read_other(x, reason, e);
 	}
-	read_exit(x, reason, &raw);
-	x->is_launched |= !(raw.reason & REASON_ENTRY_FAILED);
-	vmx_exit_decode(&raw, e);
-	settle(x, &raw, e);
 }
 
 /*
