@@ -200,7 +200,7 @@ void mixed(uint64_t seed, unsigned n)
 	n = n > PER_FORM ? PER_FORM : n;
 	state = seed * 0x9e3779b97f4a7c15 + 1;
 	for (unsigned left = n * NR_FORMS; left > 0; left--) {
-		unsigned k = draw(NR_FORMS), row = draw(4) ? 1 : 1 + draw(8);
+		unsigned k = draw(NR_FORMS), row = draw(16) ? 1 : 1 + draw(8);
 		if (forms[k].needs & ~has) {
 			continue;
 		}
