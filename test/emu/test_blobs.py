@@ -36,7 +36,8 @@ class Blob(System):
 
 def boot(system, machine, work):
     opts = argparse.Namespace(on=machine.bed, cpus=CPUS, threads=1, mem=MEM, boot="kernel", icount=False, parallel=False,
-                              append="", interactive=False, reboot=False, cpu=None, timeout=TIMEOUT, until=LAST)
+                              append="", qemu_args="", interactive=False, reboot=False, cpu=None,
+                              timeout=TIMEOUT, until=LAST)
     beds.run_on(beds.Run(system, opts, machine.dir, work))
     return machine.read()
 
