@@ -132,6 +132,9 @@ TESTS = [
     Test("triplefault", "triplefault.dts", expect=FAILED, skip={"bochs-svm": NO_SHUTDOWN},
          log=[r"^bulkhead: \[triplefault\] killed: triple fault", r"^bulkhead: \[triplefault\] post-mortem"]
          + ended('FAILED reason="triple fault"', "triplefault") + good("survivor")),
+    Test("flip", "flip.dts", cpus=2, parallel=True, log=good("flip")),
+    Test("pulse", "pulse.dts", ("bochs-vmx", "bochs-svm"), cpus=3, timeout=600, compare=False,  # as thousand
+         log=good("pulse") + [r"^\[pulse\] PULSE beats=4000 .* missed=0$", r"^\[probe\] probe mmio done leaks=0 failures=0$"]),
     # not compared: a console that waits for its turn among three guests shows lines in pieces
     Test("lives", "lives.dts", cpus=2, timeout=300, compare=False, log=good("lives", "lives-smp", "survivor") + [SAME_MEMORY]
          + [r"^bulkhead: \[%s\] restart=%d reason=" % (n, k) for n in ("lives", "lives-smp") for k in (1, 13)]
