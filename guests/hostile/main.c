@@ -49,7 +49,7 @@ static void exits(uint64_t end)
 		uint32_t out[4];
 		cpuid(0, 0, out);
 		outb(0x80, 0);
-		hypercall_yield();
+		hypercall(HC_YIELD, 0, 0);
 		__asm__ volatile("pause");
 	}
 }

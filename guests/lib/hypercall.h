@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The hypercall instruction of this CPU's vendor, and the calls that guests share. */
+/* The one hypercall that answers in more registers than RAX; for all others there is hypercall(). */
 #ifndef GUEST_HYPERCALL_H
 #define GUEST_HYPERCALL_H
 
@@ -23,17 +23,6 @@ static inline uint64_t hypercall_schedule(uint64_t index, struct window *w)
 				 : "1"(index) : "memory");
 	}
 	return nr;
-}
-
-static inline int64_t hypercall_yield(void)
-{
-	int64_t result = HC_YIELD;
-	if (is_intel()) {
-		__asm__ volatile("vmcall" : "+a"(result) : : "memory");
-	} else {
-		__asm__ volatile("vmmcall" : "+a"(result) : : "memory");
-	}
-	return result;
 }
 
 #endif

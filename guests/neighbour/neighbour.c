@@ -41,17 +41,6 @@ static uint64_t changed(void)
 	return n;
 }
 
-static int64_t space_check(void)
-{
-	uint64_t result = HC_SPACE_CHECK;
-	if (is_intel()) {
-		__asm__ volatile("vmcall" : "+a"(result) : : "memory");
-	} else {
-		__asm__ volatile("vmmcall" : "+a"(result) : : "memory");
-	}
-	return (int64_t)result;
-}
-
 int main(const char *cmdline)
 {
 	uint64_t per_beat = arg(cmdline, "period", 500) * HZ / 1000;
@@ -70,6 +59,6 @@ int main(const char *cmdline)
 		while (ticks < beat * per_beat) {
 			__asm__ volatile("sti; hlt; cli" : : : "memory");
 		}
-		print("beat %lu changed=%lu strays=%lu leaks=%lu\n", beat, changed(), strays, (uint64_t)space_check());
+		print("beat %lu changed=%lu strays=%lu leaks=%lu\n", beat, changed(), strays, (uint64_t)hypercall(HC_SPACE_CHECK, 0, 0));
 	}
 }

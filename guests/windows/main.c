@@ -63,7 +63,7 @@ static void watch(struct seen *s, uint64_t ticks, uint64_t slop, bool yields)
 		in = at;
 		last = now;
 		if (yields) {
-			hypercall_yield();
+			hypercall(HC_YIELD, 0, 0);
 		}
 	}
 }

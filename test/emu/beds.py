@@ -67,7 +67,7 @@ MAY_DIFFER = [
 NO_XSETBV = ("QEMU 7.2 does not exit for XSETBV: KVM in between resets XCR0 at its own exits, so what XSAVE "
              "saves varies")
 NO_THREADS = "Bochs's ryzen has no CPUID leaf that tells threads from cores"
-LONG = "minutes for all of these there; others like it run"
+LONG = "a machine takes ten seconds and more to start there, and tests much like this one do run"
 HOST_TIME = "it would measure the host, and takes long"
 NO_SHUTDOWN = "Bochs 2.7 as an SVM host lacks the SHUTDOWN intercept: the emulator itself stops"
 
