@@ -148,8 +148,7 @@ TESTS = [
          + [r"^bulkhead: space partitions=3 pages4k=\d+ pages2m=\d+ pages1g=0 tables=\d+ shared=0 leaks=0$"]),
     Test("smt", "smt.dts", cpus=4, threads=2, skip={"bochs-svm": NO_THREADS}, log=good("pair", "c", "d")
          + [r"^bulkhead: smt threads=2 cores=2$"]),
-    Test("taskswitch", "taskswitch.dts", log=good("taskswitch"),
-         skip={"bochs-vmx": "OPEN: with virtual-interrupt delivery an interrupted task's image has RF set; not yet explained"}),
+    Test("taskswitch", "taskswitch.dts", log=good("taskswitch")),
     Test("debugexit", "debugexit.dts", skip={"nested": LONG}, log=ended('OK reason="exit"', "byte", "word", "dword")),
     Test("debugexit-failed", "debugexit-failed.dts", skip={"nested": LONG}, expect=FAILED,
          log=[r"^bulkhead: \[three\] exit code=3$", r"^bulkhead: \[wide\] exit code=305419896$"]
