@@ -16,7 +16,7 @@ CFLAGS  := $(COMMON) -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgenera
 	   -ffunction-sections -fdata-sections -fno-strict-aliasing
 # Thunks for indirect branches: lib/thunk.S, docs/speculation.md (GCC only)
 THUNKS  := $(if $(findstring clang,$(CC)),-DBULKHEAD_RETPOLINE=0,-DBULKHEAD_RETPOLINE=1 \
-	   -mindirect-branch=thunk-extern -mindirect-branch-register -fjump-tables)
+	   -mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables)
 # An exit's path leads through five rooms: one program to the compiler (GCC only), archives to all others
 LTO     := $(if $(findstring clang,$(CC)),,-flto=auto -ffat-lto-objects)
 HOSTFLAGS := $(COMMON) -Os -DHOST_TEST -fno-strict-aliasing -fsanitize=address,undefined \

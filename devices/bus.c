@@ -26,7 +26,10 @@ static u32 ranges_up_to(const struct bus *b, u64 addr)
 /* The range that holds the byte at @addr, or NULL */
 static inline const struct bus_range *range_at(const struct bus *b, u64 addr)
 {
-	u32 n = addr < BUS_LOW ? b->low[b->page[addr / 256]][addr % 256] : ranges_up_to(b, addr);
+	if (addr < BUS_LOW) {
+		return bus_low(b, addr);
+	}
+	u32 n = ranges_up_to(b, addr);
 	const struct bus_range *r = n ? &b->range[n - 1] : NULL;
 
 	/* Offsets are compared, not ends: an end at 2^64 would wrap to 0 */
@@ -129,12 +132,6 @@ static inline void write_to(const struct bus *b, const struct bus_range *r, u64 
 	}
 }
 
-/* Does the device of the first byte take the access whole? */
-static inline bool is_whole(const struct bus_range *r, u64 addr, u32 width)
-{
-	return width == 1 || (!r->ops->is_byte_wide && holds(r, addr, width));
-}
-
 static cold u64 read_bytes(const struct bus *b, u64 addr, u32 width)
 {
 	u64 value = 0;
@@ -153,7 +150,7 @@ u64 bus_read(const struct bus *b, u64 addr, u32 width)
 	if (!r) {
 		return width_mask(width);
 	}
-	return is_whole(r, addr, width) ? read_from(b, r, addr, width) : read_bytes(b, addr, width);
+	return bus_is_whole(r, addr, width) ? read_from(b, r, addr, width) : read_bytes(b, addr, width);
 }
 
 static cold void write_bytes(const struct bus *b, u64 addr, u32 width, u64 value)
@@ -170,7 +167,7 @@ void bus_write(const struct bus *b, u64 addr, u32 width, u64 value)
 {
 	const struct bus_range *r = range_at(b, addr);
 
-	if (r && is_whole(r, addr, width)) {
+	if (r && bus_is_whole(r, addr, width)) {
 		write_to(b, r, addr, width, value);
 	} else if (r) {
 		write_bytes(b, addr, width, value);

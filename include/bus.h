@@ -32,6 +32,7 @@ struct bus_range {
 	const char *name;
 	const struct vdev_ops *ops;
 	void *self;
+	const u64 *deadline_ns; /* of what this range belongs to: an access may change it; NULL: time does not drive it */
 };
 
 #define BUS_MAX_RANGES 40
@@ -60,6 +61,19 @@ u64 bus_read(const struct bus *b, u64 addr, u32 width);
 
 /** bus_write() - a write; where nothing answers it is lost. */
 void bus_write(const struct bus *b, u64 addr, u32 width, u64 value);
+
+/** bus_low() - the range that holds the byte at @addr, below BUS_LOW; NULL: nothing answers there */
+static inline const struct bus_range *bus_low(const struct bus *b, u64 addr)
+{
+	u32 n = b->low[b->page[addr / 256]][addr % 256];
+	return n ? &b->range[n - 1] : NULL;
+}
+
+/** bus_is_whole() - does the device of the first byte take the access whole? */
+static inline bool bus_is_whole(const struct bus_range *r, u64 addr, u32 width)
+{
+	return width == 1 || (!r->ops->is_byte_wide && width <= r->len - (addr - r->base));
+}
 
 /** bus_find() - the range holding all of [addr, addr + width), or NULL. */
 const struct bus_range *bus_find(const struct bus *b, u64 addr, u32 width);

@@ -61,6 +61,7 @@ typedef struct {
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
 #define maybe_unused __attribute__((unused))
 /* Off the way of most exits: kept out of line, so that those save no registers for it */
+#define always_inline inline __attribute__((__always_inline__))
 #define noinline     __attribute__((__noinline__))
 #define cold	     __attribute__((__noinline__, __cold__))
 #define page_aligned __attribute__((aligned(4096)))

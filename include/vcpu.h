@@ -25,7 +25,7 @@ enum gpr {
  * "IA-32e mode guest" entry control. VREG_INT_SHADOW is 1 while STI or MOV SS blocks interrupts;
  * VREG_NMI_BLOCKED is 1 between an NMI's delivery and IRET. VREG_CR8 is a hint: what a read of CR8
  * should give if it does not exit. VREG_PDPTE0..3 matter to VMX only, when paging is PAE.
- * VREG_CODE_SIZE cannot be set: 8 in 64-bit code, else 4 or 2 by the D bit of CS.
+ * VREG_CODE_SIZE and VREG_CPL cannot be set: the former is 8 in 64-bit code, else 4 or 2 by the D bit of CS.
  */
 enum vreg {
 	VREG_RIP, VREG_RSP, VREG_RFLAGS,
@@ -34,7 +34,7 @@ enum vreg {
 	VREG_SYSENTER_CS, VREG_SYSENTER_ESP, VREG_SYSENTER_EIP,
 	VREG_TSC_OFFSET, VREG_INT_SHADOW, VREG_NMI_BLOCKED,
 	VREG_PDPTE0, VREG_PDPTE1, VREG_PDPTE2, VREG_PDPTE3,
-	VREG_CODE_SIZE,
+	VREG_CODE_SIZE, VREG_CPL,
 	NR_VREGS
 };
 
@@ -145,10 +145,10 @@ struct exit_task {
 };
 
 /**
- * struct exit - one exit as data: written by the backend on the run loop's stack, const after.
+ * struct exit - one exit as data: written by the backend into the vCPU's history, const after.
  * @kind:      what to do about it
  * @insn_len:  length of the exiting instruction; 0 = hardware did not say
- * @reason:    the vendor's own exit code, for logs
+ * @reason:    the vendor's own exit code, for logs (of 64 bits on SVM, of which the upper half says nothing)
  * @info:      the vendor's raw qualification or EXITINFO1 and 2, for logs
  * @rip:       guest RIP at the exit
  * @vectoring: an event whose delivery this exit interrupted; type EVENT_NONE if none
@@ -156,7 +156,7 @@ struct exit_task {
 struct exit {
 	enum exit_kind kind;
 	u8 insn_len;
-	u64 reason;
+	u32 reason;
 	u64 info[2];
 	u64 rip;
 	struct event vectoring;
@@ -169,16 +169,9 @@ struct exit {
 		u16 apic_offset;
 		u8 vector;
 	};
-};
-
-/* One row of a vCPU's exit history, for the post-mortem block */
-struct exit_trace {
-	u32 kind;
-	u32 reason;
-	u64 info;
-	u64 rip;
-};
-#define NR_EXIT_TRACE 32
+} __attribute__((aligned(64)));
+static_assert(sizeof(struct exit) == 64, "a cache line each");
+#define NR_EXITS_KEPT 32
 
 struct partition;
 struct vcpu_ops;
@@ -191,15 +184,19 @@ struct vcpu_ops;
  * @xcr0:         guest XCR0, switched by the kernel
  * @hw:           the backend's own state (VMCS or VMCB bundle)
  * @pending:      event that the next entry must deliver
+ * @entry_rsp:    the backend's: the host's RSP that the last entry told the CPU of; behind regs, for the entry stub
+ * @is_wanted:    atomic; somebody else wants this CPU
  * @has_apic:     set by vcpu_init(): the CPU serves the local APIC, at least TPR, and ops->apic is there
  * @delivers_irqs: ... and moves requests into service and to the guest itself
  */
 struct vcpu {
 	u64 regs[NR_GPRS];
+	u64 entry_rsp;
 	u64 deadline_tsc;
 	void *hw;
 	const struct vcpu_ops *ops;
 	struct partition *part;
+	const bool *is_wanted;
 	struct event pending;
 	bool nmi_pending;
 	bool is_halted;
@@ -211,8 +208,14 @@ struct vcpu {
 	u64 dr[4];
 	void *xsave; /* 64-byte aligned area of the size that CPUID 0xD reports */
 	u64 nr_exits;
-	struct exit_trace trace[NR_EXIT_TRACE];
+	struct exit exits[NR_EXITS_KEPT]; /* the last ones, for the post-mortem block: nr_exits is the number of the next */
 };
+
+/** vcpu_last_exit() - where it stopped. */
+static inline struct exit *vcpu_last_exit(struct vcpu *v)
+{
+	return &v->exits[(v->nr_exits - 1) % NR_EXITS_KEPT];
+}
 
 /* A source of zeroed 4 KiB pages that live for ever. alloc returns 0 when empty. */
 struct page_source {

@@ -161,17 +161,9 @@ static void prepare_irq(struct vcpu *v)
 	}
 }
 
-/* Nothing to deliver, and no line of the 8259 has moved: most entries */
-static inline bool is_quiet(const struct vcpu *v)
-{
-	const struct core *c = (const struct core *)v;
-	return v->pending.type == EVENT_NONE && !v->nmi_pending && !c->lapic.nmi_pending &&
-	       !vlapic_has_request(&c->lapic) && !(c->lapic.lint & 1) && !vpic_is_pending(&v->part->pc.pic);
-}
-
 void vcpu_prepare(struct vcpu *v)
 {
-	if (is_quiet(v)) {
+	if (core_is_quiet(core_of(v))) {
 		return;
 	}
 	bool has_nmi = take_nmi_pending(v);
@@ -192,37 +184,17 @@ void vcpu_prepare(struct vcpu *v)
 	}
 }
 
-static void trace(struct vcpu *v, const struct exit *e)
+bool vcpu_step(struct vcpu *v)
 {
-	v->trace[v->nr_exits++ % NR_EXIT_TRACE] = (struct exit_trace){
-		.kind = e->kind, .reason = (u32)e->reason, .info = e->info[0], .rip = e->rip
-	};
-}
-
-/* What V_ADVANCE does, or V_END */
-static bool pass(struct vcpu *v, const struct exit *e)
-{
-	if (partition_has_end(v->part)) {
-		return true;
-	}
-	u64 rflags = backend_skip(v, e->rip, e->insn_len);
-	if (rflags & RFLAGS_TF) {
-		debug_trap(v, rflags, 0);
-	}
-	return false;
-}
-
-bool vcpu_step(struct vcpu *v, struct exit *e)
-{
-	vcpu_prepare(v);
-	backend_enter(v, e);
-	trace(v, e);
 	struct verdict d;
-	if (exit_measure(v, e, &d)) {
-		if (e->vectoring.type == EVENT_NONE && exit_quick(v, e)) {
-			return pass(v, e);
+	bool gives_way = false;
+	vcpu_prepare(v);
+	if (exit_run_quick(v)) {
+		struct exit *e = vcpu_last_exit(v);
+		if (exit_measure(v, e, &d)) {
+			d = exit_handle(v, e);
 		}
-		d = exit_handle(v, e);
+		gives_way = vcpu_apply(v, e, &d);
 	}
-	return vcpu_apply(v, e, &d) || partition_has_end(v->part);
+	return gives_way || partition_has_end(v->part);
 }

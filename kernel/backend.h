@@ -10,33 +10,60 @@
 #include "svm/svm.h"
 #include "vmx/vmx.h"
 
+enum backend { BACKEND_VMX, BACKEND_SVM };
+
 #ifdef HOST_TEST
-#define BACKEND_CALL(v, op, ...) ((v)->ops->op)(__VA_ARGS__)
+#define BACKEND_CALL(b, v, op, ...) ((void)(b), ((v)->ops->op)(__VA_ARGS__))
 #else
-#define BACKEND_CALL(v, op, ...) \
-	((v)->ops == &vmx_ops ? vmx_##op(__VA_ARGS__) : svm_##op(__VA_ARGS__))
+#define BACKEND_CALL(b, v, op, ...) ((b) == BACKEND_VMX ? vmx_##op(__VA_ARGS__) : svm_##op(__VA_ARGS__))
 #endif
 
-/** backend_enter(), backend_get(), backend_set(), backend_skip() - as struct vcpu_ops says. */
-static inline void backend_enter(struct vcpu *v, struct exit *e)
+/** backend_of() - for the next four, which a caller may ask once for many. */
+static inline enum backend backend_of(const struct vcpu *v)
 {
-	BACKEND_CALL(v, enter, v, e);
+#ifdef HOST_TEST
+	(void)v;
+	return BACKEND_SVM; /* nobody looks */
+#else
+	return v->ops == &vmx_ops ? BACKEND_VMX : BACKEND_SVM;
+#endif
 }
 
+/** enter_by(), get_by(), set_by(), skip_by() - as struct vcpu_ops says, by a backend that is known. */
+static always_inline void enter_by(enum backend b, struct vcpu *v, struct exit *e)
+{
+	BACKEND_CALL(b, v, enter, v, e);
+}
+
+static always_inline u64 get_by(enum backend b, struct vcpu *v, enum vreg r)
+{
+	return BACKEND_CALL(b, v, get, v, r);
+}
+
+static always_inline void set_by(enum backend b, struct vcpu *v, enum vreg r, u64 value)
+{
+	BACKEND_CALL(b, v, set, v, r, value);
+}
+
+static always_inline u64 skip_by(enum backend b, struct vcpu *v, u64 rip, u32 len)
+{
+	return BACKEND_CALL(b, v, skip, v, rip, len);
+}
+
+/** backend_get(), backend_set(), backend_skip() - the same of whichever @v has. */
 static inline u64 backend_get(struct vcpu *v, enum vreg r)
 {
-	return BACKEND_CALL(v, get, v, r);
+	return get_by(backend_of(v), v, r);
 }
 
 static inline void backend_set(struct vcpu *v, enum vreg r, u64 value)
 {
-	BACKEND_CALL(v, set, v, r, value);
+	set_by(backend_of(v), v, r, value);
 }
 
 static inline u64 backend_skip(struct vcpu *v, u64 rip, u32 len)
 {
-	return BACKEND_CALL(v, skip, v, rip, len);
+	return skip_by(backend_of(v), v, rip, len);
 }
-
 
 #endif

@@ -85,16 +85,22 @@ static void init_cpuid(struct core *c)
 				       .nr_vcpus = p->nr_cores,
 				       .tsc_hz = p->host->time.tsc_hz,
 				       .has_tsc_deadline = true, .has_x2apic = true };
+	cpuid_prepare(&c->cpuid);
+	c->msr = (struct msr_env){ .v = &c->v, .state = &c->msrs, .apic = &c->lapic, .cpuid = &c->cpuid,
+				   .tsc = p->host->tsc };
 }
+
+static const bool always = true; /* until the run loop says better */
 
 static void init_vcpu(struct vcpu *v)
 {
 	memset(v->regs, 0, sizeof(v->regs));
 	memset(v->dr, 0, sizeof(v->dr));
-	memset(v->trace, 0, sizeof(v->trace));
+	memset(v->exits, 0, sizeof(v->exits));
 	v->pending = (struct event){ .type = EVENT_NONE };
 	v->nmi_pending = v->is_halted = v->is_dr_reset = false;
-	v->nr_exits = 0;
+	v->nr_exits = v->entry_rsp = 0;
+	v->is_wanted = &always;
 	v->deadline_tsc = NEVER;
 	init_fpu(v);
 }

@@ -53,6 +53,7 @@ struct core {
 	struct vcpu_params params;
 	struct bus mmio;       /* the partition's devices and this core's own local APIC */
 	struct msr_state msrs;
+	struct msr_env msr;    /* where they and the rest are */
 	struct cpuid_env cpuid;
 	u64 cr4_mask; /* CR4 bits that CPUID allows; 0 = not asked yet */
 	struct mailbox mail;
@@ -107,6 +108,14 @@ u8 core_ack_irq(struct core *c);
 
 /** core_sleep() - @c will wait in @s; if no sibling is left to wake it, the partition ends as "halted". */
 void core_sleep(struct core *c, enum core_state s);
+
+/** core_lapic_touched() - its local APIC's deadline may have changed: keep .due_tsc true. By the owner. */
+static inline void core_lapic_touched(struct core *c)
+{
+	if (c->lapic.deadline_ns != c->lapic_due_ns) {
+		c->due_tsc = 0; /* find out */
+	}
+}
 
 /** core_is_runnable() - neither halted nor waiting nor ended; mail has been taken. By the owner. */
 bool core_is_runnable(struct core *c);

@@ -16,8 +16,10 @@ enum { EAX, EBX, ECX, EDX };
 
 #define APIC_BASE_EN	BIT(11)
 #define LAPIC_KHZ	1000000 /* devices/vlapic.h: one tick a nanosecond */
-#define MAX_BASIC	0x1f
-#define MAX_EXTENDED	0x80000008
+#define MAX_BASIC	(CPUID_NR_BASIC - 1)
+#define MAX_EXTENDED	(0x80000000 + CPUID_NR_FIXED - CPUID_NR_BASIC - 1)
+/* Leaves with subleaves, or that tell of CR4, XCR0 or APIC_BASE as they are now */
+#define CHANGING (BIT(1) | BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd) | BIT(0x1f) | BIT(CPUID_NR_BASIC + 1))
 #define VENDOR_INTEL	0x756e6547 /* "Genu" in EBX of leaf 0 */
 #define XSAVE_LEGACY	576	   /* FXSAVE area and XSAVE header */
 #define XCR0_AVX512	(XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM)
@@ -95,6 +97,19 @@ static void fix_topology(const struct cpuid_env *env, u32 subleaf, u32 out[4])
 	out[EBX] = level == LEVEL_CORE ? env->nr_vcpus : level;
 	out[ECX] = level << 8 | (subleaf & 0xff);
 	out[EDX] = env->apic_id;
+}
+
+void cpuid_prepare(struct cpuid_env *env)
+{
+	env->is_fixed = 0;
+	for (u32 i = 0; i < CPUID_NR_FIXED; i++) {
+		u32 leaf = i < CPUID_NR_BASIC ? i : 0x80000000 + i - CPUID_NR_BASIC;
+		if (!(CHANGING >> i & 1)) {
+			cpuid_emulate(env, leaf, 0, env->fixed[i]);
+			env->is_fixed |= BIT(i);
+		}
+	}
+	env->xcr0_mask = cpuid_guest_xcr0_mask(env);
 }
 
 u64 cpuid_guest_xcr0_mask(const struct cpuid_env *env)

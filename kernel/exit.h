@@ -7,10 +7,14 @@
 #include "kernel/verdict.h"
 
 /**
- * exit_quick() - do what @e wants, if that needs no verdict but V_ADVANCE, as most do
+ * exit_run_quick() - enter, and do what the exits want, as long as that needs no verdict but V_ADVANCE, and nobody
+ * else is to be looked after
  *
- * Return: is it done? Else nothing has changed: exit_handle() sees to it.
+ * Return: is the last one an exit that nothing has been done about? Then exit_handle() sees to it.
  */
+bool exit_run_quick(struct vcpu *v);
+
+/** exit_quick() - the same for one exit. Return: is it done? Else nothing has changed. */
 bool exit_quick(struct vcpu *v, const struct exit *e);
 
 /**
@@ -19,6 +23,10 @@ bool exit_quick(struct vcpu *v, const struct exit *e);
  * Total over enum exit_kind: what nobody expects is V_KILL.
  */
 struct verdict exit_handle(struct vcpu *v, const struct exit *e);
+
+/* Kinds whose handler looks at registers only; others decode for themselves, or move no RIP */
+#define EXITS_MEASURED (BIT(EXIT_CPUID) | BIT(EXIT_RDMSR) | BIT(EXIT_WRMSR) | BIT(EXIT_HLT) | \
+			BIT(EXIT_HYPERCALL) | BIT(EXIT_XSETBV) | BIT(EXIT_CACHE) | BIT(EXIT_PAUSE))
 
 /**
  * exit_measure() - if the handler will need the instruction's length and the hardware did not say it
@@ -46,11 +54,13 @@ bool vcpu_apply(struct vcpu *v, const struct exit *e, const struct verdict *d);
 void vcpu_prepare(struct vcpu *v);
 
 /**
- * vcpu_step() - one round: prepare, enter, decide, apply; @e is left for the caller to look at
+ * vcpu_step() - prepare, enter, decide, apply; vcpu_last_exit() is left for the caller to look at
+ *
+ * Many rounds, while exit_quick() does all that has to be done and nobody else is to be looked after.
  *
  * Return: true if the vCPU gives the rest of its slice away (HLT, PAUSE, the partition's end).
  */
-bool vcpu_step(struct vcpu *v, struct exit *e);
+bool vcpu_step(struct vcpu *v);
 
 /** event_combine() - the outcome of @second while @first was delivered. Return: false = triple fault. */
 bool event_combine(const struct event *first, struct event *second);

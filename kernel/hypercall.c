@@ -9,57 +9,51 @@
 #include "kernel/partition.h"
 #include "kernel/space.h"
 
-static struct verdict answer(struct vcpu *v, s64 result)
+static s64 hc_version(struct vcpu *v maybe_unused)
 {
-	v->regs[GPR_RAX] = (u64)result;
-	return verdict(V_ADVANCE);
+	return HC_ABI_VERSION;
 }
 
-static struct verdict hc_version(struct vcpu *v)
-{
-	return answer(v, HC_ABI_VERSION);
-}
-
-static struct verdict hc_exit(struct vcpu *v)
+static s64 hc_exit(struct vcpu *v)
 {
 	u64 code = v->regs[GPR_RBX];
 	partition_end(v->part, code ? HEALTH_EXIT_FAILED : HEALTH_EXIT, "exit", code);
-	return verdict(V_ADVANCE);
+	return 0;
 }
 
-static struct verdict hc_yield(struct vcpu *v)
+/* The slice is given away by exit_handle() */
+static s64 hc_yield(struct vcpu *v maybe_unused)
 {
-	v->regs[GPR_RAX] = 0;
-	return verdict(V_YIELD);
+	return 0;
 }
 
-static struct verdict hc_partition_info(struct vcpu *v)
+static s64 hc_partition_info(struct vcpu *v)
 {
 	const struct partition *p = v->part;
 	switch (v->regs[GPR_RBX]) {
-	case HC_INFO_INDEX: return answer(v, p->index);
-	case HC_INFO_RESTARTS: return answer(v, p->life.nr);
-	case HC_INFO_LAST: return answer(v, p->life.last);
-	case HC_INFO_VCPUS: return answer(v, p->nr_cores);
-	case HC_INFO_MEMORY: return answer(v, p->cfg->memory_mib);
-	default: return answer(v, HC_EINVAL);
+	case HC_INFO_INDEX: return p->index;
+	case HC_INFO_RESTARTS: return p->life.nr;
+	case HC_INFO_LAST: return p->life.last;
+	case HC_INFO_VCPUS: return p->nr_cores;
+	case HC_INFO_MEMORY: return p->cfg->memory_mib;
+	default: return HC_EINVAL;
 	}
 }
 
-static struct verdict hc_watchdog(struct vcpu *v)
+static s64 hc_watchdog(struct vcpu *v)
 {
 	life_watchdog(v->part, v->regs[GPR_RBX]);
 	pc_touched(core_of(v));
-	return answer(v, 0);
+	return 0;
 }
 
-static struct verdict hc_health(struct vcpu *v)
+static s64 hc_health(struct vcpu *v)
 {
 	life_event(v->part, HEALTH_REPORT, "report", v->regs[GPR_RBX]);
-	return answer(v, 0);
+	return 0;
 }
 
-static struct verdict hc_console(struct vcpu *v)
+static s64 hc_console(struct vcpu *v)
 {
 	struct partition *p = v->part;
 	pc_lock(p);
@@ -69,26 +63,11 @@ static struct verdict hc_console(struct vcpu *v)
 	}
 	pc_unlock(p);
 	pc_touched(core_of(v));
-	return answer(v, has_room ? 0 : HC_EAGAIN);
-}
-
-static struct verdict channel_info(struct vcpu *v)
-{
-	return answer(v, hc_channel_info(v));
-}
-
-static struct verdict doorbell(struct vcpu *v)
-{
-	return answer(v, hc_doorbell(v));
-}
-
-static struct verdict space_check_call(struct vcpu *v)
-{
-	return answer(v, hc_space_check(v));
+	return has_room ? 0 : HC_EAGAIN;
 }
 
 /* The frame is this CPU's own, and was sought before the entry: what it says holds now */
-static struct verdict hc_schedule_info(struct vcpu *v)
+static s64 hc_schedule_info(struct vcpu *v)
 {
 	const struct sched_frame *f = core_of(v)->frame;
 	u64 wanted = v->regs[GPR_RBX], nr = 0;
@@ -104,17 +83,17 @@ static struct verdict hc_schedule_info(struct vcpu *v)
 			v->regs[GPR_RSI] = f->start + v->ops->get(v, VREG_TSC_OFFSET);
 		}
 	}
-	return answer(v, (s64)nr);
+	return (s64)nr;
 }
 
-static struct verdict hc_test_crash(struct vcpu *v)
+static s64 hc_test_crash(struct vcpu *v)
 {
 	const struct partition *p = v->part;
 	bool may = p->cfg->has_test_device && p->host->test_crash;
-	return answer(v, may ? p->host->test_crash(v->regs[GPR_RBX]) : HC_ENOSYS);
+	return may ? p->host->test_crash(v->regs[GPR_RBX]) : HC_ENOSYS;
 }
 
-typedef struct verdict hypercall_fn(struct vcpu *v);
+typedef s64 hypercall_fn(struct vcpu *v);
 
 /* Numbers with holes: each group has sixteen */
 static hypercall_fn *const calls[] = {
@@ -125,18 +104,27 @@ static hypercall_fn *const calls[] = {
 	[HC_WATCHDOG] = hc_watchdog,
 	[HC_HEALTH] = hc_health,
 	[HC_CONSOLE] = hc_console,
-	[HC_CHANNEL_INFO] = channel_info,
-	[HC_DOORBELL] = doorbell,
-	[HC_SPACE_CHECK] = space_check_call,
+	[HC_CHANNEL_INFO] = hc_channel_info,
+	[HC_DOORBELL] = hc_doorbell,
+	[HC_SPACE_CHECK] = hc_space_check,
 	[HC_TEST_CRASH] = hc_test_crash,
 	[HC_SCHEDULE_INFO] = hc_schedule_info,
 };
 
-struct verdict hypercall(struct vcpu *v)
+/* @i if it is below @nr, else 0, also for a CPU that guesses (Spectre v1: docs/speculation.md) */
+static u64 index_within(u64 i, u64 nr)
 {
-	u64 nr = v->regs[GPR_RAX];
-	if (nr >= ARRAY_SIZE(calls) || !calls[nr]) {
-		return answer(v, HC_ENOSYS);
-	}
-	return calls[nr](v);
+	u64 mask;
+	__asm__("cmp %2, %1; sbb %0, %0" : "=r"(mask) : "r"(i), "er"(nr) : "cc");
+	return i & mask;
+}
+
+bool hypercall_is_known(u64 nr)
+{
+	return nr < ARRAY_SIZE(calls) && calls[index_within(nr, ARRAY_SIZE(calls))];
+}
+
+void hypercall(struct vcpu *v)
+{
+	v->regs[GPR_RAX] = (u64)calls[index_within(v->regs[GPR_RAX], ARRAY_SIZE(calls))](v);
 }

@@ -6,14 +6,16 @@
 #ifndef BULKHEAD_HYPERCALL_H
 #define BULKHEAD_HYPERCALL_H
 
-#include "kernel/verdict.h"
 #include "vcpu.h"
 
+/** hypercall_is_known() - is there one with this number? Else the answer is HC_ENOSYS. */
+bool hypercall_is_known(u64 nr);
+
 /**
- * hypercall() - answer one, from ring 0 of @v
+ * hypercall() - answer one that is known, from ring 0 of @v
  *
  * Arguments are in RBX, RCX and RDX, the result goes to RAX. Context: the vCPU's own CPU, after an exit.
  */
-struct verdict hypercall(struct vcpu *v);
+void hypercall(struct vcpu *v);
 
 #endif

@@ -42,7 +42,7 @@ void msr_state_init(struct msr_state *s)
 
 static u64 tsc_now(const struct msr_env *env)
 {
-	return env->host_tsc + backend_get(env->v, VREG_TSC_OFFSET);
+	return env->tsc() + backend_get(env->v, VREG_TSC_OFFSET);
 }
 
 /* TSC and TSC_ADJUST move together (SDM 3B 18.17.3 "Time-Stamp Counter Adjustment") */
@@ -138,7 +138,7 @@ static bool has(const struct msr_env *env, enum msr_owner owner)
 	}
 }
 
-static const struct msr_row *find(const struct msr_env *env, u32 msr)
+static cold const struct msr_row *search(const struct msr_env *env, u32 msr)
 {
 	const struct policy *p = env->cpuid->policy;
 	for (u32 i = 0; i < p->nr_msrs; i++) {
@@ -148,6 +148,17 @@ static const struct msr_row *find(const struct msr_env *env, u32 msr)
 		}
 	}
 	return NULL;
+}
+
+/* Who has which MSR never changes */
+static inline const struct msr_row *find(const struct msr_env *env, u32 msr)
+{
+	u32 i = (msr ^ msr >> 4) % NR_MSR_ROWS;
+	if (env->state->found[i].msr != msr || !env->state->found[i].row) {
+		env->state->found[i].msr = msr;
+		env->state->found[i].row = search(env, msr);
+	}
+	return env->state->found[i].row;
 }
 
 bool msr_read(const struct msr_env *env, u32 msr, u64 *value)

@@ -12,11 +12,16 @@
 #include "policy.h"
 #include "vcpu.h"
 
-/* MSR contents that live nowhere else; one per vCPU */
+/* MSR contents that live nowhere else; one per vCPU. @found: rows of the policy's table, lately */
+#define NR_MSR_ROWS 16
 struct msr_state {
 	u64 tsc_adjust, misc_enable, mcg_status;
 	u64 mtrr[NR_MTRR_CELLS];
 	struct kvmclock clock;
+	struct {
+		u32 msr;
+		const struct msr_row *row;
+	} found[NR_MSR_ROWS];
 };
 
 struct msr_env {
@@ -24,7 +29,7 @@ struct msr_env {
 	struct msr_state *state;
 	struct vlapic *apic;
 	const struct cpuid_env *cpuid;
-	u64 host_tsc; /* now */
+	u64 (*tsc)(void);
 };
 
 void msr_state_init(struct msr_state *s);

@@ -54,6 +54,7 @@ struct pc {
 	struct vtestdev testdev;
 	u64 watchdog_ns; /* atomic: when HC_WATCHDOG fires; NEVER = it is off */
 	u64 console_ns;	 /* when an unfinished line is due */
+	bool has_line;	 /* one has begun since the last poll */
 	u64 deadline_ns; /* atomic: no pc_poll() needed before */
 	struct core *by; /* under the lock: it is on this CPU, and takes interrupts at once; NULL = by mail */
 	u32 next_lowest; /* lowest priority delivery begins here among equals */
@@ -161,6 +162,13 @@ static inline void pc_unlock(struct partition *p)
 	if (p->nr_cores > 1) {
 		lock_drop(&p->pc.lock);
 	}
+}
+
+/** core_is_quiet() - nothing to deliver, and no line of the 8259 has moved: so it is before most entries. By the owner. */
+static inline bool core_is_quiet(const struct core *c)
+{
+	return c->v.pending.type == EVENT_NONE && !c->v.nmi_pending && !c->lapic.nmi_pending &&
+	       !vlapic_has_request(&c->lapic) && !(c->lapic.lint & 1) && !vpic_is_pending(&c->v.part->pc.pic);
 }
 
 /** pc_init() - all devices in reset state, wired, on their buses. Return: STATUS_OVERLAP and the like. */

@@ -180,6 +180,7 @@ void pc_console_tx(struct partition *p, u8 byte)
 	console_source_tx(&p->pc.console, byte, partition_now_ns(p));
 	if (p->pc.console_ns == NEVER) {
 		p->pc.console_ns = 0; /* a line begins: when is it due? */
+		p->pc.has_line = true;
 	}
 }
 
@@ -223,21 +224,21 @@ static void watchdog_expired(void *ctx)
 static enum status attach_all(struct partition *p)
 {
 	struct pc *pc = &p->pc;
-	const struct bus_range debug_exit = { p->cfg->debug_exit, 4, "debug-exit", &debug_exit_ops, p };
+	const struct bus_range debug_exit = { p->cfg->debug_exit, 4, "debug-exit", &debug_exit_ops, p, NULL };
 	const struct bus_range map[] = {
-		{ 0x20, 2, "pic", &vpic_master_ops, &pc->pic },
-		{ 0x40, 4, "pit", &vpit_ops, &pc->pit },
-		{ 0x60, 1, "kbc-data", &vacpi_kbc_data_ops, &pc->acpi },
-		{ 0x61, 1, "port61", &vpit_port61_ops, &pc->pit },
-		{ 0x64, 1, "kbc", &vacpi_kbc_ops, &pc->acpi },
-		{ 0x70, 2, "rtc", &vrtc_ops, &pc->rtc },
-		{ 0x92, 1, "port92", &vacpi_port92_ops, &pc->acpi },
-		{ 0xa0, 2, "pic2", &vpic_slave_ops, &pc->pic },
-		{ 0x3f8, 8, "uart", &vuart_ops, &pc->uart },
-		{ 0x4d0, 2, "elcr", &vpic_elcr_ops, &pc->pic },
-		{ VACPI_PM1_EVT, VACPI_BLOCK_LEN, "acpi", &vacpi_pm_ops, &pc->acpi },
-		{ VPCI_ADDRESS_PORT, 4, "pci-address", &vpci_address_ops, &pc->pci },
-		{ VPCI_DATA_PORT, 4, "pci-data", &vpci_data_ops, &pc->pci },
+		{ 0x20, 2, "pic", &vpic_master_ops, &pc->pic, NULL },
+		{ 0x40, 4, "pit", &vpit_ops, &pc->pit, &pc->pit.deadline_ns },
+		{ 0x60, 1, "kbc-data", &vacpi_kbc_data_ops, &pc->acpi, &pc->acpi.deadline_ns },
+		{ 0x61, 1, "port61", &vpit_port61_ops, &pc->pit, &pc->pit.deadline_ns },
+		{ 0x64, 1, "kbc", &vacpi_kbc_ops, &pc->acpi, &pc->acpi.deadline_ns },
+		{ 0x70, 2, "rtc", &vrtc_ops, &pc->rtc, &pc->rtc.deadline_ns },
+		{ 0x92, 1, "port92", &vacpi_port92_ops, &pc->acpi, &pc->acpi.deadline_ns },
+		{ 0xa0, 2, "pic2", &vpic_slave_ops, &pc->pic, NULL },
+		{ 0x3f8, 8, "uart", &vuart_ops, &pc->uart, &pc->uart.deadline_ns },
+		{ 0x4d0, 2, "elcr", &vpic_elcr_ops, &pc->pic, NULL },
+		{ VACPI_PM1_EVT, VACPI_BLOCK_LEN, "acpi", &vacpi_pm_ops, &pc->acpi, &pc->acpi.deadline_ns },
+		{ VPCI_ADDRESS_PORT, 4, "pci-address", &vpci_address_ops, &pc->pci, &pc->watchdog.deadline_ns },
+		{ VPCI_DATA_PORT, 4, "pci-data", &vpci_data_ops, &pc->pci, &pc->watchdog.deadline_ns },
 	};
 	enum status s = STATUS_OK;
 	for (u32 i = 0; i < ARRAY_SIZE(map) && s == STATUS_OK; i++) {
@@ -264,12 +265,12 @@ static enum status attach_all(struct partition *p)
 enum status pc_attach_core(struct core *c)
 {
 	struct partition *p = c->v.part;
-	const struct bus_range map[] = {
-		{ VPCI_MMIO_BASE, VPCI_MMIO_LEN, "pci", &vpci_mmio_ops, &p->pc.pci },
-		{ VPCI_ECAM_BASE, VPCI_ECAM_LEN, "ecam", &vpci_ecam_ops, &p->pc.pci },
-		{ VIOAPIC_BASE, PAGE_SIZE, "ioapic", &vioapic_ops, &p->pc.ioapic },
-		{ VLAPIC_BASE, PAGE_SIZE, "lapic", &vlapic_mmio_ops, &c->lapic },
-		{ VTESTDEV_RAM, VTESTDEV_RAM_LEN, "testdev", &vtestdev_ram_ops, &p->pc.testdev },
+	const struct bus_range map[] = { /* pc_touched() asks all devices */
+		{ VPCI_MMIO_BASE, VPCI_MMIO_LEN, "pci", &vpci_mmio_ops, &p->pc.pci, NULL },
+		{ VPCI_ECAM_BASE, VPCI_ECAM_LEN, "ecam", &vpci_ecam_ops, &p->pc.pci, NULL },
+		{ VIOAPIC_BASE, PAGE_SIZE, "ioapic", &vioapic_ops, &p->pc.ioapic, NULL },
+		{ VLAPIC_BASE, PAGE_SIZE, "lapic", &vlapic_mmio_ops, &c->lapic, NULL },
+		{ VTESTDEV_RAM, VTESTDEV_RAM_LEN, "testdev", &vtestdev_ram_ops, &p->pc.testdev, NULL },
 	};
 	u32 nr = ARRAY_SIZE(map) - (p->cfg->has_test_device ? 0 : 1);
 	enum status s = STATUS_OK;
@@ -372,6 +373,7 @@ u64 pc_poll(struct partition *p, u64 now_ns)
 	vacpi_poll(&pc->acpi, now_ns);
 	life_poll(p, now_ns);
 	vwatchdog_poll(&pc->watchdog, now_ns);
+	pc->has_line = false;
 	pc->console_ns = console_poll(p, now_ns);
 	vuart_poll(&pc->uart, now_ns);
 	u64 next = pc_deadline(pc);

@@ -88,17 +88,17 @@ static void dump_code(struct vcpu *v)
 
 static void dump_exit(struct vcpu *v, u32 n)
 {
-	u64 nr = MIN(v->nr_exits, NR_EXIT_TRACE), i = v->nr_exits - nr + n;
-	const struct exit_trace *t = &v->trace[i % NR_EXIT_TRACE];
+	u64 nr = MIN(v->nr_exits, NR_EXITS_KEPT), i = v->nr_exits - nr + n;
+	const struct exit *t = &v->exits[i % NR_EXITS_KEPT];
 	if (n < nr) {
 		log("[%s] exit -%lu %s reason=0x%x info=0x%lx rip=0x%lx", v->part->cfg->name, v->nr_exits - i,
-		    exit_kind_name(t->kind), t->reason, t->info, t->rip);
+		    exit_kind_name(t->kind), t->reason, t->info[0], t->rip);
 	}
 }
 
 static void dump_head(struct vcpu *v, const struct exit *e)
 {
-	log("[%s] post-mortem: exit %s reason=0x%lx info=0x%lx,0x%lx rip=0x%lx exits=%lu",
+	log("[%s] post-mortem: exit %s reason=0x%x info=0x%lx,0x%lx rip=0x%lx exits=%lu",
 	    v->part->cfg->name, exit_kind_name(e->kind), e->reason, e->info[0], e->info[1], e->rip,
 	    v->nr_exits);
 	if (e->vectoring.type != EVENT_NONE) {
@@ -110,7 +110,7 @@ static void dump_head(struct vcpu *v, const struct exit *e)
 bool postmortem_piece(struct vcpu *v, const struct exit *e, u32 n)
 {
 	enum { REGISTERS = 1, SEGMENTS = REGISTERS + REGISTER_LINES, CODE = SEGMENTS + NR_SEGS, EXITS,
-	       BACKEND = EXITS + NR_EXIT_TRACE };
+	       BACKEND = EXITS + NR_EXITS_KEPT };
 	if (n < REGISTERS) {
 		dump_head(v, e);
 	} else if (n < SEGMENTS) {

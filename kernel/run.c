@@ -113,6 +113,7 @@ static void switch_to(struct runner *r, struct vcpu *v)
 		speculation_switch();
 		r->last = v->part;
 	}
+	v->is_wanted = &r->cpu->is_kicked;
 	r->loaded = v;
 }
 
@@ -179,7 +180,6 @@ static bool write_postmortem(struct runner *r, struct core *c, u64 until)
 static bool run_core(struct runner *r, struct core *c, u64 until)
 {
 	struct vcpu *v = &c->v;
-	struct exit e;
 	bool gives_way = false;
 	switch_to(r, v);
 	note_start(r, v->part);
@@ -205,8 +205,8 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 		if (!v->ops->has_deadline) {
 			arm_timer(r, v->deadline_tsc);
 		}
-		gives_way = vcpu_step(v, &e);
-		if (e.kind == EXIT_INTERRUPT) {
+		gives_way = vcpu_step(v);
+		if (vcpu_last_exit(v)->kind == EXIT_INTERRUPT) {
 			irq_window();
 		}
 	}

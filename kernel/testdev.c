@@ -43,9 +43,9 @@ enum status testdev_attach(struct partition *p, const struct vtestdev_ops *ops)
 	memset(ram, 0, VTESTDEV_RAM_LEN);
 	pc->testdev = (struct vtestdev){ .ops = ops, .ctx = pc, .ram = ram };
 	enum status s = bus_attach(&pc->ports, &(struct bus_range){ VTESTDEV_PORTS, VTESTDEV_PORTS_LEN,
-				   "testdev", &vtestdev_port_ops, &pc->testdev });
+				   "testdev", &vtestdev_port_ops, &pc->testdev, NULL });
 	return s != STATUS_OK ? s : bus_attach(&pc->ports, &(struct bus_range){ VTESTDEV_LINES,
-				    VTESTDEV_NR_LINES, "testdev-irq", &vtestdev_line_ops, &pc->testdev });
+				    VTESTDEV_NR_LINES, "testdev-irq", &vtestdev_line_ops, &pc->testdev, NULL });
 }
 
 static bool map_page(struct pt *space, gpa page, void *host)

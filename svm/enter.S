@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * void svm_run(u64 *regs, u64 vmcb_pa, u64 host_pa): the way into a guest and back.
+ * The way into a guest and back: RDI is u64 regs[16], RSI the VMCB's address, RDX that of the host's state.
  * VMRUN itself carries RAX, RSP, RIP, RFLAGS and the control registers; VMLOAD and VMSAVE the
- * hidden rest (FS, GS, TR, LDTR, system call MSRs). Called by svm_enter() with IF=0.
+ * hidden rest (FS, GS, TR, LDTR, system call MSRs). With IF=0. But for RBP and RSP the host's GPRs are lost:
+ * svm_enter(), which alone calls this, has the compiler save what it needs, once for many rounds.
  */
 	.macro guest_gprs op
 	\op 1, rcx
@@ -26,7 +27,7 @@
 	.globl svm_run
 	.type svm_run, @function
 svm_run:
-	.irp reg, rbp, rbx, r12, r13, r14, r15, rdi, rdx
+	.irp reg, rbp, rdi, rdx
 	push %\reg
 	.endr
 	/*
@@ -45,9 +46,7 @@ svm_run:
 	vmload %rax
 	pop %rax
 	guest_gprs save_gpr
-	.irp reg, r15, r14, r13, r12, rbx, rbp
-	pop %\reg
-	.endr
+	pop %rbp
 	cli
 	stgi
 	ret

@@ -171,7 +171,7 @@ void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e)
 	bool has_len = r.kind == EXIT_PIO || (r.flags & INSN && hw->features & SVM_FEATURE_NRIPS);
 	e->kind = r.kind;
 	e->insn_len = has_len && len <= 15 ? (u8)len : 0;
-	e->reason = b->exit_code;
+	e->reason = (u32)b->exit_code;
 	e->info[0] = b->exit_info1;
 	e->info[1] = b->exit_info2;
 	e->rip = b->rip;

@@ -60,6 +60,7 @@ u64 svm_get(struct vcpu *v, enum vreg r)
 	case VREG_INT_SHADOW: return b->int_shadow & INT_SHADOW;
 	case VREG_NMI_BLOCKED: return hw->nmi_blocked;
 	case VREG_CODE_SIZE: return code_size(b);
+	case VREG_CPL: return b->cpl;
 	default: return 0;
 	}
 }

@@ -14,7 +14,11 @@
 #define CPUID_TCG	 0x54474354 /* "TCGT": the signature is "TCGTCGTCGTCG" */
 
 /* enter.S: the guest until its next #VMEXIT; all GPRs but RAX and RSP by @regs */
-void svm_run(u64 *regs, u64 vmcb_pa, u64 host_pa);
+static inline void run(u64 *regs, u64 vmcb_pa, u64 host_pa)
+{
+	__asm__ volatile("call svm_run" : "+D"(regs), "+S"(vmcb_pa), "+d"(host_pa) : :
+			 "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc");
+}
 
 /* CPUID 8000_000A; zeroes if the CPU has no such leaf. Return: is there AMD-V? */
 static bool svm_cpuid(u32 *features, u32 *nr_asids)
@@ -113,7 +117,7 @@ static inline bool enter_once(struct vcpu *v, struct exit *e)
 		write_cr2(hw->vmcb.cr2); /* VMRUN loads it, but for Bochs's */
 	}
 	hw->vmcb.rax = v->regs[GPR_RAX];
-	svm_run(v->regs, hw->pa, hw->host_pa);
+	run(v->regs, hw->pa, hw->host_pa);
 	v->regs[GPR_RAX] = hw->vmcb.rax;
 	svm_exit_decode(hw, e);
 	return svm_exit_settle(hw, e);

@@ -35,7 +35,7 @@ static void use_space(struct vmx_vcpu *x, u64 eptp)
 {
 	if (x->eptp != eptp) {
 		x->eptp = eptp;
-		x->must_flush = true;
+		x->must_flush = x->needs_care = true;
 		vmcs_write64(VMCS_EPTP, eptp);
 	}
 }

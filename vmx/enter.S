@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bool vmx_run(u64 regs[16], bool is_launched): into the guest and back. VM entry and exit switch
- * all but the GPRs; those are switched here, in the order of enum gpr. Called by vmx_enter() only.
+ * vmx_resume and vmx_launch: into the guest and back. RDI is u64 regs[16] of struct vcpu; CF is then 1 on VMfail. VM
+ * entry and exit switch all but the GPRs; those are switched here, in the order of enum gpr. But for RBP and RSP the
+ * host's are lost: vmx_enter(), which alone calls this, has the compiler save what it needs, once for many rounds.
  */
-#define HOST_RSP 0x6c14 /* VMCS field, natural width (SDM 3D B.4.4) */
+#define HOST_RSP  0x6c14 /* VMCS field, natural width (SDM 3D B.4.4) */
+#define ENTRY_RSP (8*16) /* struct vcpu: regs, entry_rsp */
 
 	/* All but RSP, which the VMCS has, and RDI, which is the base */
 	.macro guest_gprs op
@@ -25,37 +27,40 @@
 	.endm
 
 	.text
-	.global vmx_run, vmx_exit_stub
+	.global vmx_resume, vmx_launch, vmx_exit_stub
 
-vmx_run:
-	.irp reg, rbx, rbp, r12, r13, r14, r15
-	push	%\reg
-	.endr
+	.macro run how
+	push	%rbp
 	push	%rdi				/* regs, for the way back */
-	mov	$HOST_RSP, %eax
-	vmwrite	%rsp, %rax
-	jbe	vmfail
-	test	%sil, %sil			/* no MOV below touches the flags */
-	guest_gprs load_gpr
+	cmp	%rsp, ENTRY_RSP(%rdi)
+	jne	2f
+1:	guest_gprs load_gpr
 	mov	8*7(%rdi), %rdi
-	jnz	1f
-	vmlaunch
+	\how
 	jmp	vmfail
-1:	vmresume
+2:	mov	$HOST_RSP, %eax
+	vmwrite	%rsp, %rax
+	mov	%rsp, ENTRY_RSP(%rdi)
+	ja	1b
+	jmp	vmfail
+	.endm
+
+vmx_resume:
+	run	vmresume
+vmx_launch:
+	run	vmlaunch
 vmfail:						/* not entered: GPRs in regs are as they were */
-	mov	$1, %eax
 	add	$8, %rsp
-	jmp	out
+	pop	%rbp
+	stc
+	ret
 
 vmx_exit_stub:					/* RSP is as VMWRITE saw it: regs is on top */
 	xchg	%rdi, (%rsp)
 	guest_gprs save_gpr
 	pop	8*7(%rdi)
-	xor	%eax, %eax
-out:
-	.irp reg, r15, r14, r13, r12, rbp, rbx
-	pop	%\reg
-	.endr
+	pop	%rbp
+	clc
 	ret
 
 	.section .note.GNU-stack, "", @progbits

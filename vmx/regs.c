@@ -30,7 +30,7 @@ void vmcs_return(const struct vcpu *v, u64 before)
 }
 
 /* The field that is the register and nothing else */
-static u16 plain_field(enum vreg r)
+static always_inline u16 plain_field(enum vreg r)
 {
 	switch (r) {
 	case VREG_RIP: return VMCS_GUEST_RIP.enc;
@@ -96,7 +96,7 @@ bool vmx_nmi_blocked(struct vmx_vcpu *x)
 	return x->had_nmi;
 }
 
-static u64 reg_get(struct vmx_vcpu *x, enum vreg r)
+static always_inline u64 reg_get(struct vmx_vcpu *x, enum vreg r)
 {
 	switch (r) {
 	case VREG_CR0: return cr_get(VMCS_GUEST_CR0, VMCS_CR0_MASK, VMCS_CR0_SHADOW);
@@ -108,6 +108,8 @@ static u64 reg_get(struct vmx_vcpu *x, enum vreg r)
 		return (vmcs_read32(VMCS_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) != 0;
 	case VREG_NMI_BLOCKED: return vmx_nmi_blocked(x);
 	case VREG_CODE_SIZE: return code_size();
+	case VREG_CPL: return field_get(SEG_DPL, vmcs_peek32(VMCS_GUEST_ATTR(SEG_SS)));
+	case VREG_DR7: return vmcs_peeknat(VMCS_GUEST_DR7);
 	default: return vmcs_get(plain_field(r));
 	}
 }
@@ -147,17 +149,23 @@ static void reg_set(struct vmx_vcpu *x, enum vreg r, u64 value)
 	}
 }
 
-u64 vmx_get(struct vcpu *v, enum vreg r)
+static cold u64 get_elsewhere(struct vcpu *v, enum vreg r)
+{
+	struct vmx_vcpu *x = v->hw;
+	u64 before = vmcs_borrow(v);
+	u64 value = reg_get(x, r);
+	vmcs_return(v, before);
+	return value;
+}
+
+always_inline u64 vmx_get(struct vcpu *v, enum vreg r)
 {
 	struct vmx_vcpu *x = v->hw;
 
 	if (r == VREG_TSC_OFFSET) {
 		return x->tsc_offset;
 	}
-	u64 before = vmcs_borrow(v);
-	u64 value = reg_get(x, r);
-	vmcs_return(v, before);
-	return value;
+	return x->is_loaded ? reg_get(x, r) : get_elsewhere(v, r);
 }
 
 void vmx_set(struct vcpu *v, enum vreg r, u64 value)
@@ -206,14 +214,14 @@ void vmx_set_seg(struct vcpu *v, enum seg s, const struct segment *in)
  */
 inline u64 vmx_skip(struct vcpu *v, u64 rip, u32 len)
 {
-	u64 next = rip + len, rflags = vmcs_readnat(VMCS_GUEST_RFLAGS);
+	u64 next = rip + len, rflags = vmcs_peeknat(VMCS_GUEST_RFLAGS);
 
 	(void)v;
 	if (next >> 32 && !(rip >> 32) && !(vmcs_read32(VMCS_GUEST_ATTR(SEG_CS)) & SEG_L)) {
 		next = (u32)next;
 	}
-	vmcs_writenat(VMCS_GUEST_RIP, next);
-	if (vmcs_read32(VMCS_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) {
+	vmcs_pokenat(VMCS_GUEST_RIP, next);
+	if (vmcs_peek32(VMCS_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) {
 		shadow_set(false);
 	}
 	if (rflags & RFLAGS_RF) {

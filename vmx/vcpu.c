@@ -115,6 +115,7 @@ enum status vmx_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 	memset(x, 0, sizeof(*x));
 	*(u32 *)x->vmcs = vmx_common.revision;
 	x->pa = pa;
+	x->needs_care = true;
 	x->eptp = x->eptp_plain = p->second_level.v | EPTP_WB | EPTP_WALK_4;
 	x->eptp_apic = p->with_apic.v | EPTP_WB | EPTP_WALK_4;
 	x->apic_base = p->apic_base.v;
@@ -168,7 +169,7 @@ void vmx_load(struct vcpu *v)
 	x->is_loaded = true;
 	if (x->host_gs != gs) {
 		x->host_gs = gs;
-		x->must_flush = true; /* this CPU may remember another space by the same name */
+		x->must_flush = x->needs_care = true; /* this CPU may remember another space by the same name */
 		write_host_state();
 	}
 	for (u32 i = 0; i < VMX_NR_SWITCHED; i++) {
@@ -188,6 +189,7 @@ void vmx_put(struct vcpu *v)
 	}
 	BUG_ON(vmclear(x->pa.v));
 	x->is_loaded = x->is_launched = false;
+	x->needs_care = true;
 	for (u32 i = 0; i < VMX_NR_SWITCHED; i++) {
 		x->msr[i] = rdmsr(switched[i]);
 	}

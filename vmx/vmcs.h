@@ -22,10 +22,34 @@ static inline void vmcs_set(u64 enc, u64 value)
 	BUG_ON(vmwrite(enc, value));
 }
 
+/*
+ * The same unchecked, for the fields that most exits need. vmx_vcpu_init() has read or written each of them, and no
+ * VMCS is ever current but a good one.
+ */
+static inline u64 vmcs_peek_enc(u64 enc)
+{
+	u64 value;
+	__asm__ volatile("vmread %1, %0" : "=r"(value) : "r"(enc) : "cc");
+	return value;
+}
+
+static inline void vmcs_poke_enc(u64 enc, u64 value)
+{
+	__asm__ volatile("vmwrite %1, %0" : : "r"(enc), "r"(value) : "cc");
+}
+
 #define VMCS_ACCESSORS(type, value_type, field_type)                          \
 	static inline value_type vmcs_read##type(field_type f)                     \
 	{                                                                     \
 		return (value_type)vmcs_get(f.enc);                           \
+	}                                                                     \
+	static inline value_type vmcs_peek##type(field_type f)                     \
+	{                                                                     \
+		return (value_type)vmcs_peek_enc(f.enc);                      \
+	}                                                                     \
+	static inline void vmcs_poke##type(field_type f, value_type value)         \
+	{                                                                     \
+		vmcs_poke_enc(f.enc, value);                                  \
 	}                                                                     \
 	static inline void vmcs_write##type(field_type f, value_type value)        \
 	{                                                                     \

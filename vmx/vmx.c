@@ -18,12 +18,12 @@ static bool is_soft(u32 intr_info)
 
 static bool read_pio(struct exit *e)
 {
-	u64 qual = vmcs_readnat(VMCS_QUALIFICATION);
+	u64 qual = vmcs_peeknat(VMCS_QUALIFICATION);
 
 	if (qual & QUAL_IO_STRING) {
 		return false;
 	}
-	e->insn_len = (u8)vmcs_read32(VMCS_EXIT_INSN_LEN);
+	e->insn_len = (u8)vmcs_peek32(VMCS_EXIT_INSN_LEN);
 	e->info[0] = qual;
 	vmx_decode_pio(qual, 0, &e->pio);
 	return true;
@@ -31,28 +31,28 @@ static bool read_pio(struct exit *e)
 
 static bool read_mmio(struct exit *e)
 {
-	u64 qual = vmcs_readnat(VMCS_QUALIFICATION);
+	u64 qual = vmcs_peeknat(VMCS_QUALIFICATION);
 
-	if (qual & QUAL_EPT_NMI_IRET || vmcs_read32(VMCS_VECTORING_INFO) & INTR_VALID) {
+	if (qual & QUAL_EPT_NMI_IRET || vmcs_peek32(VMCS_VECTORING_INFO) & INTR_VALID) {
 		return false;
 	}
 	e->insn_len = 0;
 	e->info[0] = qual;
-	e->info[1] = vmcs_read64(VMCS_GUEST_PHYS);
+	e->info[1] = vmcs_peek64(VMCS_GUEST_PHYS);
 	vmx_decode_mmio(qual, e->info[1], &e->mmio);
 	return true;
 }
 
 static bool read_length(struct exit *e)
 {
-	e->insn_len = (u8)vmcs_read32(VMCS_EXIT_INSN_LEN);
+	e->insn_len = (u8)vmcs_peek32(VMCS_EXIT_INSN_LEN);
 	e->info[0] = 0;
 	return true;
 }
 
 static bool read_apic_write(struct exit *e)
 {
-	u64 qual = vmcs_readnat(VMCS_QUALIFICATION);
+	u64 qual = vmcs_peeknat(VMCS_QUALIFICATION);
 
 	e->insn_len = 0;
 	e->info[0] = qual;
@@ -71,14 +71,14 @@ static inline bool read_common(u32 reason, struct exit *e)
 
 	e->kind = r->kind;
 	e->reason = reason;
-	e->rip = vmcs_readnat(VMCS_GUEST_RIP);
+	e->rip = vmcs_peeknat(VMCS_GUEST_RIP);
 	e->info[1] = 0;
 	e->vectoring.type = EVENT_NONE;
 	if (reason & ~(u32)REASON_BASIC) {
 		return false;
 	}
-	return r->kind == EXIT_PIO ? read_pio(e) : reason == REASON_EPT_VIOLATION ? read_mmio(e) :
-	       r->needs == NEEDS_LEN ? read_length(e) :
+	return r->needs == NEEDS_LEN ? read_length(e) :
+	       r->kind == EXIT_PIO ? read_pio(e) : reason == REASON_EPT_VIOLATION ? read_mmio(e) :
 	       r->kind == EXIT_APIC_WRITE ? read_apic_write(e) : false;
 }
 
@@ -149,31 +149,53 @@ static noinline void read_other(struct vmx_vcpu *x, u32 reason, struct exit *e)
 	struct vmx_raw raw;
 
 	read_exit(x, reason, &raw);
-	x->is_launched |= !(raw.reason & REASON_ENTRY_FAILED);
 	vmx_exit_decode(&raw, e);
 	settle(x, &raw, e);
 }
 
-void vmx_enter(struct vcpu *v, struct exit *e)
+/* enter.S: the guest, until an exit. Return: true on VMfail. */
+#define RUN(how, regs)                                                                                        \
+	({                                                                                                    \
+		bool is_refused;                                                                              \
+		u64 *at = (regs);                                                                             \
+		__asm__ volatile("call " how : "=@ccc"(is_refused), "+D"(at) : : "rax", "rbx", "rcx", "rdx", "rsi", \
+				 "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory");              \
+		is_refused;                                                                                   \
+	})
+
+/* A flush, or the first entry. With EPT all is tagged by EPTP: that covers any VPID (SDM 3C 29.4.3.1). */
+static cold bool run_with_care(struct vcpu *v)
 {
 	struct vmx_vcpu *x = v->hw;
 
 	if (x->must_flush) {
-		/* With EPT all is tagged by EPTP: this covers any VPID (SDM 3C 29.4.3.1). */
 		BUG_ON(invept(INVEPT_SINGLE, x->eptp));
 		x->must_flush = false;
 	}
-	vmcs_write32(VMCS_PREEMPTION_TIMER,
-		     vmx_timer_ticks(v->deadline_tsc, rdtsc(), vmx_common.timer_rate));
-	if (vmx_run(v->regs, x->is_launched)) {
+	if (x->is_launched) {
+		x->needs_care = false;
+		return RUN("vmx_resume", v->regs);
+	}
+	if (RUN("vmx_launch", v->regs)) {
+		return true;
+	}
+	x->is_launched = !(vmcs_read32(VMCS_EXIT_REASON) & REASON_ENTRY_FAILED);
+	x->needs_care = !x->is_launched;
+	return false;
+}
+
+always_inline void vmx_enter(struct vcpu *v, struct exit *e)
+{
+	struct vmx_vcpu *x = v->hw;
+
+	vmcs_poke32(VMCS_PREEMPTION_TIMER, vmx_timer_ticks(v->deadline_tsc, rdtsc(), vmx_common.timer_rate));
+	if (x->needs_care ? run_with_care(v) : RUN("vmx_resume", v->regs)) {
 		refused(e);
 		return;
 	}
-	u32 reason = vmcs_read32(VMCS_EXIT_REASON);
-	if (read_common(reason, e)) {
-		x->is_launched = true;
-	} else {
-		read_other(x, reason, e);
+	u32 reason = vmcs_peek32(VMCS_EXIT_REASON);
+	if (!read_common(reason, e)) {
+		read_other(v->hw, reason, e);
 	}
 }
 
@@ -204,7 +226,9 @@ static void vmx_window(struct vcpu *v, bool nmi)
 
 static void vmx_flush(struct vcpu *v)
 {
-	((struct vmx_vcpu *)v->hw)->must_flush = true;
+	struct vmx_vcpu *x = v->hw;
+
+	x->must_flush = x->needs_care = true;
 }
 
 static void vmx_dump(struct vcpu *v)

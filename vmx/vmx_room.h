@@ -110,6 +110,7 @@ u32 vmx_event_encode(const struct event *e, bool has_pe);
  * @is_loaded:   the VMCS is this CPU's current one
  * @is_launched: VMRESUME, not VMLAUNCH
  * @must_flush:  INVEPT before the next entry
+ * @needs_care:  must_flush, or not is_launched
  * @had_nmi:     an NMI was injected, and no IRET seen since: see vmx_nmi_blocked()
  * @host_gs:     GS base of the physical CPU whose state the VMCS's host area holds: one per CPU
  * @tsc_offset:  VMCS_TSC_OFFSET; clocks ask for it all the time
@@ -129,18 +130,17 @@ struct vmx_vcpu {
 	u64 eoi_exit[VMX_NR_EOI_EXITS];
 	enum apic_mode apic_mode;
 	u32 tpr_threshold;
-	bool is_loaded, is_launched, must_flush, had_nmi;
+	bool is_loaded, is_launched, must_flush, needs_care, had_nmi;
 	u64 host_gs;
 	u64 cr2, dr6, tsc_offset;
 	u64 msr[VMX_NR_SWITCHED];
 };
 #define VMX_VCPU_PAGES 5
+static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, entry_rsp) == 8 * 16, "enter.S knows");
 static_assert(offsetof(struct vmx_vcpu, msr_bitmap) == 0x1000, "bitmaps must start pages");
 static_assert(offsetof(struct vmx_vcpu, io_bitmap) == 0x2000, "bitmaps must start pages");
 static_assert(sizeof(struct vmx_vcpu) <= VMX_VCPU_PAGES * PAGE_SIZE, "one allocation holds all");
 
-/** vmx_run() - enter.S: the guest, until an exit. Return: true on VMfail, false after an exit. */
-bool vmx_run(u64 regs[NR_GPRS], bool is_launched);
 /** vmx_exit_stub() - enter.S: where exits arrive; not to be called. */
 void vmx_exit_stub(void);
 

@@ -191,8 +191,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct insn_cache insns; /* its rows point into the RAM that this run frees */
 	memset(&insns, 0, sizeof(insns));
 	struct emu e = { .v = &v, .mem = &mem, .mmio = &mmio, .ports = &ports, .insns = &insns };
-	const struct bus_range range = { RAM_PAGES * PAGE_SIZE, 0x100000, "device", &device, NULL };
-	const struct bus_range port = { 0x100, 0x10, "port", &device, NULL };
+	const struct bus_range range = { RAM_PAGES * PAGE_SIZE, 0x100000, "device", &device, NULL, NULL };
+	const struct bus_range port = { 0x100, 0x10, "port", &device, NULL, NULL };
 	memset(ram, 0, RAM_PAGES * PAGE_SIZE);
 	set_up_cpu(&in, &f);
 	for (u32 r = 0; r < NR_GPRS; r++) {

@@ -64,7 +64,7 @@ static u64 fake_get(struct vcpu *v, enum vreg r)
 	if (r == VREG_CODE_SIZE) {
 		return attr & SEG_L && f->reg[VREG_EFER] & EFER_LMA ? 8 : attr & SEG_DB ? 4 : 2;
 	}
-	return f->reg[r];
+	return r == VREG_CPL ? field_get(SEG_DPL, f->seg[SEG_SS].attr) : f->reg[r];
 }
 
 static void fake_set(struct vcpu *v, enum vreg r, u64 value)

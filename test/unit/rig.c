@@ -189,9 +189,8 @@ bool rig_play(u32 n, struct exit e)
 {
 	struct vcpu *v = &rig.part->core[n]->v;
 	struct fake *f = fake_of(v);
-	struct exit out;
 	f->script = &e;
 	f->nr_script = 1;
 	f->at = 0;
-	return vcpu_step(v, &out);
+	return vcpu_step(v);
 }

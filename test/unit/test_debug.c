@@ -192,10 +192,10 @@ static void faults_push_rf(void **state)
 
 static struct emu emu_with_devices(void)
 {
-	const struct bus_range range = { 0x10000, 0x100, "device", &device, NULL };
+	const struct bus_range range = { 0x10000, 0x100, "device", &device, NULL, NULL };
 	core.mmio.nr = part.pc.ports.nr = 0;
 	assert_int_equal(bus_attach(&core.mmio, &range), STATUS_OK);
-	assert_int_equal(bus_attach(&part.pc.ports, &(struct bus_range){ 0x60, 4, "port", &device, NULL }), STATUS_OK);
+	assert_int_equal(bus_attach(&part.pc.ports, &(struct bus_range){ 0x60, 4, "port", &device, NULL, NULL }), STATUS_OK);
 	return (struct emu){ .v = v, .mem = &part.mem, .mmio = &core.mmio, .ports = &part.pc.ports };
 }
 

@@ -99,7 +99,7 @@ static int setup(void **state)
 	(void)state;
 	ops = fake_ops;
 	ops.set = set_reg;
-	struct bus_range all = { 0x100, 0x100, "ports", &port_ops, NULL };
+	struct bus_range all = { 0x100, 0x100, "ports", &port_ops, NULL, NULL };
 	return bus_attach(&ports, &all) != STATUS_OK ||
 	       vcpu.ops->vcpu_init(&vcpu, NULL) != STATUS_OK;
 }
@@ -119,7 +119,7 @@ static struct fake *small_machine(void)
 	mem = (struct gmem){ .ext = { { GPA(0), HPA((uintptr_t)ram), RAM } }, .nr = 1 };
 	mmio.nr = 0;
 	assert_int_equal(bus_attach(&mmio, &(struct bus_range){ RAM, BUF_LEN, "device",
-								&device_ops, NULL }), STATUS_OK);
+								&device_ops, NULL, NULL }), STATUS_OK);
 	memset(ram, 0, RAM);
 	memset(vcpu.regs, 0, sizeof(vcpu.regs));
 	for (u32 i = 0; i < BUF_LEN; i++) {

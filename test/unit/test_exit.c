@@ -81,7 +81,7 @@ static void cpuid_is_decoded_and_skipped(void **state)
 	assert_false(play((struct exit){ .kind = EXIT_CPUID, .insn_len = 3 }));
 	assert_int_equal(rip(), RIG_LOAD_ADDR + 5);
 	assert_int_equal(part->core[0]->v.nr_exits, 2);
-	assert_int_equal(part->core[0]->v.trace[1].rip, RIG_LOAD_ADDR + 2);
+	assert_int_equal(part->core[0]->v.exits[1].rip, RIG_LOAD_ADDR + 2);
 }
 
 static void unknown_msr_is_general_protection(void **state)

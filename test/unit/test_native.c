@@ -178,7 +178,7 @@ static int setup(void **state)
 	}
 	mem = (struct gmem){ .ext = { { GPA(CODE), HPA(CODE), CODE_LEN } }, .nr = 1 };
 	nr_modes = can_run(MODE_32) ? make_segments() && can_run(MODE_16) ? 3 : 2 : 1;
-	return bus_attach(&mmio, &(struct bus_range){ BUF, BUF_LEN, "device", &device_ops, NULL }) !=
+	return bus_attach(&mmio, &(struct bus_range){ BUF, BUF_LEN, "device", &device_ops, NULL, NULL }) !=
 	       STATUS_OK;
 }
 

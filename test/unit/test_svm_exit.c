@@ -21,7 +21,7 @@ static void take(u64 code, u64 info1, u64 info2)
 	hw.vmcb.exit_info1 = info1;
 	hw.vmcb.exit_info2 = info2;
 	svm_exit_decode(&hw, &e);
-	assert_int_equal(e.reason, code);
+	assert_int_equal(e.reason, (u32)code);
 	assert_int_equal(e.info[0], info1);
 	assert_int_equal(e.info[1], info2);
 	assert_int_equal(e.rip, hw.vmcb.rip);

@@ -38,9 +38,9 @@ static int setup(void **state maybe_unused)
 	vpci_init(&p, NULL, NULL);
 	assert_int_equal(vpci_add(&p, &d.pci), STATUS_OK);
 	mmio.nr = 0;
-	struct bus_range r = { VPCI_MMIO_BASE, VPCI_MMIO_LEN, "", &vpci_mmio_ops, &p };
+	struct bus_range r = { VPCI_MMIO_BASE, VPCI_MMIO_LEN, "", &vpci_mmio_ops, &p, NULL };
 	assert_int_equal(bus_attach(&mmio, &r), STATUS_OK);
-	r = (struct bus_range){ VPCI_ECAM_BASE, VPCI_ECAM_LEN, "", &vpci_ecam_ops, &p };
+	r = (struct bus_range){ VPCI_ECAM_BASE, VPCI_ECAM_LEN, "", &vpci_ecam_ops, &p, NULL };
 	assert_int_equal(bus_attach(&mmio, &r), STATUS_OK);
 	return 0;
 }
