@@ -45,8 +45,18 @@ struct verdict emulate_pio(const struct emu *e, const struct exit *x);
 /** emulate_in_out() - what IN or OUT does besides moving RIP and breakpoints. */
 void emulate_in_out(struct vcpu *v, const struct bus *ports, const struct exit_pio *pio);
 
-/** emulate_known_length() - as emulate_length(), if @c remembers the instruction at @rip of 64-bit code; else 0. */
-u32 emulate_known_length(struct vcpu *v, const struct insn_cache *c, u64 rip);
+/** emulate_known() - the instruction at @rip of 64-bit code, if @c remembers it; else NULL. */
+const struct insn *emulate_known(struct vcpu *v, const struct insn_cache *c, u64 rip);
+
+/**
+ * emulate_mov() - as emulate_mmio(), for MOV, MOVZX, MOVSX between a register or an immediate and an aligned operand
+ * that CS, DS, ES or SS leads to
+ *
+ * Return: false if @in, the instruction at RIP, or its operand is another, or someone may watch it: nothing is done.
+ * @touched: whose it was, or NULL
+ */
+bool must_check emulate_mov(struct vcpu *v, const struct bus *mmio, const struct insn *in, const struct exit *e,
+			    const struct bus_range **touched);
 
 /** emulate_length() - the length of the instruction at RIP, for SVM without nRIP; 0 = cannot be read
  * (then *@fault says why, or EVENT_NONE: unknown bytes). @want: what it must be (OP_NONE: anything). */

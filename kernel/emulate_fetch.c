@@ -89,11 +89,11 @@ static struct insn_row *row_of(const struct insn_cache *c, u64 rip)
 	return (struct insn_row *)&c->row[(rip ^ rip >> 4) % NR_INSN_ROWS];
 }
 
-u32 emulate_known_length(struct vcpu *v, const struct insn_cache *c, u64 rip)
+const struct insn *emulate_known(struct vcpu *v, const struct insn_cache *c, u64 rip)
 {
 	const struct insn_row *r = row_of(c, rip);
 	bool is_known = r->rip == rip && paging_code_size(v) == 8 && is_good(r, rip, backend_get(v, VREG_CR3));
-	return is_known ? r->insn.len : 0;
+	return is_known ? &r->insn : NULL;
 }
 
 enum decode_status work_fetch(struct work *w)

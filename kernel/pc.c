@@ -265,9 +265,9 @@ static enum status attach_all(struct partition *p)
 enum status pc_attach_core(struct core *c)
 {
 	struct partition *p = c->v.part;
-	const struct bus_range map[] = { /* pc_touched() asks all devices */
-		{ VPCI_MMIO_BASE, VPCI_MMIO_LEN, "pci", &vpci_mmio_ops, &p->pc.pci, NULL },
-		{ VPCI_ECAM_BASE, VPCI_ECAM_LEN, "ecam", &vpci_ecam_ops, &p->pc.pci, NULL },
+	const struct bus_range map[] = {
+		{ VPCI_MMIO_BASE, VPCI_MMIO_LEN, "pci", &vpci_mmio_ops, &p->pc.pci, &p->pc.watchdog.deadline_ns },
+		{ VPCI_ECAM_BASE, VPCI_ECAM_LEN, "ecam", &vpci_ecam_ops, &p->pc.pci, &p->pc.watchdog.deadline_ns },
 		{ VIOAPIC_BASE, PAGE_SIZE, "ioapic", &vioapic_ops, &p->pc.ioapic, NULL },
 		{ VLAPIC_BASE, PAGE_SIZE, "lapic", &vlapic_mmio_ops, &c->lapic, NULL },
 		{ VTESTDEV_RAM, VTESTDEV_RAM_LEN, "testdev", &vtestdev_ram_ops, &p->pc.testdev, NULL },

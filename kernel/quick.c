@@ -146,6 +146,24 @@ static always_inline enum quick do_in_out(enum backend b, struct vcpu *v, const 
 	return QUICK_LOOKED;
 }
 
+/* Where RAM can be hidden, the access may be to that. Only the local APIC and devices with a deadline are timed. */
+static noinline enum quick do_mmio(struct vcpu *v, struct exit *e)
+{
+	struct core *c = core_of(v);
+	struct partition *p = v->part;
+	const struct bus_range *r;
+	const struct insn *in = p->cfg->has_test_device ? NULL : emulate_known(v, &c->insns, e->rip);
+	if (!in || !emulate_mov(v, &c->mmio, in, e, &r)) {
+		return QUICK_NOT;
+	}
+	e->insn_len = in->len;
+	core_lapic_touched(c);
+	if (r && r->deadline_ns && *r->deadline_ns < p->pc.deadline_ns) {
+		pc_touched(c);
+	}
+	return r ? QUICK_DONE : QUICK_LOOKED;
+}
+
 /* The commonest first */
 static always_inline enum quick handle(enum backend b, struct vcpu *v, const struct exit *e)
 {
@@ -170,8 +188,9 @@ bool exit_quick(struct vcpu *v, const struct exit *e)
 static always_inline bool is_measured(enum backend b, struct vcpu *v, struct exit *e)
 {
 	if (b == BACKEND_SVM && !e->insn_len && EXITS_MEASURED >> e->kind & 1) {
-		e->insn_len = (u8)emulate_known_length(v, &core_of(v)->insns, e->rip);
-		return e->insn_len;
+		const struct insn *in = emulate_known(v, &core_of(v)->insns, e->rip);
+		e->insn_len = in ? in->len : 0;
+		return in;
 	}
 	return true;
 }
@@ -203,7 +222,9 @@ static always_inline bool run(enum backend b, struct vcpu *v)
 		struct exit *e = &v->exits[v->nr_exits++ % NR_EXITS_KEPT];
 		__asm__("" : "+r"(e)); /* one pointer to keep, not what it is made of */
 		enter_by(b, v, e);
-		how = e->vectoring.type == EVENT_NONE && is_measured(b, v, e) ? handle(b, v, e) : QUICK_NOT;
+		how = e->vectoring.type != EVENT_NONE || !is_measured(b, v, e) ? QUICK_NOT :
+		      e->kind == EXIT_MMIO				       ? do_mmio(v, e) :
+										 handle(b, v, e);
 		if (how == QUICK_NOT) {
 			return true;
 		}
