@@ -18,7 +18,9 @@ static void vec_set(struct vlapic *a, u32 first, u8 vector, bool is_set)
 	u8 *used = &a->used_words[(first - REG_ISR) / 8], used_bit = (u8)(1u << vector / 32);
 
 	*word = is_set ? *word | bit : *word & ~bit;
-	if (a->env->is_cpu_delivering) {
+	if (a->env->is_cpu_delivering && first == REG_IRR && is_set) {
+		vlapic_requested(a, vector);
+	} else if (a->env->is_cpu_delivering) {
 		vlapic_changed(a);
 	} else {
 		*used = *word ? *used | used_bit : *used & ~used_bit;
@@ -159,7 +161,9 @@ u8 vlapic_ack(struct vlapic *a, u8 vector)
 
 static void set_pending(struct vlapic *a, u8 vector, bool is_level)
 {
-	vec_set(a, REG_TMR, vector, is_level);
+	if (vec_get(a, REG_TMR, vector) != is_level) {
+		vec_set(a, REG_TMR, vector, is_level);
+	}
 	vec_set(a, REG_IRR, vector, true);
 }
 
@@ -248,7 +252,7 @@ void vlapic_look(struct vlapic *a, struct apic_view *view)
 		view->level[i] = a->page.reg[REG_TMR + i].value;
 	}
 	if (a->env->is_cpu_delivering) {
-		a->used_words[2] = 0;
+		a->used_words[2] = a->requested = 0;
 	} else if (!a->page.reg[REG_IRR].value) {
 		a->used_words[2] &= (u8)~1u; /* of vlapic_changed() */
 	}

@@ -50,6 +50,7 @@ static_assert(sizeof(struct vlapic_page) == PAGE_SIZE, "the CPU's layout");
  * @used_words: of ISR, TMR, IRR: a word is not zero only if its bit n is set. Where the CPU delivers, they
  *       are not kept; any bit of the last then says that software has changed what the CPU goes by.
  */
+#define VLAPIC_REQUESTED BIT(1) /* in used_words[2] where the CPU delivers: IRR has got vectors */
 struct vlapic {
 	struct vlapic_page page; /* first: it begins a page of memory */
 	const struct vlapic_env *env;
@@ -60,6 +61,7 @@ struct vlapic {
 	u64 tsc_deadline;    /* 0 = not armed */
 	u64 deadline_ns;     /* no vlapic_poll() is needed before */
 	u8 used_words[3];
+	u8 requested; /* where the CPU delivers: the highest vector that IRR has got since vlapic_look() */
 	u8 lint;	     /* levels of the pins LINT0, LINT1 */
 	bool is_error_told;  /* no second error interrupt before ESR is written */
 	bool has_x2apic;
@@ -94,6 +96,20 @@ u64 vlapic_catch_up(struct vlapic *a);
 static inline bool vlapic_has_request(const struct vlapic *a)
 {
 	return a->used_words[2];
+}
+
+/**
+ * vlapic_take_request() - where the CPU delivers: if all that has changed since the last look is that IRR has got
+ * vectors, the highest of them; then this was the look. Else 0: vlapic_look() tells more.
+ */
+static inline u8 vlapic_take_request(struct vlapic *a)
+{
+	u8 vector = a->requested;
+	if (a->used_words[2] != VLAPIC_REQUESTED) {
+		return 0;
+	}
+	a->used_words[2] = a->requested = 0;
+	return vector;
 }
 
 /** vlapic_look() - fill @view. Where the CPU delivers, vlapic_has_request() is false then. By the owner. */

@@ -80,6 +80,13 @@ static inline void vlapic_changed(struct vlapic *a)
 	a->used_words[2] |= a->env->is_cpu_serving;
 }
 
+/** vlapic_requested() - where the CPU delivers: IRR has got @vector, and nothing else of what vlapic_look() shows is new. */
+static inline void vlapic_requested(struct vlapic *a, u8 vector)
+{
+	a->requested = MAX(a->requested, vector);
+	a->used_words[2] |= VLAPIC_REQUESTED;
+}
+
 void vlapic_reset(struct vlapic *a);
 void vlapic_show_id(struct vlapic *a);
 u8 vlapic_ppr(const struct vlapic *a);

@@ -84,6 +84,8 @@ static void send_ipi(struct vlapic *a, u32 icr)
 	}
 	if (ipi.mode <= MODE_LOWEST && ipi.vector < 16) {
 		vlapic_error(a, ESR_SEND_ILLEGAL);
+	} else if (ipi.shorthand == SHORTHAND_SELF) {
+		vlapic_accept(a, ipi.vector, false);
 	} else {
 		a->env->send_ipi(a->env->ctx, &ipi);
 	}

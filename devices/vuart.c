@@ -223,9 +223,8 @@ static bool is_read_felt(u64 offset, u8 value)
 	       (offset == LSR && (value & LSR_ERRORS));
 }
 
-static u64 reg_read(void *self, u64 offset, u32 width maybe_unused)
+static noinline u64 reg_read_any(struct vuart *u, u64 offset)
 {
-	struct vuart *u = self;
 	bool is_dlab = u->lcr & LCR_DLAB, was_idle = is_idle(u);
 	u8 value = u->scr;
 
@@ -247,6 +246,16 @@ static u64 reg_read(void *self, u64 offset, u32 width maybe_unused)
 		update_irq(u);
 	}
 	return value;
+}
+
+/* A sender asks again and again whether there is room: with nothing on its way a read of LSR changes nothing */
+static u64 reg_read(void *self, u64 offset, u32 width maybe_unused)
+{
+	struct vuart *u = self;
+
+	return offset == LSR && !(u->tx_count | u->rx_count) && (u->lsr & (LSR_THRE | LSR_ERRORS)) == LSR_THRE ?
+		       u->lsr :
+		       reg_read_any(u, offset);
 }
 
 static void reg_write(void *self, u64 offset, u32 width maybe_unused, u64 value64)

@@ -283,6 +283,7 @@ struct vcpu_params {
  *                (@nmi: EXIT_NMI_WINDOW, an NMI); idempotent
  * @apic:         what the local APIC is to be served by from the next entry on; NULL for a backend that
  *                never sets has_apic
+ * @request:      where it delivers_irqs: IRR has got @vector since apic(); nothing else has changed
  * @flush:        forget cached second-level translations of this vCPU before the next entry
  * @dump:         write vendor-specific state to log(), a few lines
  */
@@ -303,6 +304,7 @@ struct vcpu_ops {
 	void (*inject)(struct vcpu *v, const struct event *e);
 	void (*window)(struct vcpu *v, bool nmi);
 	void (*apic)(struct vcpu *v, const struct apic_view *view);
+	void (*request)(struct vcpu *v, u8 vector);
 	void (*flush)(struct vcpu *v);
 	void (*dump)(struct vcpu *v);
 };

@@ -197,6 +197,11 @@ bool core_has_irq(struct core *c)
 void core_show_apic(struct core *c)
 {
 	struct apic_view view;
+	u8 vector = c->v.delivers_irqs ? vlapic_take_request(&c->lapic) : 0;
+	if (vector) {
+		c->v.ops->request(&c->v, vector);
+		return;
+	}
 	vlapic_look(&c->lapic, &view);
 	c->v.ops->apic(&c->v, &view);
 }

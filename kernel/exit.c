@@ -20,20 +20,6 @@ static struct emu emu_of(struct vcpu *v)
 			     .tsc = p->host->tsc };
 }
 
-/* The CPU has done the instruction, and moved RIP: what it leaves to us */
-static struct verdict exit_apic_write(struct vcpu *v, const struct exit *e)
-{
-	vlapic_written(&core_of(v)->lapic, e->apic_offset);
-	core_lapic_touched(core_of(v));
-	return verdict(V_RESUME);
-}
-
-static struct verdict exit_eoi(struct vcpu *v, const struct exit *e)
-{
-	vlapic_eoi_done(&core_of(v)->lapic, e->vector);
-	return verdict(V_RESUME);
-}
-
 /* Applications have no business here */
 static struct verdict exit_hypercall(struct vcpu *v, const struct exit *e)
 {
@@ -75,12 +61,14 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	switch (e->kind) {
 	case EXIT_INTERRUPT:
 	case EXIT_TIMER:
-	case EXIT_WINDOW:
 	case EXIT_NMI_WINDOW:
-	case EXIT_TPR: /* vcpu_prepare() looks again */
 	case EXIT_NMI: /* the run loop sees to the host's side */
 	case EXIT_INIT:
 	case EXIT_SIPI: return verdict(V_RESUME);
+	case EXIT_WINDOW:
+	case EXIT_TPR:
+	case EXIT_APIC_WRITE:
+	case EXIT_EOI: (void)exit_quick(v, e); return verdict(V_RESUME);
 	case EXIT_CPUID:
 	case EXIT_CACHE:
 	case EXIT_RDMSR:
@@ -88,8 +76,6 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	case EXIT_XSETBV: return exit_quick(v, e) ? verdict(V_ADVANCE) : VERDICT_GP;
 	case EXIT_PIO: return exit_pio(v, e);
 	case EXIT_MMIO: return exit_mmio(v, e);
-	case EXIT_APIC_WRITE: return exit_apic_write(v, e);
-	case EXIT_EOI: return exit_eoi(v, e);
 	case EXIT_HLT: return verdict(V_BLOCK);
 	case EXIT_HYPERCALL: return exit_hypercall(v, e);
 	case EXIT_CR: return exit_cr(v, e);

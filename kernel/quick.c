@@ -11,8 +11,11 @@
 #include "kernel/hypercall.h"
 #include "x86/regs.h"
 
-/* How far exit_quick() came: nowhere, so that nothing has changed; nothing can be due for delivery; done */
-enum quick { QUICK_NOT, QUICK_LOOKED, QUICK_DONE };
+/*
+ * How far exit_quick() came: nowhere, so that nothing has changed; done, with nothing that could be due for delivery;
+ * done; done, and RIP stays, since the CPU has moved it itself
+ */
+enum quick { QUICK_NOT, QUICK_LOOKED, QUICK_DONE, QUICK_STAYED };
 
 static u64 read_edx_eax(const struct vcpu *v)
 {
@@ -66,6 +69,14 @@ static noinline enum quick do_wrmsr(struct vcpu *v)
 	return is_ok ? QUICK_DONE : QUICK_NOT;
 }
 
+/* The CPU has done the instruction, and moved RIP: what it leaves to us */
+static noinline enum quick do_apic_write(struct vcpu *v, const struct exit *e)
+{
+	vlapic_written(&core_of(v)->lapic, e->apic_offset);
+	core_lapic_touched(core_of(v));
+	return QUICK_STAYED;
+}
+
 /* SDM 2D "XSETBV": which combinations of bits XCR0 can hold */
 static bool xcr0_is_valid(u64 value, u64 mask)
 {
@@ -116,6 +127,7 @@ static always_inline void in_out(struct vcpu *v, const struct bus_range *r, cons
 {
 	struct pc *pc = &v->part->pc;
 	u64 *rax = &v->regs[GPR_RAX], offset = pio->port - r->base;
+	bool has_line = false;
 	if (pc->ports.lock || !bus_is_whole(r, pio->port, pio->width)) {
 		in_out_slow(v, pio);
 		return;
@@ -124,8 +136,9 @@ static always_inline void in_out(struct vcpu *v, const struct bus_range *r, cons
 		*rax = reg_merge(*rax, r->ops->read(r->self, offset, pio->width), pio->width);
 	} else {
 		r->ops->write(r->self, offset, pio->width, *rax & width_mask(pio->width));
+		has_line = pc->has_line;
 	}
-	if (r->deadline_ns && (*r->deadline_ns < pc->deadline_ns || pc->has_line)) {
+	if (r->deadline_ns && (*r->deadline_ns < pc->deadline_ns || has_line)) {
 		pc_touched(core_of(v));
 	}
 }
@@ -168,13 +181,17 @@ static noinline enum quick do_mmio(struct vcpu *v, struct exit *e)
 static always_inline enum quick handle(enum backend b, struct vcpu *v, const struct exit *e)
 {
 	switch (e->kind) {
-	case EXIT_PIO: return e->insn_len ? do_in_out(b, v, &e->pio) : QUICK_NOT;
+	case EXIT_PIO: return b == BACKEND_VMX || e->insn_len ? do_in_out(b, v, &e->pio) : QUICK_NOT;
 	case EXIT_CPUID: do_cpuid(v); return QUICK_LOOKED;
 	case EXIT_RDMSR: return do_rdmsr(v);
 	case EXIT_WRMSR: return do_wrmsr(v);
 	case EXIT_HYPERCALL: return do_hypercall(b, v);
 	case EXIT_CACHE: return QUICK_LOOKED; /* guest memory is coherent: no device DMAs */
 	case EXIT_XSETBV: return do_xsetbv(v);
+	case EXIT_APIC_WRITE: return do_apic_write(v, e);
+	case EXIT_EOI: vlapic_eoi_done(&core_of(v)->lapic, e->vector); return QUICK_STAYED;
+	case EXIT_WINDOW:
+	case EXIT_TPR: return QUICK_STAYED; /* vcpu_prepare() looks again */
 	default: return QUICK_NOT;
 	}
 }
@@ -204,21 +221,25 @@ static always_inline void pass(enum backend b, struct vcpu *v, const struct exit
 	}
 }
 
-/*
- * Enter again at once? Nobody wants this CPU, nothing is due, nothing is to be delivered. The end of the partition
- * comes as a kick. By what only looks nothing can have come up but TF's trap.
- */
-static always_inline bool may_go_on(struct vcpu *v, enum quick how)
+/* Nobody wants this CPU, and nothing is due. The end of the partition comes as a kick. */
+static always_inline bool may_go_on(const struct core *c)
 {
-	const struct core *c = core_of(v);
-	return !__atomic_load_n(v->is_wanted, __ATOMIC_ACQUIRE) && c->due_tsc &&
-	       !core_has_mail(c) && (how == QUICK_LOOKED ? v->pending.type == EVENT_NONE : core_is_quiet(c));
+	return !__atomic_load_n(c->v.is_wanted, __ATOMIC_ACQUIRE) && c->due_tsc && !core_has_mail(c);
+}
+
+/* Must vcpu_prepare() look? By what only looks nothing can have come up but TF's trap. */
+static always_inline bool has_work(const struct vcpu *v, enum quick how)
+{
+	return how == QUICK_LOOKED ? v->pending.type != EVENT_NONE : !core_is_quiet((const struct core *)v);
 }
 
 static always_inline bool run(enum backend b, struct vcpu *v)
 {
-	enum quick how;
+	enum quick how = QUICK_LOOKED;
 	do {
+		if (has_work(v, how)) {
+			vcpu_prepare(v);
+		}
 		struct exit *e = &v->exits[v->nr_exits++ % NR_EXITS_KEPT];
 		__asm__("" : "+r"(e)); /* one pointer to keep, not what it is made of */
 		enter_by(b, v, e);
@@ -228,8 +249,10 @@ static always_inline bool run(enum backend b, struct vcpu *v)
 		if (how == QUICK_NOT) {
 			return true;
 		}
-		pass(b, v, e);
-	} while (may_go_on(v, how));
+		if (how != QUICK_STAYED) {
+			pass(b, v, e);
+		}
+	} while (may_go_on(core_of(v)));
 	return false;
 }
 

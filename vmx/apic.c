@@ -89,3 +89,15 @@ void vmx_apic(struct vcpu *v, const struct apic_view *view)
 	}
 	vmcs_return(v, before);
 }
+
+/* RVI is the highest vector of IRR; the CPU finds the others itself (SDM 3C 30.2.2 "Virtual-Interrupt Delivery") */
+void vmx_request(struct vcpu *v, u8 vector)
+{
+	u64 before = vmcs_borrow(v);
+	u16 status = vmcs_read16(VMCS_GUEST_INT_STATUS);
+
+	if (vector > (u8)status) {
+		vmcs_write16(VMCS_GUEST_INT_STATUS, (u16)((status & 0xff00) | vector));
+	}
+	vmcs_return(v, before);
+}

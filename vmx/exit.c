@@ -16,7 +16,7 @@
 #define NEVER_ASKED(text) { text, EXIT_UNEXPECTED, QUAL | VECT }
 
 /* SDM 3D appendix C "VMX Basic Exit Reasons", whole */
-static const struct vmx_reason reasons[] = {
+const struct vmx_reason vmx_reasons[VMX_NR_REASONS] = {
 	[0] = { "exception or NMI", EXIT_EXCEPTION, QUAL | NEEDS_INTR | VECT },
 	[1] = { "external interrupt", EXIT_INTERRUPT, 0 },
 	[2] = { "triple fault", EXIT_TRIPLE_FAULT, 0 },	[3] = { "INIT", EXIT_INIT, 0 },
@@ -62,7 +62,7 @@ const struct vmx_reason *vmx_reason(u32 reason)
 	static const struct vmx_reason unknown = NEVER_ASKED("unknown");
 	u64 basic = field_get(REASON_BASIC, reason);
 
-	return basic < ARRAY_SIZE(reasons) ? &reasons[basic] : &unknown;
+	return basic < VMX_NR_REASONS ? &vmx_reasons[basic] : &unknown;
 }
 
 /* Types 1 and 7 are not used in what a CPU reports (SDM 3C 25.9.2, 25.9.3). */

@@ -67,16 +67,16 @@ static bool read_apic_write(struct exit *e)
  */
 static inline bool read_common(u32 reason, struct exit *e)
 {
-	const struct vmx_reason *r = vmx_reason(reason);
+	const struct vmx_reason *r = &vmx_reasons[reason];
 
+	if (reason >= VMX_NR_REASONS) {
+		return false;
+	}
 	e->kind = r->kind;
 	e->reason = reason;
 	e->rip = vmcs_peeknat(VMCS_GUEST_RIP);
 	e->info[1] = 0;
 	e->vectoring.type = EVENT_NONE;
-	if (reason & ~(u32)REASON_BASIC) {
-		return false;
-	}
 	return r->needs == NEEDS_LEN ? read_length(e) :
 	       r->kind == EXIT_PIO ? read_pio(e) : reason == REASON_EPT_VIOLATION ? read_mmio(e) :
 	       r->kind == EXIT_APIC_WRITE ? read_apic_write(e) : false;
@@ -271,6 +271,7 @@ const struct vcpu_ops vmx_ops = {
 	.inject = vmx_inject,
 	.window = vmx_window,
 	.apic = vmx_apic,
+	.request = vmx_request,
 	.flush = vmx_flush,
 	.dump = vmx_dump,
 };

@@ -75,6 +75,9 @@ struct vmx_reason {
 	u8 needs; /* enum vmx_needs */
 };
 
+#define VMX_NR_REASONS 80
+extern const struct vmx_reason vmx_reasons[VMX_NR_REASONS];
+
 /** vmx_reason() - the row of a reason; one that is not in the manual gets EXIT_UNEXPECTED. */
 const struct vmx_reason *vmx_reason(u32 reason);
 
@@ -167,6 +170,7 @@ bool vmx_nmi_blocked(struct vmx_vcpu *x);
 /* vmx/apic.c: the local APIC, for the vCPU whose VMCS is current; vmx_apic() for any of this CPU's */
 void vmx_apic_init(struct vcpu *v, const struct vcpu_params *p);
 void vmx_apic(struct vcpu *v, const struct apic_view *view);
+void vmx_request(struct vcpu *v, u8 vector);
 /** vmx_apic_watch_tpr() - exit when TPR comes below @class, bits 7:4; 0 = never. Without interrupt delivery. */
 void vmx_apic_watch_tpr(struct vmx_vcpu *x, u8 class);
 

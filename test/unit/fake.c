@@ -127,6 +127,12 @@ static void fake_apic(struct vcpu *v, const struct apic_view *view)
 	fake_of(v)->nr_views++;
 }
 
+static void fake_request(struct vcpu *v, u8 vector)
+{
+	fake_of(v)->view.requested = MAX(fake_of(v)->view.requested, vector);
+	fake_of(v)->nr_views++;
+}
+
 static enum status serving_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 {
 	v->has_apic = true;
@@ -146,7 +152,7 @@ static enum status delivering_vcpu_init(struct vcpu *v, const struct vcpu_params
 		.enter = fake_enter, .get = fake_get, .set = fake_set, .get_seg = fake_get_seg, \
 		.set_seg = fake_set_seg, .skip = fake_skip, .inject = fake_inject,              \
 		.window = fake_window, .flush = fake_flush, .dump = fake_dump,                  \
-		.apic = apic_function,                                                          \
+		.apic = apic_function, .request = fake_request,                                                          \
 	}
 const struct vcpu_ops fake_ops = FAKE_OPS(fake_vcpu_init, NULL);
 const struct vcpu_ops fake_serving_ops = FAKE_OPS(serving_vcpu_init, fake_apic);
