@@ -12,7 +12,7 @@ static u32 vec_get(const struct vlapic *a, u32 first, u8 vector)
 }
 
 /* @first: REG_ISR, REG_TMR or REG_IRR, of 256 bits each, with eight for words in use */
-static void vec_set(struct vlapic *a, u32 first, u8 vector, bool is_set)
+static always_inline void vec_set(struct vlapic *a, u32 first, u8 vector, bool is_set)
 {
 	u32 *word = &a->page.reg[first + vector / 32].value, bit = 1u << vector % 32;
 	u8 *used = &a->used_words[(first - REG_ISR) / 8], used_bit = (u8)(1u << vector / 32);
@@ -28,13 +28,12 @@ static void vec_set(struct vlapic *a, u32 first, u8 vector, bool is_set)
 }
 
 /* Other CPUs ask too, so a word may have become empty since its bit in used_words was read */
-static int vec_highest(const struct vlapic *a, u32 first)
+static always_inline int vec_highest(const struct vlapic *a, u32 first)
 {
-	u32 used = __atomic_load_n(&a->used_words[(first - REG_ISR) / 8], __ATOMIC_RELAXED);
+	u32 used = a->env->is_cpu_delivering ?
+			   0xff :
+			   __atomic_load_n(&a->used_words[(first - REG_ISR) / 8], __ATOMIC_RELAXED);
 
-	if (a->env->is_cpu_delivering) {
-		used = 0xff;
-	}
 	while (used) {
 		u32 top = 31 - (u32)__builtin_clz(used);
 		u32 word = __atomic_load_n(&a->page.reg[first + top].value, __ATOMIC_RELAXED);
@@ -149,20 +148,33 @@ int vlapic_pending(const struct vlapic *a)
 	return (vector & ~0xf) > (vlapic_ppr(a) & 0xf0) ? vector : -1;
 }
 
-u8 vlapic_ack(struct vlapic *a, u8 vector)
+u8 vlapic_ack(struct vlapic *a)
 {
-	if (vlapic_pending(a) != vector) {
+	int vector = vlapic_pending(a);
+
+	if (vector < 0) {
 		return (u8)a->reg[REG_SVR]; /* does not touch ISR: no EOI will come */
 	}
+	vlapic_serve(a, (u8)vector);
+	return (u8)vector;
+}
+
+void vlapic_serve(struct vlapic *a, u8 vector)
+{
 	vec_set(a, REG_IRR, vector, false);
 	vec_set(a, REG_ISR, vector, true);
-	return vector;
+}
+
+/* A vector that was an edge is now a level, or the reverse: rare */
+static cold void set_level(struct vlapic *a, u8 vector, bool is_level)
+{
+	vec_set(a, REG_TMR, vector, is_level);
 }
 
 static void set_pending(struct vlapic *a, u8 vector, bool is_level)
 {
 	if (vec_get(a, REG_TMR, vector) != is_level) {
-		vec_set(a, REG_TMR, vector, is_level);
+		set_level(a, vector, is_level);
 	}
 	vec_set(a, REG_IRR, vector, true);
 }

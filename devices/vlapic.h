@@ -125,11 +125,14 @@ void vlapic_eoi_done(struct vlapic *a, u8 vector);
 int vlapic_pending(const struct vlapic *a);
 
 /**
- * vlapic_ack() - the acknowledge cycle for @vector of vlapic_pending(): it goes into service
+ * vlapic_ack() - the acknowledge cycle: what vlapic_pending() says goes into service
  *
- * Return: what to deliver: @vector, or if it was masked in between the spurious one (SDM 3A 11.9).
+ * Return: the vector, or if there is none any more the spurious one (SDM 3A 11.9).
  */
-u8 vlapic_ack(struct vlapic *a, u8 vector);
+u8 vlapic_ack(struct vlapic *a);
+
+/** vlapic_serve() - the same for @vector, of which vlapic_pending() has just told. */
+void vlapic_serve(struct vlapic *a, u8 vector);
 
 /** vlapic_is_on() - does it take fixed interrupts? Not when disabled, by software or at all. From any CPU. */
 bool vlapic_is_on(const struct vlapic *a);

@@ -65,6 +65,10 @@ static u32 icr_high(const struct vlapic *a)
  */
 static void send_ipi(struct vlapic *a, u32 icr)
 {
+	if ((icr & (ICR_SHORTHAND | ICR_MODE)) == ICR_TO_SELF && (u8)icr >= 16) { /* fixed: as most go */
+		vlapic_accept(a, (u8)icr, false);
+		return;
+	}
 	const u32 to_others = BIT(MODE_FIXED) | BIT(MODE_LOWEST) | BIT(MODE_SMI) | BIT(MODE_NMI) |
 			      BIT(MODE_INIT) | BIT(MODE_STARTUP);
 	const struct vlapic_ipi ipi = {
@@ -84,8 +88,6 @@ static void send_ipi(struct vlapic *a, u32 icr)
 	}
 	if (ipi.mode <= MODE_LOWEST && ipi.vector < 16) {
 		vlapic_error(a, ESR_SEND_ILLEGAL);
-	} else if (ipi.shorthand == SHORTHAND_SELF) {
-		vlapic_accept(a, ipi.vector, false);
 	} else {
 		a->env->send_ipi(a->env->ctx, &ipi);
 	}
@@ -135,20 +137,13 @@ static void timer_write(struct vlapic *a, u32 n, u32 value)
 }
 
 /* What the write starts sees the register changed */
-static void reg_write(struct vlapic *a, u32 n, u32 value)
+static noinline void reg_write_other(struct vlapic *a, u32 n, u32 value)
 {
 	switch (n) {
-	case REG_EOI: vlapic_eoi(a); break;
 	case REG_ESR:
 		vlapic_put(a, n, a->esr_pending);
 		a->esr_pending = 0;
 		a->is_error_told = false;
-		break;
-	case REG_TPR: a->page.reg[n].value = value & 0xff; break;
-	case REG_SELF_IPI: send_ipi(a, ICR_TO_SELF | value); break;
-	case REG_ICR:
-		reg_set(a, n, value);
-		send_ipi(a, a->reg[n]);
 		break;
 	case REG_SVR:
 	case REG_LVT + LVT_TIMER:
@@ -158,6 +153,21 @@ static void reg_write(struct vlapic *a, u32 n, u32 value)
 		reg_set(a, n, value);
 		mask_if_disabled(a);
 		vlapic_lint_changed(a);
+	}
+}
+
+/* What guests write all the time first */
+static void reg_write(struct vlapic *a, u32 n, u32 value)
+{
+	switch (n) {
+	case REG_EOI: vlapic_eoi(a); break;
+	case REG_TPR: a->page.reg[n].value = value & 0xff; break;
+	case REG_ICR:
+		reg_set(a, n, value);
+		send_ipi(a, a->reg[n]);
+		break;
+	case REG_SELF_IPI: send_ipi(a, ICR_TO_SELF | value); break;
+	default: reg_write_other(a, n, value);
 	}
 }
 
@@ -258,18 +268,26 @@ bool vlapic_rdmsr(struct vlapic *a, u32 msr, u64 *value)
 	return true;
 }
 
+static noinline bool write_other(struct vlapic *a, u32 msr, u64 value)
+{
+	if (msr == MSR_APIC_BASE) {
+		return write_apic_base(a, value);
+	}
+	if (msr != MSR_TSC_DEADLINE) {
+		return false;
+	}
+	vlapic_catch_up(a);
+	a->tsc_deadline = a->reg[REG_LVT + LVT_TIMER] & LVT_DEADLINE ? value : 0;
+	vlapic_catch_up(a);
+	return true;
+}
+
 bool vlapic_wrmsr(struct vlapic *a, u32 msr, u64 value)
 {
 	u32 n = msr - MSR_X2APIC_FIRST;
 
-	if (msr == MSR_APIC_BASE) {
-		return write_apic_base(a, value);
-	}
-	if (msr == MSR_TSC_DEADLINE) {
-		vlapic_catch_up(a);
-		a->tsc_deadline = a->reg[REG_LVT + LVT_TIMER] & LVT_DEADLINE ? value : 0;
-		vlapic_catch_up(a);
-		return true;
+	if (n >= NR_REGS) {
+		return write_other(a, msr, value);
 	}
 	u64 high = n == REG_ICR ? BITS(63, 32) : 0;
 	if (!is_x2apic_reg(a, n, WR) || (value & ~(regs[n].writable | regs[n].ignored | high))) {

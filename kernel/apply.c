@@ -147,16 +147,17 @@ static void prepare_nmi(struct vcpu *v)
 	v->ops->inject(v, &(struct event){ .type = EVENT_NMI, .vector = VEC_NMI });
 }
 
-static void prepare_irq(struct vcpu *v)
+/* Behind a vector of the local APIC there is none that could interrupt it */
+static void prepare_irq(struct vcpu *v, int pending)
 {
 	u64 rflags = backend_get(v, VREG_RFLAGS);
 	if (!(rflags & RFLAGS_IF) || backend_get(v, VREG_INT_SHADOW)) {
 		v->ops->window(v, false);
 		return;
 	}
-	struct event e = { .type = EVENT_EXTINT, .vector = core_ack_irq(core_of(v)) };
+	struct event e = { .type = EVENT_EXTINT, .vector = core_ack_irq(core_of(v), pending) };
 	v->ops->inject(v, &e);
-	if (core_has_irq(core_of(v))) {
+	if (pending == CORE_EXTINT && core_pending_irq(core_of(v)) >= 0) {
 		v->ops->window(v, false);
 	}
 }
@@ -167,17 +168,17 @@ void vcpu_prepare(struct vcpu *v)
 		return;
 	}
 	bool has_nmi = take_nmi_pending(v);
-	bool has_irq = core_has_irq(core_of(v));
+	int irq = core_pending_irq(core_of(v));
 	if (v->pending.type != EVENT_NONE) {
 		v->ops->inject(v, &v->pending);
 		v->pending.type = EVENT_NONE;
-		if (has_irq || has_nmi) {
+		if (irq >= 0 || has_nmi) {
 			v->ops->window(v, has_nmi);
 		}
 	} else if (has_nmi) {
 		prepare_nmi(v);
-	} else if (has_irq) {
-		prepare_irq(v);
+	} else if (irq >= 0) {
+		prepare_irq(v, irq);
 	}
 	if (v->has_apic) {
 		core_show_apic(core_of(v));

@@ -183,15 +183,20 @@ void core_sleep(struct core *c, enum core_state s)
 	partition_end(p, HEALTH_HALTED, "halted", 0);
 }
 
-/* The 8259's output is the pin LINT0 of every local APIC; each core looks at its own */
-bool core_has_irq(struct core *c)
+/*
+ * The 8259's output is the pin LINT0 of every local APIC; each core looks at its own. ExtINT goes first: the 8259
+ * has no priority among local vectors (SDM 3A 11.8.3).
+ */
+int core_pending_irq(struct core *c)
 {
 	bool int_line = vpic_is_pending(&c->v.part->pc.pic);
 	if (int_line != (c->lapic.lint & 1)) {
 		vlapic_set_lint(&c->lapic, 0, int_line);
 	}
-	return (!c->v.delivers_irqs && vlapic_has_request(&c->lapic) && vlapic_pending(&c->lapic) >= 0) ||
-	       (int_line && vlapic_takes_extint(&c->lapic));
+	if (int_line && vlapic_takes_extint(&c->lapic)) {
+		return CORE_EXTINT;
+	}
+	return !c->v.delivers_irqs && vlapic_has_request(&c->lapic) ? vlapic_pending(&c->lapic) : -1;
 }
 
 void core_show_apic(struct core *c)
@@ -206,17 +211,18 @@ void core_show_apic(struct core *c)
 	c->v.ops->apic(&c->v, &view);
 }
 
-u8 core_ack_irq(struct core *c)
+/* Spurious if a sibling was quicker */
+u8 core_ack_irq(struct core *c, int pending)
 {
 	struct partition *p = c->v.part;
-	/* ExtINT goes first: the 8259 has no priority among local vectors (SDM 3A 11.8.3) */
-	if (vpic_is_pending(&p->pc.pic) && vlapic_takes_extint(&c->lapic)) {
-		pc_lock(p);
-		u8 vector = vpic_ack(&p->pc.pic); /* spurious if a sibling was quicker */
-		pc_unlock(p);
-		return vector;
+	if (pending != CORE_EXTINT) {
+		vlapic_serve(&c->lapic, (u8)pending);
+		return (u8)pending;
 	}
-	return vlapic_ack(&c->lapic, (u8)vlapic_pending(&c->lapic));
+	pc_lock(p);
+	u8 vector = vpic_ack(&p->pc.pic);
+	pc_unlock(p);
+	return vector;
 }
 
 /* A second NMI does not end a HLT within the handler of the first: SDM 3A 6.7.1 */
@@ -231,7 +237,7 @@ static bool wakes(struct core *c)
 		return true;
 	}
 	return c->state == CORE_RUNNING &&
-	       (core_has_irq(c) || (c->v.delivers_irqs && vlapic_pending(&c->lapic) >= 0));
+	       (core_pending_irq(c) >= 0 || (c->v.delivers_irqs && vlapic_pending(&c->lapic) >= 0));
 }
 
 bool core_is_runnable(struct core *c)

@@ -94,8 +94,13 @@ static inline bool core_has_mail(const struct core *c)
 /** core_take_mail() - act on what has come, by the owner. */
 void core_take_mail(struct core *c);
 
-/** core_has_irq() - is there an interrupt to inject as soon as RFLAGS.IF is 1? Not one that the CPU delivers. */
-bool core_has_irq(struct core *c);
+#define CORE_EXTINT 256 /* the 8259 will say which vector */
+
+/**
+ * core_pending_irq() - what is to be injected as soon as RFLAGS.IF is 1: a vector of the local APIC, or CORE_EXTINT; else
+ * -1. Not what the CPU delivers.
+ */
+int core_pending_irq(struct core *c);
 
 /** core_show_apic() - tell the CPU what has changed in the local APIC that it serves. Last before an entry. */
 void core_show_apic(struct core *c);
@@ -103,8 +108,8 @@ void core_show_apic(struct core *c);
 /** core_has_nmi() - is there an NMI that the vCPU would take at once? By the owner. */
 bool core_has_nmi(struct core *c);
 
-/** core_ack_irq() - the interrupt acknowledge cycle. Return: the vector. */
-u8 core_ack_irq(struct core *c);
+/** core_ack_irq() - the interrupt acknowledge cycle, for what core_pending_irq() has just said. Return: the vector. */
+u8 core_ack_irq(struct core *c, int pending);
 
 /** core_sleep() - @c will wait in @s; if no sibling is left to wake it, the partition ends as "halted". */
 void core_sleep(struct core *c, enum core_state s);

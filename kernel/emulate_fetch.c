@@ -7,6 +7,7 @@
  */
 #include "kernel/backend.h"
 #include "emulate_parts.h"
+#include "insn_cache.h"
 #include "lib/lib.h"
 #include "x86/regs.h"
 
@@ -35,27 +36,6 @@ const struct paging *work_paging(struct work *w)
 	return &w->paging;
 }
 
-static u64 load(const void *p)
-{
-	u64 value;
-	__builtin_memcpy(&value, p, sizeof(value));
-	return value;
-}
-
-static bool is_good(const struct insn_row *r, u64 rip, u64 cr3)
-{
-	if (r->rip != rip || r->cr3 != cr3 || !r->code) {
-		return false;
-	}
-	for (u32 i = r->trail.first; i < r->trail.end; i++) {
-		if (*(volatile u64 *)r->trail.slot[i] != r->trail.entry[i]) {
-			return false;
-		}
-	}
-	return !((load(r->code) ^ r->bytes[0]) & r->mask[0]) &&
-	       !((load(r->code + 8) ^ r->bytes[1]) & r->mask[1]);
-}
-
 /* 64-bit code, on one page, and its 16 bytes too */
 static void remember(const struct work *w, struct insn_row *r, const struct fetch *f)
 {
@@ -67,6 +47,10 @@ static void remember(const struct work *w, struct insn_row *r, const struct fetc
 				.insn = w->decoded,
 				.mask = { len < 8 ? width_mask(len) : ~0ull, len > 8 ? width_mask(len - 8) : 0 } };
 	memcpy(r->bytes, f->bytes, sizeof(f->bytes));
+	for (u32 i = 0; i < MAX_LEVELS; i++) { /* a level without an entry is as it was, always */
+		bool is_used = i >= f->trail.first && i < f->trail.end;
+		r->trail.slot[i] = is_used ? r->trail.slot[i] : &r->trail.entry[i];
+	}
 }
 
 static enum decode_status read_and_decode(struct work *w, struct fetch *f)
@@ -84,16 +68,9 @@ static enum decode_status read_and_decode(struct work *w, struct fetch *f)
 	return status;
 }
 
-static struct insn_row *row_of(const struct insn_cache *c, u64 rip)
-{
-	return (struct insn_row *)&c->row[(rip ^ rip >> 4) % NR_INSN_ROWS];
-}
-
 const struct insn *emulate_known(struct vcpu *v, const struct insn_cache *c, u64 rip)
 {
-	const struct insn_row *r = row_of(c, rip);
-	bool is_known = r->rip == rip && paging_code_size(v) == 8 && is_good(r, rip, backend_get(v, VREG_CR3));
-	return is_known ? &r->insn : NULL;
+	return insn_known(backend_of(v), v, c, rip);
 }
 
 enum decode_status work_fetch(struct work *w)
@@ -103,8 +80,8 @@ enum decode_status work_fetch(struct work *w)
 	struct insn_row *row = NULL;
 	if (w->e->insns && w->paging.code_size == 8) {
 		u64 rip = backend_get(v, VREG_RIP);
-		row = row_of(w->e->insns, rip);
-		if (is_good(row, rip, backend_get(v, VREG_CR3))) {
+		row = insn_row_of(w->e->insns, rip);
+		if (insn_row_is_good(row, rip, backend_get(v, VREG_CR3))) {
 			w->in = &row->insn;
 			return DECODE_OK;
 		}

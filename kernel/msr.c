@@ -161,21 +161,27 @@ static inline const struct msr_row *find(const struct msr_env *env, u32 msr)
 	return env->state->found[i].row;
 }
 
+/* In x2APIC mode the most used; which of them there are is the local APIC's to know */
+static const struct msr_row x2apic_row = { MSR_X2APIC_FIRST, MSR_X2APIC_LAST, MSR_ANY, MSR_IS_APIC, 0 };
+
 bool msr_read(const struct msr_env *env, u32 msr, u64 *value)
 {
-	const struct msr_row *r = find(env, msr);
+	const struct msr_row *r = msr_is_x2apic(msr) ? &x2apic_row : find(env, msr);
 	struct vcpu *v = env->v;
 	*value = r ? r->value : 0;
 	if (!r) {
 		return false;
 	}
+	if (r->kind == MSR_IS_APIC) {
+		return vlapic_rdmsr(env->apic, msr, value);
+	}
 	u64 cell = r->value + msr - r->first;
 	switch (r->kind) {
+	case MSR_IS_APIC:
 	case MSR_IS_CONSTANT:
 	case MSR_IS_IGNORE: break;
 	case MSR_IS_TSC: *value = tsc_now(env); break;
 	case MSR_IS_TSC_ADJUST: *value = env->state->tsc_adjust; break;
-	case MSR_IS_APIC: return vlapic_rdmsr(env->apic, msr, value);
 	case MSR_IS_MISC: *value = env->state->misc_enable; break;
 	case MSR_IS_MCG: *value = env->state->mcg_status; break;
 	case MSR_IS_MTRR: *value = env->state->mtrr[cell] & mtrr_bits(env, cell); break;
@@ -188,17 +194,20 @@ bool msr_read(const struct msr_env *env, u32 msr, u64 *value)
 
 bool msr_write(const struct msr_env *env, u32 msr, u64 value)
 {
-	const struct msr_row *r = find(env, msr);
+	const struct msr_row *r = msr_is_x2apic(msr) ? &x2apic_row : find(env, msr);
 	struct msr_state *s = env->state;
 	if (!r) {
 		return false;
 	}
+	if (r->kind == MSR_IS_APIC) {
+		return vlapic_wrmsr(env->apic, msr, value);
+	}
 	switch (r->kind) {
+	case MSR_IS_APIC:
 	case MSR_IS_CONSTANT: return false;
 	case MSR_IS_IGNORE: return true;
 	case MSR_IS_TSC: return tsc_move(env, value - tsc_now(env));
 	case MSR_IS_TSC_ADJUST: return tsc_move(env, value - s->tsc_adjust);
-	case MSR_IS_APIC: return vlapic_wrmsr(env->apic, msr, value);
 	case MSR_IS_MISC: return write_bits(&s->misc_enable, MISC_FAST_STRINGS, value);
 	case MSR_IS_MCG: return write_bits(&s->mcg_status, MCG_STATUS_BITS, value);
 	case MSR_IS_MTRR: return mtrr_write(env, r->value + msr - r->first, value);

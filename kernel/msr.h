@@ -11,6 +11,7 @@
 #include "kvmclock.h"
 #include "policy.h"
 #include "vcpu.h"
+#include "x86/msr.h"
 
 /* MSR contents that live nowhere else; one per vCPU. @found: rows of the policy's table, lately */
 #define NR_MSR_ROWS 16
@@ -33,6 +34,12 @@ struct msr_env {
 };
 
 void msr_state_init(struct msr_state *s);
+
+/** msr_is_x2apic() - is it of the local APIC in x2APIC mode? vlapic_rdmsr() and vlapic_wrmsr() know which there are. */
+static inline bool msr_is_x2apic(u32 msr)
+{
+	return msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST;
+}
 
 /** msr_read(), msr_write() - Return: false = #GP(0). */
 bool must_check msr_read(const struct msr_env *env, u32 msr, u64 *value);

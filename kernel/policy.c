@@ -64,9 +64,8 @@ static const struct msr_range pass[] = {
 #define MTRRCAP_VALUE  (MTRR_NR_VARIABLE | BIT(8) /* fixed ranges */ | BIT(10) /* WC */)
 #define MTRR_PHYS_LAST (MSR_MTRR_PHYSBASE0 + 2 * MTRR_NR_VARIABLE - 1)
 
-/* Searched from the top: what kernels use all the time comes first */
+/* Searched from the top, once for each. The MSRs of x2APIC mode are not here: msr_read() */
 static const struct msr_row rows[] = {
-	{ MSR_X2APIC_FIRST, MSR_X2APIC_LAST, MSR_ANY, MSR_IS_APIC, 0 },
 	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, MSR_IF_DEADLINE, MSR_IS_APIC, 0 },
 	{ MSR_APIC_BASE, MSR_APIC_BASE, MSR_ANY, MSR_IS_APIC, 0 },
 	{ MSR_P5_MC_ADDR, MSR_P5_MC_TYPE, MSR_ANY, MSR_IS_IGNORE, 0 },

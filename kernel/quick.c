@@ -9,6 +9,7 @@
 #include "kernel/debug.h"
 #include "kernel/exit.h"
 #include "kernel/hypercall.h"
+#include "kernel/insn_cache.h"
 #include "x86/regs.h"
 
 /*
@@ -62,10 +63,18 @@ static noinline enum quick do_rdmsr(struct vcpu *v)
 	return vlapic_has_request(&core_of(v)->lapic) ? QUICK_DONE : QUICK_LOOKED;
 }
 
-static noinline enum quick do_wrmsr(struct vcpu *v)
+static noinline bool wrmsr_other(struct vcpu *v)
 {
-	bool is_ok = msr_write(&core_of(v)->msr, (u32)v->regs[GPR_RCX], read_edx_eax(v));
-	core_lapic_touched(core_of(v));
+	return msr_write(&core_of(v)->msr, (u32)v->regs[GPR_RCX], read_edx_eax(v));
+}
+
+/* In x2APIC mode nearly all are the local APIC's: they go straight there */
+static always_inline enum quick do_wrmsr(struct vcpu *v)
+{
+	struct core *c = core_of(v);
+	u32 msr = (u32)v->regs[GPR_RCX];
+	bool is_ok = msr_is_x2apic(msr) ? vlapic_wrmsr(&c->lapic, msr, read_edx_eax(v)) : wrmsr_other(v);
+	core_lapic_touched(c);
 	return is_ok ? QUICK_DONE : QUICK_NOT;
 }
 
@@ -205,7 +214,7 @@ bool exit_quick(struct vcpu *v, const struct exit *e)
 static always_inline bool is_measured(enum backend b, struct vcpu *v, struct exit *e)
 {
 	if (b == BACKEND_SVM && !e->insn_len && EXITS_MEASURED >> e->kind & 1) {
-		const struct insn *in = emulate_known(v, &core_of(v)->insns, e->rip);
+		const struct insn *in = insn_known(b, v, &core_of(v)->insns, e->rip);
 		e->insn_len = in ? in->len : 0;
 		return in;
 	}
@@ -233,12 +242,29 @@ static always_inline bool has_work(const struct vcpu *v, enum quick how)
 	return how == QUICK_LOOKED ? v->pending.type != EVENT_NONE : !core_is_quiet((const struct core *)v);
 }
 
+/* Only a request for a local APIC that the CPU serves itself: most, there */
+static always_inline bool has_request_only(const struct core *c)
+{
+	return c->v.delivers_irqs && c->lapic.used_words[2] == VLAPIC_REQUESTED && c->v.pending.type == EVENT_NONE &&
+	       !c->v.nmi_pending && !c->lapic.nmi_pending && !(c->lapic.lint & 1) &&
+	       !vpic_is_pending(&c->v.part->pc.pic);
+}
+
+static always_inline void prepare(enum backend b, struct vcpu *v)
+{
+	if (b == BACKEND_VMX && has_request_only(core_of(v))) {
+		v->ops->request(v, vlapic_take_request(&core_of(v)->lapic));
+	} else {
+		vcpu_prepare(v);
+	}
+}
+
 static always_inline bool run(enum backend b, struct vcpu *v)
 {
 	enum quick how = QUICK_LOOKED;
 	do {
 		if (has_work(v, how)) {
-			vcpu_prepare(v);
+			prepare(b, v);
 		}
 		struct exit *e = &v->exits[v->nr_exits++ % NR_EXITS_KEPT];
 		__asm__("" : "+r"(e)); /* one pointer to keep, not what it is made of */

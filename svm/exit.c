@@ -7,14 +7,12 @@
 #include "svm_vcpu.h"
 #include "x86/regs.h"
 
-#define ON    1 /* intercepted from the start */
-#define INSN  2 /* an instruction intercept: nRIP is that of the next one (APM 2 15.7.1) */
-#define LATER 4 /* intercepted when the comment says */
+#define ON    SVM_ROW_ON
+#define INSN  SVM_ROW_INSN
+#define PLAIN SVM_ROW_PLAIN
+#define LATER 8 /* intercepted when the comment says */
 
-static const struct row {
-	u8 kind;  /* enum exit_kind */
-	u8 flags; /* 0: nobody asks for it */
-} row[VMEXIT_IDLE_HLT + 1] = {
+const struct svm_row svm_row[SVM_NR_ROWS] = {
 #define UNASKED { EXIT_UNEXPECTED, 0 }
 	[VMEXIT_CR0_READ ... VMEXIT_CR8_READ - 1] = UNASKED,
 	[VMEXIT_CR8_READ] = { EXIT_CR, ON | INSN },
@@ -40,24 +38,24 @@ static const struct row {
 	[VMEXIT_CR0_SEL_WRITE ... VMEXIT_RDTSC] = UNASKED, /* with IDTR to TR reads and writes */
 	[VMEXIT_RDPMC] = { EXIT_RDPMC, ON | INSN },
 	[VMEXIT_PUSHF ... VMEXIT_POPF] = UNASKED, [VMEXIT_RSM] = UNASKED, [VMEXIT_SWINT] = UNASKED,
-	[VMEXIT_CPUID] = { EXIT_CPUID, ON | INSN },
+	[VMEXIT_CPUID] = { EXIT_CPUID, ON | INSN | PLAIN },
 	[VMEXIT_IRET] = { EXIT_NMI_WINDOW, LATER }, /* while NMIs are blocked */
-	[VMEXIT_INVD] = { EXIT_CACHE, ON | INSN },
+	[VMEXIT_INVD] = { EXIT_CACHE, ON | INSN | PLAIN },
 	[VMEXIT_PAUSE] = { EXIT_PAUSE, LATER | INSN }, /* where vCPUs share a CPU */
 	[VMEXIT_INVLPG] = UNASKED, [VMEXIT_FERR_FREEZE] = UNASKED,
-	[VMEXIT_HLT] = { EXIT_HLT, ON | INSN },
+	[VMEXIT_HLT] = { EXIT_HLT, ON | INSN | PLAIN },
 	[VMEXIT_INVLPGA] = { EXIT_UNDEFINED, ON | INSN },
-	[VMEXIT_IOIO] = { EXIT_PIO, ON },
-	[VMEXIT_MSR] = { EXIT_RDMSR, ON | INSN }, /* or EXIT_WRMSR */
+	[VMEXIT_IOIO] = { EXIT_PIO, ON | PLAIN },
+	[VMEXIT_MSR] = { EXIT_RDMSR, ON | INSN | PLAIN }, /* or EXIT_WRMSR */
 	[VMEXIT_TASK_SWITCH] = UNASKED, /* the CPU does them by itself */
 	[VMEXIT_SHUTDOWN] = { EXIT_TRIPLE_FAULT, ON },
 	[VMEXIT_VMRUN] = { EXIT_UNDEFINED, ON | INSN },
-	[VMEXIT_VMMCALL] = { EXIT_HYPERCALL, ON | INSN },
+	[VMEXIT_VMMCALL] = { EXIT_HYPERCALL, ON | INSN | PLAIN },
 	[VMEXIT_VMLOAD ... VMEXIT_SKINIT] = { EXIT_UNDEFINED, ON | INSN },
 	[VMEXIT_RDTSCP ... VMEXIT_ICEBP] = UNASKED,
-	[VMEXIT_WBINVD] = { EXIT_CACHE, ON | INSN },
+	[VMEXIT_WBINVD] = { EXIT_CACHE, ON | INSN | PLAIN },
 	[VMEXIT_MONITOR ... VMEXIT_MWAIT_CONDITIONAL] = { EXIT_UNDEFINED, ON | INSN },
-	[VMEXIT_XSETBV] = { EXIT_XSETBV, ON | INSN },
+	[VMEXIT_XSETBV] = { EXIT_XSETBV, ON | INSN | PLAIN },
 	[VMEXIT_RDPRU] = { EXIT_UNDEFINED, ON | INSN },
 	[VMEXIT_EFER_WRITE_TRAP ... VMEXIT_CR15_WRITE_TRAP] = UNASKED,
 	[VMEXIT_INVLPGB ... VMEXIT_IDLE_HLT] = UNASKED,
@@ -69,12 +67,12 @@ static const struct row {
  * up to 7.2 writes a 32-bit -1), those of features that are off (AVIC, VMGEXIT, BUSY, IDLE_REQUIRED,
  * INVALID_PMC), and the unknown.
  */
-static struct row row_of(u32 code)
+static struct svm_row row_of(u32 code)
 {
-	if (code < ARRAY_SIZE(row)) {
-		return row[code];
+	if (code < SVM_NR_ROWS) {
+		return svm_row[code];
 	}
-	return (struct row){ .kind = code == VMEXIT_NPF	    ? EXIT_MMIO :
+	return (struct svm_row){ .kind = code == VMEXIT_NPF	    ? EXIT_MMIO :
 				     code == VMEXIT_INVALID ? EXIT_ENTRY_FAILED :
 							      EXIT_UNEXPECTED };
 }
@@ -82,8 +80,8 @@ static struct row row_of(u32 code)
 u32 svm_intercepts(u32 n)
 {
 	u32 word = 0;
-	for (u32 bit = 0; bit < 32 && 32 * n + bit < ARRAY_SIZE(row); bit++) {
-		if (row[32 * n + bit].flags & ON) {
+	for (u32 bit = 0; bit < 32 && 32 * n + bit < SVM_NR_ROWS; bit++) {
+		if (svm_row[32 * n + bit].flags & ON) {
 			word |= 1u << bit;
 		}
 	}
@@ -133,7 +131,7 @@ u64 svm_event_encode(const struct event *e)
 }
 
 /* APM 2 15.10.2 "IN and OUT Behavior". The string fields came with the decode assists. */
-static struct exit_pio pio_of(const struct svm_vcpu *hw)
+always_inline struct exit_pio svm_exit_pio(const struct svm_vcpu *hw)
 {
 	u64 info = hw->vmcb.exit_info1, decoded = hw->features & SVM_FEATURE_DECODE ? info : 0;
 	return (struct exit_pio){ .port = (u16)field_get(IOIO_PORT, info),
@@ -155,7 +153,7 @@ static struct exit_cr cr_of(const struct svm_vcpu *hw)
 	return cr;
 }
 
-static void decode_npf(const struct vmcb *b, struct exit *e)
+always_inline void svm_exit_npf(const struct vmcb *b, struct exit *e)
 {
 	e->kind = b->exit_info1 & PF_RSV ? EXIT_MISCONFIG : EXIT_MMIO;
 	e->mmio = (struct exit_mmio){ .addr = GPA(b->exit_info2), .is_write = b->exit_info1 & PF_W,
@@ -166,7 +164,7 @@ static void decode_npf(const struct vmcb *b, struct exit *e)
 void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e)
 {
 	const struct vmcb *b = &hw->vmcb;
-	struct row r = row_of((u32)b->exit_code);
+	struct svm_row r = row_of((u32)b->exit_code);
 	u64 len = (r.kind == EXIT_PIO ? b->exit_info2 : b->next_rip) - b->rip;
 	bool has_len = r.kind == EXIT_PIO || (r.flags & INSN && hw->features & SVM_FEATURE_NRIPS);
 	e->kind = r.kind;
@@ -180,9 +178,9 @@ void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e)
 		e->vectoring = vectoring_of(b->exit_int_info);
 	}
 	switch (r.kind) {
-	case EXIT_PIO: e->pio = pio_of(hw); break;
+	case EXIT_PIO: e->pio = svm_exit_pio(hw); break;
 	case EXIT_RDMSR: e->kind = b->exit_info1 & 1 ? EXIT_WRMSR : EXIT_RDMSR; break;
-	case EXIT_MMIO: decode_npf(b, e); break;
+	case EXIT_MMIO: svm_exit_npf(b, e); break;
 	case EXIT_CR: e->cr = cr_of(hw); break;
 	case EXIT_EXCEPTION: e->event = exception_of(b); break;
 	default: break;

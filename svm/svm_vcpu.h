@@ -53,6 +53,21 @@ void svm_msrpm_build(u8 map[SVM_MSRPM_SIZE], const struct msr_range *msrs, u32 n
 /** svm_iopm_build() - all ports exit but @ports, an array of @nr (APM 2 15.10.1) */
 void svm_iopm_build(u8 map[SVM_IOPM_SIZE], const u16 *ports, u32 nr);
 
+/* What an exit code means */
+struct svm_row {
+	u8 kind;  /* enum exit_kind */
+	u8 flags; /* 0: nobody asks for it */
+};
+#define SVM_ROW_ON    1 /* intercepted from the start */
+#define SVM_ROW_INSN  2 /* an instruction intercept: nRIP is that of the next one (APM 2 15.7.1) */
+#define SVM_ROW_PLAIN 4 /* all that it says is in EXITINFO1, and EXITINFO2 of a port access */
+#define SVM_NR_ROWS   (VMEXIT_IDLE_HLT + 1)
+extern const struct svm_row svm_row[SVM_NR_ROWS];
+
+/** svm_exit_pio(), svm_exit_npf() - the two commonest that have more to say. */
+struct exit_pio svm_exit_pio(const struct svm_vcpu *hw);
+void svm_exit_npf(const struct vmcb *b, struct exit *e);
+
 /** svm_intercepts() - word @n of the intercept vector at rest. */
 u32 svm_intercepts(u32 n);
 
@@ -67,6 +82,9 @@ u64 svm_event_encode(const struct event *e);
  * @features, @nr_asids: CPUID 8000_000A EDX and EBX
  */
 void svm_vcpu_setup(struct svm_vcpu *hw, const struct vcpu_params *p, u32 features, u32 nr_asids);
+
+/** svm_set_window() - exit, or no longer, as soon as the guest can take an interrupt. */
+void svm_set_window(struct vmcb *b, bool on);
 
 /** svm_nmi_block() - the guest is, or no longer is, between an NMI and its IRET. */
 void svm_nmi_block(struct svm_vcpu *hw, bool blocked);

@@ -64,7 +64,7 @@ void svm_flush(struct vcpu *v)
  * the moment the guest would take it. Both go together: with V_IRQ alone some hypervisors below
  * refuse the entry.
  */
-static void set_window(struct vmcb *b, bool on)
+void svm_set_window(struct vmcb *b, bool on)
 {
 	const u64 irq = V_IRQ | V_INTR_PRIO | V_IGN_TPR;
 	vmcb_intercept(b, VMEXIT_VINTR, on);
@@ -79,7 +79,7 @@ void svm_window(struct vcpu *v, bool nmi)
 {
 	struct svm_vcpu *hw = v->hw;
 	if ((!nmi || !hw->nmi_blocked) && !hw->irq_is_queued) {
-		set_window(&hw->vmcb, true);
+		svm_set_window(&hw->vmcb, true);
 	}
 }
 
@@ -99,7 +99,7 @@ void svm_nmi_block(struct svm_vcpu *hw, bool blocked)
 static void queue_v_irq(struct svm_vcpu *hw, u8 vector)
 {
 	struct vmcb *b = &hw->vmcb;
-	set_window(b, true);
+	svm_set_window(b, true);
 	vmcb_intercept(b, VMEXIT_VINTR, false);
 	vmcb_set(b, CLEAN_TPR, v_intr, field_set(V_INTR_VECTOR, b->v_intr, vector));
 	hw->irq_is_queued = true;
@@ -109,7 +109,7 @@ void svm_inject(struct vcpu *v, const struct event *e)
 {
 	struct svm_vcpu *hw = v->hw;
 	if (e->type == EVENT_EXTINT) {
-		set_window(&hw->vmcb, false);
+		svm_set_window(&hw->vmcb, false);
 		if (hw->irq_by_v_irq) {
 			queue_v_irq(hw, e->vector);
 			return;
@@ -129,7 +129,7 @@ static noinline void unqueue_v_irq(struct svm_vcpu *hw, struct exit *e)
 	if (b->v_intr & V_IRQ) {
 		e->vectoring = (struct event){ .type = EVENT_EXTINT,
 					       .vector = (u8)field_get(V_INTR_VECTOR, b->v_intr) };
-		set_window(b, false);
+		svm_set_window(b, false);
 	}
 }
 
@@ -205,7 +205,7 @@ bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e)
 		unqueue_v_irq(hw, e);
 	}
 	if (e->kind == EXIT_WINDOW) {
-		set_window(b, false);
+		svm_set_window(b, false);
 	}
 	if (hw->is_stepping) {
 		return step_end(hw, e);

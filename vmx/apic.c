@@ -91,13 +91,28 @@ void vmx_apic(struct vcpu *v, const struct apic_view *view)
 }
 
 /* RVI is the highest vector of IRR; the CPU finds the others itself (SDM 3C 30.2.2 "Virtual-Interrupt Delivery") */
-void vmx_request(struct vcpu *v, u8 vector)
+static void request(u8 vector)
 {
-	u64 before = vmcs_borrow(v);
-	u16 status = vmcs_read16(VMCS_GUEST_INT_STATUS);
+	u16 status = vmcs_peek16(VMCS_GUEST_INT_STATUS);
 
 	if (vector > (u8)status) {
-		vmcs_write16(VMCS_GUEST_INT_STATUS, (u16)((status & 0xff00) | vector));
+		vmcs_poke16(VMCS_GUEST_INT_STATUS, (u16)((status & 0xff00) | vector));
 	}
+}
+
+static cold void request_elsewhere(struct vcpu *v, u8 vector)
+{
+	u64 before = vmcs_borrow(v);
+
+	request(vector);
 	vmcs_return(v, before);
+}
+
+void vmx_request(struct vcpu *v, u8 vector)
+{
+	if (((struct vmx_vcpu *)v->hw)->is_loaded) {
+		request(vector);
+	} else {
+		request_elsewhere(v, vector);
+	}
 }

@@ -130,7 +130,7 @@ static void check(struct vlapic *a)
 static int ack(struct vlapic *a, u8 vector)
 {
 	int pending = vlapic_pending(a);
-	u8 got = vlapic_ack(a, vector);
+	u8 got = vlapic_ack(a);
 	require(got == (pending == vector ? vector : (u8)a->reg[0x0f]));
 	return pending == vector ? vector : -1;
 }

@@ -112,7 +112,7 @@ static void serve(u32 n)
 {
 	struct core *c = part->core[n];
 	while (vlapic_pending(&c->lapic) >= 0) {
-		vlapic_ack(&c->lapic, (u8)vlapic_pending(&c->lapic));
+		vlapic_ack(&c->lapic);
 		lapic_write(n, EOI, 0);
 	}
 }
@@ -568,16 +568,16 @@ static void the_8259_interrupts_whoever_takes_extint(void **state)
 	assert_int_equal(with_mail(), 0xc);
 	assert_int_equal(part->core[2]->mail.flags, MAIL_LOOK);
 	take_all();
-	assert_false(core_has_irq(part->core[0]));
-	assert_false(core_has_irq(part->core[1]));
-	assert_true(core_has_irq(part->core[2]));
-	assert_true(core_has_irq(part->core[3]));
+	assert_false(core_pending_irq(part->core[0]) >= 0);
+	assert_false(core_pending_irq(part->core[1]) >= 0);
+	assert_true(core_pending_irq(part->core[2]) >= 0);
+	assert_true(core_pending_irq(part->core[3]) >= 0);
 	u32 before = part->pc.lock.next;
-	assert_int_equal(core_ack_irq(part->core[2]), 0x21);
+	assert_int_equal(core_ack_irq(part->core[2], core_pending_irq(part->core[2])), 0x21);
 	assert_int_equal(part->pc.lock.next, before + 1);
 	assert_int_equal(part->pc.lock.owner, before + 1);
-	assert_false(core_has_irq(part->core[3])); /* and if it had begun: the spurious vector */
-	assert_int_equal(core_ack_irq(part->core[3]), 0xff);
+	assert_false(core_pending_irq(part->core[3]) >= 0); /* and if it had begun: the 8259's spurious vector */
+	assert_int_equal(core_ack_irq(part->core[3], CORE_EXTINT), 0x27);
 }
 
 /*

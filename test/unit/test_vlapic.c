@@ -87,11 +87,11 @@ static void test_illegal_register(void **state)
 		esr();
 	}
 	assert_int_equal(vlapic_pending(&a), 0xfe);
-	assert_int_equal(vlapic_ack(&a, 0xfe), 0xfe);
+	assert_int_equal(vlapic_ack(&a), 0xfe);
 	wr(EOI, 0);
 	rd(0); /* one interrupt until ESR is written */
 	assert_int_equal(vlapic_pending(&a), 0xfe);
-	assert_int_equal(vlapic_ack(&a, 0xfe), 0xfe);
+	assert_int_equal(vlapic_ack(&a), 0xfe);
 	rd(0);
 	wr(ICR, 0x0000f); /* not even for another error */
 	assert_int_equal(rd(IRR + 0x70), 0);
@@ -126,7 +126,7 @@ static void test_priority(void **state)
 	vlapic_set_cr8(&a, 4);
 	assert_int_equal(rd(TPR), 0x40);
 	assert_int_equal(vlapic_pending(&a), 0x52);
-	vlapic_ack(&a, 0x52);
+	vlapic_ack(&a);
 	assert_int_equal(rd(ISR + 0x20), 1u << 0x12);
 	assert_int_equal(rd(IRR + 0x20), 0);
 	assert_int_equal(rd(PPR), 0x50);
@@ -137,7 +137,7 @@ static void test_priority(void **state)
 	assert_int_equal(vlapic_pending(&a), -1);
 	vlapic_accept(&a, 0x60, false);
 	assert_int_equal(vlapic_pending(&a), 0x60);
-	vlapic_ack(&a, 0x60);
+	vlapic_ack(&a);
 	wr(EOI, 0);
 	assert_int_equal(nr_eois, 0); /* edge */
 	assert_int_equal(rd(PPR), 0x50);
@@ -161,7 +161,7 @@ static void test_priority_oracle(void **state)
 			for (u32 w = 16; w < 256; w += 9) {
 				setup_on(state);
 				vlapic_accept(&a, (u8)v, false);
-				vlapic_ack(&a, (u8)v);
+				vlapic_ack(&a);
 				vlapic_accept(&a, (u8)w, false);
 				wr(TPR, tpr);
 				bool wins = w / 16 > v / 16 && w / 16 > tpr / 16;
@@ -203,10 +203,10 @@ static void test_receive_illegal(void **state)
 	vlapic_accept(&a, 16, false); /* the first legal one */
 	assert_int_equal(rd(IRR), 1 << 16);
 	assert_int_equal(vlapic_pending(&a), 16);
-	vlapic_ack(&a, 16);
+	vlapic_ack(&a);
 	wr(ICR, 0x40010);
 	assert_int_equal(rd(IRR), 1 << 16);
-	vlapic_ack(&a, 16);
+	vlapic_ack(&a);
 	assert_int_equal(esr(), 0);
 	wr(LVTERR, 0x10);
 	vlapic_accept(&a, 3, false);
@@ -301,7 +301,7 @@ static void test_global_disable(void **state)
 	(void)state;
 	wr(LVT1, 0x400);
 	vlapic_accept(&a, 0x80, false);
-	vlapic_ack(&a, 0x80);
+	vlapic_ack(&a);
 	vlapic_accept(&a, 0x90, false);
 	assert_true(wrmsr(MSR_APIC_BASE, BASE | BSP));
 	assert_int_equal(rd(VER), 0xffffffff);
@@ -386,7 +386,7 @@ static void test_x2apic_ipi(void **state)
 	assert_true(wrmsr(0x828, 0));
 	assert_int_equal(rdmsr(0x828), 0x20);
 	assert_int_equal(rdmsr(0x823), 1u << 0x17);
-	vlapic_ack(&a, 0x77);
+	vlapic_ack(&a);
 	assert_true(wrmsr(0x80b, 0));
 	assert_int_equal(rdmsr(0x813), 0);
 	assert_true(vlapic_matches(&a, 0xffffffff, true, true));

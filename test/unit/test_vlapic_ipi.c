@@ -116,7 +116,7 @@ static void test_arbitration(void **state)
 				setup_on(state);
 				if (v) {
 					vlapic_accept(&a, (u8)(v + 3), false);
-					assert_int_equal(vlapic_ack(&a, (u8)(v + 3)), v + 3);
+					assert_int_equal(vlapic_ack(&a), v + 3);
 				}
 				if (w) {
 					vlapic_accept(&a, (u8)(w + 9), false);
@@ -138,7 +138,7 @@ static void test_focus(void **state)
 	vlapic_accept(&a, 0x61, false);
 	assert_true(vlapic_is_focus(&a, 0x61)); /* requested */
 	assert_false(vlapic_is_focus(&a, 0x62));
-	vlapic_ack(&a, 0x61);
+	vlapic_ack(&a);
 	assert_true(vlapic_is_focus(&a, 0x61)); /* in service */
 	wr(SVR, 0x3ff);
 	assert_false(vlapic_is_focus(&a, 0x61)); /* checking disabled */
@@ -165,7 +165,7 @@ static void snapshot(u64 out[64])
 static void make_dirty(void)
 {
 	vlapic_accept(&a, 0x40, true);
-	vlapic_ack(&a, 0x40);
+	vlapic_ack(&a);
 	vlapic_accept(&a, 0xf0, false);
 	vlapic_accept(&a, 2, false); /* an error */
 	a.nmi_pending = true;
@@ -256,7 +256,7 @@ static void test_lint_edge(void **state)
 		assert_int_equal(vlapic_pending(&a), 0x61);
 		assert_int_equal(rd(TMR + 0x30), 0);
 		assert_int_equal(rd(lvt), 0x61);
-		vlapic_ack(&a, 0x61);
+		vlapic_ack(&a);
 		wr(EOI, 0);
 		assert_int_equal(vlapic_pending(&a), -1);
 		vlapic_set_lint(&a, pin, false);
@@ -279,7 +279,7 @@ static void test_lint0_level(void **state)
 	assert_int_equal(vlapic_pending(&a), 0x61);
 	assert_int_equal(rd(LVT0), LEVEL | REMOTE | 0x61);
 	assert_int_equal(rd(TMR + 0x30), 1u << 1);
-	vlapic_ack(&a, 0x61);
+	vlapic_ack(&a);
 	vlapic_set_lint(&a, 0, false);
 	vlapic_set_lint(&a, 0, true);
 	assert_int_equal(rd(IRR + 0x30), 0); /* not before the EOI */
@@ -287,9 +287,9 @@ static void test_lint0_level(void **state)
 	assert_int_equal(nr_eois, 1);
 	assert_int_equal(vlapic_pending(&a), 0x61); /* again */
 	vlapic_set_lint(&a, 0, false);
-	vlapic_ack(&a, 0x61);
+	vlapic_ack(&a);
 	vlapic_accept(&a, 0x82, true); /* some other level: its EOI is not ours */
-	vlapic_ack(&a, 0x82);
+	vlapic_ack(&a);
 	wr(EOI, 0);
 	assert_int_equal(rd(LVT0), LEVEL | REMOTE | 0x61);
 	wr(EOI, 0);
@@ -363,14 +363,14 @@ static void test_spurious(void **state)
 	vlapic_accept(&a, 0x61, false);
 	assert_int_equal(vlapic_pending(&a), 0x61);
 	wr(TPR, 0x60);
-	assert_int_equal(vlapic_ack(&a, 0x61), 0xe7);
+	assert_int_equal(vlapic_ack(&a), 0xe7);
 	assert_int_equal(rd(ISR + 0x30) | rd(ISR + 0x70), 0);
 	wr(TPR, 0x5f);
-	assert_int_equal(vlapic_ack(&a, 0x61), 0x61); /* it had only waited */
-	assert_int_equal(vlapic_ack(&a, 0x61), 0xe7); /* nothing requested any more */
+	assert_int_equal(vlapic_ack(&a), 0x61); /* it had only waited */
+	assert_int_equal(vlapic_ack(&a), 0xe7); /* nothing requested any more */
 	vlapic_accept(&a, 0x71, false);
 	vlapic_reset_by_init(&a);
-	assert_int_equal(vlapic_ack(&a, 0x71), 0xff);
+	assert_int_equal(vlapic_ack(&a), 0xff);
 }
 
 int main(void)

@@ -150,7 +150,7 @@ static void test_blocked(void **state)
 	assert_true(vlapic_has_request(&a)); /* software delivers: it looks as long as one waits */
 	a.page.reg[TPR / 16].value = 0x5f;
 	assert_int_equal(look().blocked_class, 0);
-	assert_int_equal(vlapic_ack(&a, 0x61), 0x61);
+	assert_int_equal(vlapic_ack(&a), 0x61);
 	assert_false(vlapic_has_request(&a));
 	vlapic_accept(&a, 0x55, false);
 	a.page.reg[TPR / 16].value = 0x70;

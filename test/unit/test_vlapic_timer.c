@@ -68,7 +68,7 @@ static void test_periodic(void **state)
 	now_ns += 100000;
 	assert_int_equal(vlapic_poll(&a, now_ns), now_ns + 100000);
 	assert_int_equal(vlapic_pending(&a), 0x50);
-	vlapic_ack(&a, 0x50);
+	vlapic_ack(&a);
 	wr(EOI, 0);
 	now_ns += 350000; /* three periods late: one interrupt, in phase */
 	assert_int_equal(rd(TMCCT), 50000);
@@ -78,7 +78,7 @@ static void test_periodic(void **state)
 	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
 	now_ns += 60000;
 	assert_int_equal(rd(TMCCT), 90000);
-	vlapic_ack(&a, 0x50);
+	vlapic_ack(&a);
 	now_ns += 1000000;
 	wr(LVTT, PERIODIC | 0x50); /* periods that ended while masked are gone */
 	assert_int_equal(vlapic_pending(&a), -1);
@@ -120,11 +120,11 @@ static void test_deadline(void **state)
 	assert_int_equal(rdmsr(MSR_TSC_DEADLINE), 0); /* fired, so it reads 0 */
 	assert_int_equal(vlapic_pending(&a), 0x50);
 	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
-	vlapic_ack(&a, 0x50);
+	vlapic_ack(&a);
 	wr(EOI, 0);
 	assert_true(wrmsr(MSR_TSC_DEADLINE, 1)); /* in the past: at once */
 	assert_int_equal(vlapic_pending(&a), 0x50);
-	vlapic_ack(&a, 0x50);
+	vlapic_ack(&a);
 	assert_true(wrmsr(MSR_TSC_DEADLINE, 9000));
 	assert_true(wrmsr(MSR_TSC_DEADLINE, 0)); /* disarm */
 	assert_int_equal(vlapic_poll(&a, now_ns), NEVER);
@@ -264,7 +264,7 @@ static void test_timer_oracle(void **state)
 		assert_int_equal(rd(TMICT), sim.init);
 		assert_int_equal(vlapic_pending(&a), sim.fired ? 0x50 : -1);
 		if (sim.fired) {
-			assert_int_equal(vlapic_ack(&a, 0x50), 0x50);
+			assert_int_equal(vlapic_ack(&a), 0x50);
 			wr(EOI, 0);
 			total++;
 		}
