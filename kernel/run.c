@@ -176,6 +176,64 @@ static bool write_postmortem(struct runner *r, struct core *c, u64 until)
 	return false;
 }
 
+/* The BSP looks after the console: output while there is some, input now and then. */
+static void chores(struct runner *r, const struct chore *at_most)
+{
+	u64 now = rdtsc();
+	if (r->cpu->index != 0 || now < r->chores_tsc) {
+		return;
+	}
+	u64 got = console_poll_input(at_most->nr_keys);
+	for (u32 i = 0; got && i < machine.nr_partitions; i++) {
+		if (got & BIT(i)) {
+			cpu_kick(machine.partition[i]->core[0]->v.cpu);
+		}
+	}
+	bool has_more = console_drain(at_most->nr_sent);
+	r->chores_tsc = now + ns(has_more ? DRAIN_NS : INPUT_POLL_NS);
+}
+
+/* A line that its guest has not finished may be a prompt: has it nothing more to say? */
+static bool has_prompt(const struct core *c)
+{
+	struct pc *pc = &c->v.part->pc;
+	if (c->v.id != 0 || pc->console.len == 0) {
+		return false;
+	}
+	__atomic_store_n(&pc->deadline_ns, 0, __ATOMIC_RELAXED);
+	return true;
+}
+
+/*
+ * @c, which has this CPU to itself, has halted: wait here, which is a short way back. Mail comes as an interrupt.
+ * Return: it runs on, *@until the next chore; else somebody wants this CPU.
+ */
+static bool doze(struct runner *r, struct core *c, u64 *until)
+{
+	if (r->nr > 1 || r->frame.nr || !c->v.is_halted) {
+		return false;
+	}
+	bool has_news = has_prompt(c);
+	while (!__atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
+		u64 now = rdtsc();
+		if (now >= c->due_tsc || has_news) {
+			poll(c, now);
+			has_news = false;
+		}
+		if (core_is_runnable(c)) {
+			*until = r->chores_tsc;
+			return true;
+		}
+		if (now >= r->chores_tsc) {
+			chores(r, &chore_any);
+			continue; /* a key may have come */
+		}
+		arm_timer(r, MIN(c->due_tsc, r->chores_tsc));
+		irq_wait();
+	}
+	return false;
+}
+
 /* Run @c until its time is over, it gives way (true), or somebody else wants this CPU. */
 static bool run_core(struct runner *r, struct core *c, u64 until)
 {
@@ -188,7 +246,7 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 	}
 	/* pairs with host_poke(): either it sees that we run, or we see its mail before the entry */
 	__atomic_store_n(&r->running, v, __ATOMIC_SEQ_CST);
-	while (!gives_way) {
+	while (!gives_way || doze(r, c, &until)) {
 		u64 now = rdtsc();
 		if (core_has_mail(c)) {
 			core_take_mail(c);
@@ -353,34 +411,6 @@ static noreturn_fn void end_machine(void)
 	console_sync(false);
 	cpus_freeze();
 	machine_poweroff(&machine.acpi);
-}
-
-/* The BSP looks after the console: output while there is some, input now and then. */
-static void chores(struct runner *r, const struct chore *at_most)
-{
-	u64 now = rdtsc();
-	if (r->cpu->index != 0 || now < r->chores_tsc) {
-		return;
-	}
-	u64 got = console_poll_input(at_most->nr_keys);
-	for (u32 i = 0; got && i < machine.nr_partitions; i++) {
-		if (got & BIT(i)) {
-			cpu_kick(machine.partition[i]->core[0]->v.cpu);
-		}
-	}
-	bool has_more = console_drain(at_most->nr_sent);
-	r->chores_tsc = now + ns(has_more ? DRAIN_NS : INPUT_POLL_NS);
-}
-
-/* A line that its guest has not finished may be a prompt: has it nothing more to say? */
-static bool has_prompt(const struct core *c)
-{
-	struct pc *pc = &c->v.part->pc;
-	if (c->v.id != 0 || pc->console.len == 0) {
-		return false;
-	}
-	__atomic_store_n(&pc->deadline_ns, 0, __ATOMIC_RELAXED);
-	return true;
 }
 
 /* The cores of @mask: who of them could run? The others are not looked at. Return: is there one? */
