@@ -9,7 +9,7 @@ ROOMS   := boot lib mm drivers vmx svm devices config kernel
 -include config/local.mk
 Q := $(if $(V),,@)
 
-WARN    := -Wall -Wextra -Wconversion -Wshadow -Werror -Wno-sign-conversion -Wmissing-prototypes
+WARN    := -Wall -Wextra -Wno-psabi -Wconversion -Wshadow -Werror -Wno-sign-conversion -Wmissing-prototypes
 COMMON  := -std=gnu11 -g -fno-builtin-log -Iinclude -I. -I$(B)/gen $(WARN) -MMD -MP -DBULKHEAD_VERSION='"$(VERSION)"'
 CFLAGS  := $(COMMON) -O2 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
 	   -mcmodel=small -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \

@@ -226,6 +226,18 @@ static void check_console(struct check *c)
 	}
 }
 
+/* What one wrote there another could read */
+static void check_post_port(struct check *c)
+{
+	const struct partition_config *q = c->cfg->partitions;
+	for (; q < c->p && c->p->has_post_port; q++) {
+		if (q->has_post_port) {
+			FAULT(c, "post-port", "partition %s has this port already", q->name);
+			break;
+		}
+	}
+}
+
 void config_check(const struct system_config *cfg, const struct config_machine *machine,
 		  struct config_faults *faults)
 {
@@ -244,6 +256,7 @@ void config_check(const struct system_config *cfg, const struct config_machine *
 		check_boot(&c);
 		check_debug_exit(&c);
 		check_console(&c);
+		check_post_port(&c);
 	}
 	config_check_channels(cfg, machine->memory_mib ? c.left_mib << 10 : NEVER, faults);
 	schedules_check(cfg, machine, faults);

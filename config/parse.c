@@ -75,6 +75,8 @@ static const struct property partition_properties[] = {
 	  .expected = "no value, as in background;" },
 	{ "watchdog", .at = offsetof(struct partition_config, has_watchdog),
 	  .expected = "no value, as in watchdog;" },
+	{ "post-port", .at = offsetof(struct partition_config, has_post_port),
+	  .expected = "no value, as in post-port;" },
 	{ "allow-smt-sharing", .at = offsetof(struct partition_config, allows_smt_sharing),
 	  .expected = "no value, as in allow-smt-sharing;" },
 	{ "slice-us", property_cell, FIELD(slice_us), .min = 100, .max = 1000000,

@@ -59,6 +59,7 @@ struct partition_config {
 	bool has_debug_exit;
 	u16 debug_exit;
 	bool has_test_device, has_watchdog;
+	bool has_post_port; /* the machine's port 0x80 */
 	bool allows_smt_sharing;
 	bool is_background; /* runs in the slack of its CPUs' schedules */
 	u32 slice_us;

@@ -168,13 +168,17 @@ static struct verdict decode_mov(struct vcpu *v, struct exit_cr *x, u8 *insn_len
 	struct insn insn;
 	struct event fault;
 	const struct emu emu = { .v = v, .mem = &v->part->mem, .insns = &core_of(v)->insns };
-	*insn_len = (u8)emulate_length(&emu, OP_MOV_CR, &insn, &fault);
-	if (*insn_len == 0) {
+	const struct insn *in = emulate_known(v, emu.insns, backend_get(v, VREG_RIP));
+	if (!in || in->op != OP_MOV_CR) {
+		in = emulate_length(&emu, OP_MOV_CR, &insn, &fault) ? &insn : NULL;
+	}
+	if (!in) {
 		return fault.type == EVENT_NONE ? VERDICT_UD :
 						  verdict_event(&fault, backend_get(v, VREG_RIP));
 	}
-	*x = (struct exit_cr){ .op = insn.form == FORM_REG_RM ? CR_MOV_TO : CR_MOV_FROM,
-			       .num = insn.reg, .gpr = insn.rm };
+	*insn_len = in->len;
+	*x = (struct exit_cr){ .op = in->form == FORM_REG_RM ? CR_MOV_TO : CR_MOV_FROM,
+			       .num = in->reg, .gpr = in->rm };
 	return verdict(V_ADVANCE);
 }
 

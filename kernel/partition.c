@@ -108,6 +108,8 @@ static hpa alloc_bytes(const struct partition_resources *res, u64 len)
 	return res->pages->alloc(res->pages, (u32)(ALIGN_UP(len, PAGE_SIZE) / PAGE_SIZE));
 }
 
+static const u16 post_port[] = { 0x80 };
+
 static const char *add_core(struct partition *p, u32 id, const struct partition_resources *res)
 {
 	hpa at = alloc_bytes(res, sizeof(struct core));
@@ -131,6 +133,8 @@ static const char *add_core(struct partition *p, u32 id, const struct partition_
 					  .tag = ++res->tags[cpu],
 					  .msrs = p->policy->pass,
 					  .nr_msrs = p->policy->nr_pass,
+					  .io_pass = post_port,
+					  .nr_io_pass = p->cfg->has_post_port ? ARRAY_SIZE(post_port) : 0,
 					  .exits_on_pause = res->nr_on_cpu[cpu] > 1 };
 	p->core[id] = c;
 	return NULL;

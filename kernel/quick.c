@@ -186,6 +186,17 @@ static noinline enum quick do_mmio(struct vcpu *v, struct exit *e)
 	return r ? QUICK_DONE : QUICK_LOOKED;
 }
 
+/* Whatever is refused has changed nothing */
+static noinline enum quick do_cr(struct vcpu *v, struct exit *e)
+{
+	struct verdict d = exit_cr(v, e);
+	if (d.kind != V_ADVANCE) {
+		return QUICK_NOT;
+	}
+	e->insn_len = d.insn_len;
+	return QUICK_DONE;
+}
+
 /* The commonest first */
 static always_inline enum quick handle(enum backend b, struct vcpu *v, const struct exit *e)
 {
@@ -271,6 +282,7 @@ static always_inline bool run(enum backend b, struct vcpu *v)
 		enter_by(b, v, e);
 		how = e->vectoring.type != EVENT_NONE || !is_measured(b, v, e) ? QUICK_NOT :
 		      e->kind == EXIT_MMIO				       ? do_mmio(v, e) :
+		      e->kind == EXIT_CR				       ? do_cr(v, e) :
 										 handle(b, v, e);
 		if (how == QUICK_NOT) {
 			return true;

@@ -83,7 +83,7 @@ TEXTS = [b"", b"\0", b"linux\0", b"multiboot\0", b"pvh\0", b"flat\0", b"real\0",
 NAMES = [b"", b"a", b"a" * 31, b"a" * 32, b"a" * 300, b"a@0", b"a b", b"A", b"-", b"\xe4", b"a/b", b"partitions", b"channels",
          b"health", b"linux", b"%s"]
 PROPS = [b"cpus", b"vcpus", b"memory", b"boot", b"kernel", b"initrd", b"cmdline", b"modules", b"on-exit", b"console", b"debug-exit",
-         b"test-device", b"watchdog", b"allow-smt-sharing", b"slice-us", b"load-address", b"flat-mode", b"compatible",
+         b"test-device", b"watchdog", b"post-port", b"allow-smt-sharing", b"slice-us", b"load-address", b"flat-mode", b"compatible",
          b"poweroff", b"report", b"restart-limit", b"restart-period-ms", b"size", b"writer", b"readers", b"both-ways",
          b"memroy", b"", b"p" * 40, b"\x01", b"#cells"]
 

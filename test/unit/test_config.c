@@ -391,6 +391,9 @@ static void test_flag(void **state)
 	assert_false(cfg.partitions[0].has_test_device);
 	verdict(MB "; test-device");
 	assert_true(cfg.partitions[0].has_test_device);
+	assert_false(cfg.partitions[0].has_post_port);
+	verdict(MB "; post-port");
+	assert_true(cfg.partitions[0].has_post_port);
 }
 
 /* CPUs 0 and 2 are one core, 1 and 3 another: as firmware often numbers them */

@@ -247,6 +247,18 @@ static void look_clean(struct partition *p)
 	assert_true(p->pc.watchdog_ns == NEVER);
 }
 
+/* The only port that may go to the machine's own, and only if asked for */
+static void only_the_post_port_passes(void **state)
+{
+	(void)state;
+	assert_int_equal(start()->core[0]->params.nr_io_pass, 0);
+	rig_fini();
+	cfg.has_post_port = true;
+	const struct vcpu_params *params = &start()->core[0]->params;
+	assert_int_equal(params->nr_io_pass, 1);
+	assert_int_equal(params->io_pass[0], 0x80);
+}
+
 static void a_new_life_has_nothing_of_the_old_one(void **state)
 {
 	(void)state;
@@ -291,6 +303,7 @@ int main(void)
 		TEST(watchdog_off_and_far_away),
 		TEST(information),
 		TEST(console),
+		TEST(only_the_post_port_passes),
 		TEST(a_new_life_has_nothing_of_the_old_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
