@@ -500,6 +500,11 @@ static void adopt_schedule(struct runner *r)
 	sched_frame_seek(&r->frame, rdtsc());
 }
 
+struct vcpu *host_loaded(void)
+{
+	return runners[this_cpu()->index]->loaded;
+}
+
 /* A CPU that is busy with another vCPU looks when that one's turn is over, or at once in @v's own window */
 void host_poke(const struct vcpu *v)
 {
