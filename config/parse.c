@@ -100,6 +100,13 @@ static const struct property partition_properties[] = {
 	  .words = { [HEALTH_STOP] = "stop", [HEALTH_RESTART] = "restart", \
 		     [HEALTH_SHUTDOWN] = "shutdown", [HEALTH_LOG] = "log" } }
 
+/* Nor need anybody be told of these */
+#define HEALTH_OR_NOTHING(event, text) \
+	{ text, property_word, FIELD(health.action[event]), \
+	  .expected = "\"stop\", \"restart\", \"shutdown\", \"log\" or \"ignore\"", \
+	  .words = { [HEALTH_STOP] = "stop", [HEALTH_RESTART] = "restart", \
+		     [HEALTH_SHUTDOWN] = "shutdown", [HEALTH_LOG] = "log", [HEALTH_IGNORE] = "ignore" } }
+
 static const struct property health_properties[] = {
 	HEALTH(HEALTH_POWEROFF, "poweroff"),
 	HEALTH(HEALTH_EXIT, "exit"),
@@ -113,6 +120,8 @@ static const struct property health_properties[] = {
 	HEALTH_OR_LOG(HEALTH_WATCHDOG, "watchdog"),
 	HEALTH_OR_LOG(HEALTH_REPORT, "report"),
 	HEALTH_OR_LOG(HEALTH_OVERRUN, "window-overrun"),
+	HEALTH_OR_NOTHING(HEALTH_IO_VIOLATION, "io-violation"),
+	HEALTH_OR_NOTHING(HEALTH_MEMORY_VIOLATION, "memory-violation"),
 	{ "restart-limit", property_cell, FIELD(health.restart_limit), .min = 1, .max = 1000000,
 	  .expected = "a number from 1 to 1000000, as in <5>" },
 	{ "restart-period-ms", property_cell, FIELD(health.period_ms), .min = 1, .max = 86400000,

@@ -22,7 +22,7 @@ struct property {
 	bool is_required;
 	u32 min, max;
 	const char *expected;
-	const char *words[5];
+	const char *words[6];
 };
 #define PROPERTY_MAX 64 /* elements of one */
 

@@ -148,6 +148,7 @@ u64 bus_read(const struct bus *b, u64 addr, u32 width)
 	const struct bus_range *r = range_at(b, addr);
 
 	if (!r) {
+		bus_tell(b->stray, addr, width, false);
 		return width_mask(width);
 	}
 	return bus_is_whole(r, addr, width) ? read_from(b, r, addr, width) : read_bytes(b, addr, width);
@@ -171,5 +172,7 @@ void bus_write(const struct bus *b, u64 addr, u32 width, u64 value)
 		write_to(b, r, addr, width, value);
 	} else if (r) {
 		write_bytes(b, addr, width, value);
+	} else {
+		bus_tell(b->stray, addr, width, true);
 	}
 }

@@ -229,7 +229,11 @@ static u64 mmio_read(void *self, u64 offset, u32 width)
 {
 	struct bus_range r = find_bar(self, VPCI_MMIO_BASE + offset, width);
 
-	return r.ops ? r.ops->read(r.self, r.base, width) : ~0ull;
+	if (!r.ops) {
+		bus_tell(((struct vpci *)self)->stray, VPCI_MMIO_BASE + offset, width, false);
+		return ~0ull;
+	}
+	return r.ops->read(r.self, r.base, width);
 }
 
 static void mmio_write(void *self, u64 offset, u32 width, u64 value)
@@ -238,6 +242,8 @@ static void mmio_write(void *self, u64 offset, u32 width, u64 value)
 
 	if (r.ops) {
 		r.ops->write(r.self, r.base, width, value);
+	} else {
+		bus_tell(((struct vpci *)self)->stray, VPCI_MMIO_BASE + offset, width, true);
 	}
 }
 

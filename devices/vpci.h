@@ -55,6 +55,7 @@ struct vpci {
 	u32 nr;
 	const struct vdev_ops *reset_ops; /* what sits at 0xcf9 */
 	void *reset_self;
+	const struct bus_stray *stray; /* told of accesses to the window where no BAR decodes; NULL = nobody asks */
 };
 /* self = struct vpci: the two ports, ECAM, and the window of the BARs */
 extern const struct vdev_ops vpci_address_ops, vpci_data_ops, vpci_ecam_ops, vpci_mmio_ops;

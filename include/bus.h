@@ -35,6 +35,19 @@ struct bus_range {
 	const u64 *deadline_ns; /* of what this range belongs to: an access may change it; NULL: time does not drive it */
 };
 
+/* Who is told of accesses whose first byte no device claims, with the bus's lock or without; they are answered as always */
+struct bus_stray {
+	void (*seen)(void *ctx, u64 addr, u32 width, bool is_write);
+	void *ctx;
+};
+
+static inline void bus_tell(const struct bus_stray *s, u64 addr, u32 width, bool is_write)
+{
+	if (s) {
+		s->seen(s->ctx, addr, width, is_write);
+	}
+}
+
 #define BUS_MAX_RANGES 40
 #define BUS_LOW	       0x10000 /* below it a lookup takes two loads */
 #define BUS_MAX_PAGES  12
@@ -43,6 +56,7 @@ struct bus {
 	struct bus_range range[BUS_MAX_RANGES]; /* sorted by base, no overlap */
 	u32 nr;
 	struct lock *lock; /* held around ops; NULL = only one CPU ever comes here */
+	const struct bus_stray *stray; /* NULL = nobody asks */
 	u8 page[BUS_LOW / 256];		  /* of low addresses, that is ports: a row below, or 0 */
 	u8 low[BUS_MAX_PAGES + 1][256];	  /* range + 1, or 0; row 0 is all 0 */
 	u32 nr_pages;

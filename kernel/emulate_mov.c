@@ -46,7 +46,7 @@ bool emulate_mov(struct vcpu *v, const struct bus *mmio, const struct insn *in, 
 		return false;
 	}
 	const struct bus_range *r = *touched = bus_find(mmio, addr, in->src_size);
-	if (r && mmio->lock && !r->ops->is_unlocked) {
+	if (r ? mmio->lock && !r->ops->is_unlocked : mmio->stray != NULL) {
 		return false;
 	}
 	u64 source = in->form == FORM_RM ? in->imm : v->regs[in->reg];

@@ -5,9 +5,10 @@
  */
 #include "kernel/life.h"
 #include "kernel/partition.h"
+#include "lib/lib.h"
 #include "log.h"
 
-#define MAX_LOGGED 8 /* lines a life */
+#define MAX_LOGGED 8 /* lines a life, of each event */
 
 static const struct {
 	const char *name;
@@ -30,6 +31,9 @@ static const struct {
 	[HEALTH_REPORT] = { "report", false, HEALTH_LOG },
 	[HEALTH_STOPPED] = { "stopped", true, HEALTH_STOP },
 	[HEALTH_OVERRUN] = { "window-overrun", false, HEALTH_LOG },
+	/* a PC answers both, and kernels probe */
+	[HEALTH_IO_VIOLATION] = { "io-violation", false, HEALTH_IGNORE },
+	[HEALTH_MEMORY_VIOLATION] = { "memory-violation", false, HEALTH_IGNORE },
 };
 
 bool health_is_ok(enum health_event e)
@@ -47,18 +51,26 @@ static enum health_action fallback(const struct partition *p)
 	return p->cfg->on_exit == ON_EXIT_SHUTDOWN ? HEALTH_SHUTDOWN : HEALTH_STOP;
 }
 
-static enum health_action action_of(const struct partition *p, enum health_event what)
+enum health_action life_action(const struct partition *p, enum health_event what)
 {
 	enum health_action a = p->cfg->health.action[what];
 	a = a != HEALTH_DEFAULT ? a : events[what].action;
 	return a != HEALTH_DEFAULT ? a : fallback(p);
 }
 
+/* The load keeps a flood cheap, and the count from wrapping */
+bool life_may_log(struct partition *p, enum health_event what)
+{
+	u32 *nr = &p->life.nr_logged[what];
+	return __atomic_load_n(nr, __ATOMIC_RELAXED) < MAX_LOGGED &&
+	       __atomic_fetch_add(nr, 1, __ATOMIC_RELAXED) < MAX_LOGGED;
+}
+
 void life_event(struct partition *p, enum health_event what, const char *why, u64 code)
 {
-	if (action_of(p, what) != HEALTH_LOG) {
+	if (life_action(p, what) != HEALTH_LOG) {
 		partition_end(p, what, why, code);
-	} else if (__atomic_fetch_add(&p->life.nr_logged, 1, __ATOMIC_RELAXED) < MAX_LOGGED) {
+	} else if (life_may_log(p, what)) {
 		log("[%s] event=%s code=%lu", p->cfg->name, health_name(what), code);
 	}
 }
@@ -85,14 +97,14 @@ static bool may_restart(struct partition *p)
 enum health_action life_judge(struct partition *p)
 {
 	struct life *l = &p->life;
-	enum health_action a = action_of(p, p->end.event);
+	enum health_action a = life_action(p, p->end.event);
 	if (a == HEALTH_RESTART) {
 		a = may_restart(p) ? HEALTH_RESTART : fallback(p);
 	}
 	if (a == HEALTH_RESTART) {
 		l->nr++;
 		l->last = p->end.event;
-		l->nr_logged = 0;
+		memset(l->nr_logged, 0, sizeof(l->nr_logged));
 	}
 	return a;
 }

@@ -41,6 +41,7 @@ struct pc {
 	struct channel_end end[CONFIG_MAX_ENDS];
 	u32 nr_ends;
 	struct bus ports;	       /* from here on a new life finds zeroes: pc_init() */
+	struct bus_stray stray_port, stray_mmio;
 	struct vclock clock;
 	struct vuart uart;
 	struct vuart_backend uart_backend;

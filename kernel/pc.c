@@ -4,6 +4,7 @@
  * and the console's partition end; knows no backend and no physical hardware. Called by the run loop and partition.c.
  */
 #include "kernel/partition.h"
+#include "kernel/stray.h"
 #include "kernel/testdev.h"
 #include "lib/lib.h"
 #include "log.h"
@@ -275,6 +276,7 @@ enum status pc_attach_core(struct core *c)
 	u32 nr = ARRAY_SIZE(map) - (p->cfg->has_test_device ? 0 : 1);
 	enum status s = STATUS_OK;
 	c->mmio.lock = p->pc.ports.lock;
+	c->mmio.stray = p->pc.stray_mmio.seen ? &p->pc.stray_mmio : NULL;
 	for (u32 i = 0; i < nr && s == STATUS_OK; i++) {
 		s = bus_attach(&c->mmio, &map[i]);
 	}
@@ -304,6 +306,7 @@ enum status pc_init(struct partition *p)
 	vpci_init(&pc->pci, &vacpi_cf9_ops, &pc->acpi);
 	vioapic_init(&pc->ioapic, (u8)p->nr_cores, ioapic_deliver, p);
 	pc->ports.lock = p->nr_cores > 1 ? &pc->lock : NULL;
+	stray_watch(p);
 	return attach_all(p);
 }
 

@@ -154,12 +154,17 @@ static always_inline void in_out(struct vcpu *v, const struct bus_range *r, cons
 
 static always_inline enum quick do_in_out(enum backend b, struct vcpu *v, const struct exit_pio *pio)
 {
-	const struct bus_range *r = bus_low(&v->part->pc.ports, pio->port);
+	const struct bus *ports = &v->part->pc.ports;
+	const struct bus_range *r = bus_low(ports, pio->port);
 	if (pio->is_string || get_by(b, v, VREG_DR7) & DR7_ENABLES) {
 		return QUICK_NOT;
 	}
 	if (r) {
 		in_out(v, r, pio);
+		return QUICK_DONE;
+	}
+	if (ports->stray) {
+		in_out_slow(v, pio);
 		return QUICK_DONE;
 	}
 	if (pio->is_in) {

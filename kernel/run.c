@@ -27,7 +27,7 @@ struct chore {
 	u32 nr_keys, nr_sent;
 };
 static const struct chore chore_any = { 64, 2048 }, chore_slack = { 4, 16 };
-#define CHORE_NS (CONFIG_CONSOLE_US * NSEC_PER_USEC)
+#define CHORE_NS (CONFIG_CONSOLE_US * NSEC_PER_USEC * 3 / 4) /* a gap is looked at when it has begun */
 
 struct machine machine;
 
@@ -528,6 +528,11 @@ static void adopt_schedule(struct runner *r)
 		c->sched_bit = BIT(i);
 	}
 	sched_frame_seek(&r->frame, rdtsc());
+}
+
+struct vcpu *host_loaded(void)
+{
+	return runners[this_cpu()->index]->loaded;
 }
 
 /* A CPU that is busy with another vCPU looks when that one's turn is over, or at once in @v's own window */

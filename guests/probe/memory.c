@@ -95,7 +95,7 @@ static void border(uint64_t at)
 	}
 }
 
-void probe_memory(void)
+void probe_memory(uint64_t step)
 {
 	static const uint64_t borders[] = {
 		0x9fc00, 0xa0000, 0xc0000, 0xe0000, 0xf0000, 0x100000, 3 * GIB, 0xe0000000, 0xe0100000,
@@ -114,7 +114,7 @@ void probe_memory(void)
 	for (uint64_t at = own_len; at < 64 * GIB; at += 32 * SIZE_2M + 0x1238) {
 		look(at, 8);
 	}
-	for (uint64_t at = own_len; at < own_len + 16 * SIZE_2M; at += 4096) {
+	for (uint64_t at = own_len; at < own_len + 16 * SIZE_2M; at += 4096 * step) {
 		look(at + 0xff8, 8);
 	}
 }
@@ -189,8 +189,9 @@ static void changing_code(void)
 	}
 }
 
-void probe_mmio(void)
+void probe_mmio(uint64_t unused)
 {
+	(void)unused;
 	unaligned(0xfec00000);
 	unaligned(LAPIC);
 	strings();

@@ -8,11 +8,13 @@
 extern uint64_t leaks;	  /* bytes read where there is nothing, that were not all ones */
 extern uint64_t own_len;  /* of this guest's RAM, from 0 */
 
-void probe_memory(void);
-void probe_mmio(void);
+/* @step: 1 = each page, MSR, port, destination; more thins them out where the space is large and even */
+void probe_memory(uint64_t step);
+void probe_mmio(uint64_t unused);
+void probe_instructions(uint64_t flood);
+void probe_debug(uint64_t unused);
+void probe_msrs(uint64_t step);
 void probe_ports(uint64_t step);
-void probe_msrs(void);
 void probe_interrupts(uint64_t step);
-void probe_instructions(void);
 
 #endif

@@ -22,6 +22,8 @@ enum health_event {
 	HEALTH_REPORT,	      /* the guest reports an error of its own: HC_HEALTH */
 	HEALTH_STOPPED,	      /* the whole machine ends */
 	HEALTH_OVERRUN,	      /* a window of its schedule began late */
+	HEALTH_IO_VIOLATION,  /* a port that no device has, nor a PC leaves silent */
+	HEALTH_MEMORY_VIOLATION, /* data where neither memory nor a device is */
 	NR_HEALTH_EVENTS,
 };
 
@@ -31,6 +33,7 @@ enum health_action {
 	HEALTH_RESTART,
 	HEALTH_SHUTDOWN, /* stop, and the machine with it */
 	HEALTH_LOG,	 /* a line, and the guest goes on */
+	HEALTH_IGNORE,	 /* as a PC: nobody is told */
 };
 
 #endif

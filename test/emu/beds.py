@@ -49,6 +49,12 @@ def same_digest(*names):
     return [r"(?s)\A(?=.*^%s([0-9a-f]{64})$)" % first + "".join(r"(?=.*^%s\1$)" % r for r in rest)]
 
 
+def stray(name, event, what):
+    """The hypervisor names the very instruction that the guest does."""
+    return (r"(?s)^\[%s\] %s at rip=(0x[0-9a-f]+)$.*^bulkhead: \[%s\] event=%s cpu=0 rip=\1$"
+            % (name, what, name, event))
+
+
 # Between start and shutdown nobody took a page for good: the two lines are the same
 SAME_MEMORY = r"(?s)^bulkhead: memory (image=[^\n]* MiB)$.*^bulkhead: memory \1$"
 
@@ -141,6 +147,21 @@ TESTS = [
     Test("lives", "lives.dts", cpus=2, timeout=300, compare=False, log=good("lives", "lives-smp", "survivor") + [SAME_MEMORY]
          + [r"^bulkhead: \[%s\] restart=%d reason=" % (n, k) for n in ("lives", "lives-smp") for k in (1, 13)]
          + [r"^bulkhead: \[%s\] verdict=OK .*restarts=13$" % n for n in ("lives", "lives-smp")]),
+    Test("stray", "stray.dts", expect=FAILED,
+         log=good("plain", "ignored", "logged", "restarted", "restarted-too")
+         + [stray("logged", "io-violation port=0x5a0 width=2 read", "port"),
+            stray("logged", "memory-violation address=0xe8000000 width=4 read", "memory"),
+            stray("stopped", "io-violation port=0x5a0 width=2 read", "port"),
+            r"^bulkhead: \[logged\] event=io-violation port=0x5a1 width=4 write ",
+            r"^bulkhead: \[logged\] event=memory-violation address=0xd0000000 width=8 write ",
+            r"^bulkhead: \[restarted\] restart=1 reason=\"io-violation\"",
+            r"^bulkhead: \[restarted-too\] restart=1 reason=\"memory-violation\""]
+         + ended('FAILED reason="io-violation"', "stopped") + ended('FAILED reason="memory-violation"', "stopped-too"),
+         absent=[r"^\[.*\] FAIL", "FATAL", r"\[(plain|ignored)\] event=", r"(?s)(\[logged\] event=io-.*){9}",
+                 r"(?s)(\[logged\] event=memory-.*){9}", r"(?s)(\[(stopped|restarted)(-too)?\] event=.*){5}"]),
+    Test("stray-shutdown", "stray-shutdown.dts", expect=FAILED, skip={"nested": LONG},
+         log=[stray("fatal", "memory-violation address=0xe8000000 width=4 read", "memory")]
+         + ended('FAILED reason="memory-violation"', "fatal") + ended('OK reason="stopped"', "endless")),
     Test("thousand", "thousand.dts", ("bochs-vmx",), cpus=2, timeout=900,  # QEMU runs its CPUs unevenly
          log=good("lives", "pulse") + [SAME_MEMORY]
          + [r"^bulkhead: \[lives\] verdict=OK .*restarts=1000$", r"^\[pulse\] PULSE beats=\d+ .* missed=0$"]),

@@ -32,7 +32,7 @@ def beats(text):
 def demo(machine, args, limit):
     log = machine.run("demo.dts", *args, timeout=limit)
     machine.need_status(OK)
-    machine.need_absent(r"FATAL", r"killed", r"\[linux\].*(Kernel panic|Oops|BUG:|soft lockup)")
+    machine.need_absent(r"FATAL", r"killed", r"event=.*-violation", r"\[linux\].*(Kernel panic|Oops|BUG:|soft lockup)")
     machine.need_log(r"^bulkhead: cpus online=2$", r"^\[linux\] guest: Linux .* up",
                      r"^\[linux\] shell-42$", r'^bulkhead: \[linux\] verdict=OK reason="poweroff"',
                      r"^bulkhead: shutdown verdict=OK partitions=2$")

@@ -65,6 +65,13 @@ static void rig_poke(const struct vcpu *v)
 	rig.pokes[v->id]++;
 }
 
+static struct vcpu *playing;
+
+static struct vcpu *rig_loaded(void)
+{
+	return playing;
+}
+
 static void rig_kick(u32 cpu)
 {
 	rig.kicks[cpu]++;
@@ -77,6 +84,7 @@ static const struct host host = { .time = { .tsc_hz = RIG_TSC_HZ,
 				  .xgetbv0 = rig_xgetbv0,
 				  .xsetbv0 = rig_xsetbv0,
 				  .poke = rig_poke,
+				  .loaded = rig_loaded,
 				  .kick = rig_kick,
 				  .cpuid = rig_cpuid };
 
@@ -192,5 +200,6 @@ bool rig_play(u32 n, struct exit e)
 	f->script = &e;
 	f->nr_script = 1;
 	f->at = 0;
+	playing = v;
 	return vcpu_step(v);
 }

@@ -154,6 +154,44 @@ static void widths(void **state maybe_unused)
 	assert_int_equal(narrow.value[0], 0x44);
 }
 
+struct seen {
+	u32 nr, width, nr_writes;
+	u64 addr;
+};
+
+static void seen(void *ctx, u64 addr, u32 width, bool is_write)
+{
+	struct seen *s = ctx;
+
+	s->nr++;
+	s->nr_writes += is_write;
+	s->addr = addr;
+	s->width = width;
+}
+
+/* Told of an access whose first byte nobody has, and of nothing else; answered as without */
+static void strays(void **state maybe_unused)
+{
+	struct seen s = { 0 };
+	struct bus_stray stray = { seen, &s };
+	struct bus b = { .stray = &stray };
+	struct echo dev = { 0 };
+
+	attach(&b, 0x70, 2, &byte_ops, &dev);
+	attach(&b, 0xfee00000, 4096, &wide_ops, &dev);
+	assert_int_equal(bus_read(&b, 0x71, 4), 0xffffff41);
+	bus_write(&b, 0x70, 4, 0);
+	bus_read(&b, 0xfee00ffc, 8);
+	bus_write(&b, 0xfee00fff, 2, 0);
+	assert_int_equal(s.nr, 0);
+	assert_int_equal(bus_read(&b, 0x6f, 2), 0xffff);
+	assert_true(s.nr == 1 && s.nr_writes == 0 && s.addr == 0x6f && s.width == 2);
+	bus_write(&b, 0xfee01000, 8, 0);
+	assert_true(s.nr == 2 && s.nr_writes == 1 && s.addr == 0xfee01000 && s.width == 8);
+	assert_int_equal(bus_read(&b, ~0ull, 1), 0xff);
+	assert_int_equal(s.nr, 3);
+}
+
 static void ticks_and_ns_are_inverse(void **state maybe_unused)
 {
 	static const u64 hz[] = { 1193182, 3579545, 32768 };
@@ -176,6 +214,7 @@ int main(void)
 		cmocka_unit_test(refuses_overlap_nonsense_and_excess),
 		cmocka_unit_test(open_bus),
 		cmocka_unit_test(widths),
+		cmocka_unit_test(strays),
 		cmocka_unit_test(ticks_and_ns_are_inverse),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

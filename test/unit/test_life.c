@@ -6,6 +6,7 @@
 #include <string.h>
 #include "abi/hypercall.h"
 #include "kernel/life.h"
+#include "kernel/stray.h"
 #include "rig.h"
 #include "x86/regs.h"
 
@@ -50,7 +51,8 @@ static void defaults(void **state)
 	(void)state;
 	start();
 	for (enum health_event e = HEALTH_POWEROFF; e < NR_HEALTH_EVENTS; e++) {
-		bool is_special = e == HEALTH_WATCHDOG || e == HEALTH_REPORT || e == HEALTH_OVERRUN;
+		bool is_special = e == HEALTH_WATCHDOG || e == HEALTH_REPORT || e == HEALTH_OVERRUN ||
+				  e == HEALTH_IO_VIOLATION || e == HEALTH_MEMORY_VIOLATION;
 		assert_true(is_special || judge(e) == HEALTH_STOP);
 		assert_string_not_equal(health_name(e), "none");
 	}
@@ -123,6 +125,113 @@ static void reports_are_logged_a_few_times_or_end_it(void **state)
 	assert_true(partition_has_end(p));
 	assert_int_equal(p->end.event, HEALTH_REPORT);
 	assert_int_equal(p->end.code, 9);
+}
+
+static void port(u16 at, u8 width, bool is_in)
+{
+	rig_play(0, (struct exit){ .kind = EXIT_PIO, .insn_len = 1,
+				   .pio = { .port = at, .width = width, .is_in = is_in } });
+}
+
+/* @at: read as a byte */
+static void memory(u64 at)
+{
+	static const u8 load[] = { 0x8a, 0x03, 0xf4 }; /* MOV (RBX), AL; HLT */
+	struct vcpu *v = &rig.part->core[0]->v;
+	memcpy(gmem_ptr(&rig.part->mem, GPA(RIG_LOAD_ADDR), sizeof(load)), load, sizeof(load));
+	v->ops->set(v, VREG_RIP, RIG_LOAD_ADDR);
+	v->regs[GPR_RBX] = at;
+	rig_play(0, (struct exit){ .kind = EXIT_MMIO, .rip = RIG_LOAD_ADDR, .mmio = { .addr = GPA(at) } });
+	assert_int_equal(v->ops->get(v, VREG_RIP), RIG_LOAD_ADDR + (partition_has_end(rig.part) ? 0 : 2));
+	assert_int_equal(v->regs[GPR_RAX] & 0xff, 0xff);
+}
+
+static void nobody_is_told_of_strays(void **state)
+{
+	(void)state;
+	struct partition *p = start();
+	assert_null(p->pc.ports.stray);
+	assert_null(p->core[0]->mmio.stray);
+	port(0x1e0, 2, true);
+	memory(0xe8000000);
+	cfg.health.action[HEALTH_IO_VIOLATION] = cfg.health.action[HEALTH_MEMORY_VIOLATION] = HEALTH_IGNORE;
+	rig_fini();
+	p = start();
+	assert_null(p->pc.ports.stray);
+	assert_null(p->core[0]->mmio.stray);
+	assert_false(partition_has_end(p));
+	assert_null(strstr(rig.log, "violation"));
+}
+
+static void strays_are_logged(void **state)
+{
+	(void)state;
+	cfg.health.action[HEALTH_IO_VIOLATION] = cfg.health.action[HEALTH_MEMORY_VIOLATION] = HEALTH_LOG;
+	struct partition *p = start();
+	struct vcpu *v = &p->core[0]->v;
+	v->ops->set(v, VREG_RIP, 0x4321);
+	port(0x1e0, 2, true);
+	assert_non_null(strstr(rig.log,
+			       "[guest] event=io-violation port=0x1e0 width=2 read cpu=0 rip=0x4321"));
+	assert_int_equal(v->regs[GPR_RAX] & 0xffff, 0xffff);
+	for (u32 i = 0; i < 100; i++) {
+		port((u16)(0x7000 + i), 4, false);
+	}
+	assert_int_equal(count("event=io-violation port=0x7"), 7);
+	assert_int_equal(count("write cpu=0"), 7);
+	memory(0xe8000001); /* a line of its own, whatever ports had */
+	assert_int_equal(count("event=memory-violation address=0xe8000001 width=1 read cpu=0 rip=0x200000"), 1);
+	memory(0xd0000000); /* where BARs may decode, and none does */
+	assert_int_equal(count("event=memory-violation address=0xd0000000 width=1 read cpu=0 rip=0x200000"), 1);
+	memory(0xe0008000); /* configuration space of a device that is absent */
+	assert_int_equal(count("event=memory-violation"), 2);
+	port(0x80, 1, false);
+	port(0xf4 - 1, 1, true);
+	assert_false(partition_has_end(p));
+	memset(rig.log, 0, sizeof(rig.log));
+	cfg.health.action[HEALTH_RESET] = HEALTH_RESTART;
+	judge(HEALTH_RESET);
+	p->end = (struct partition_end){ 0 };
+	port(0x1e0, 1, true); /* in a new life */
+	assert_int_equal(count("event=io-violation port=0x1e0"), 1);
+}
+
+static void strays_end_it(void **state)
+{
+	(void)state;
+	cfg.health.action[HEALTH_IO_VIOLATION] = HEALTH_RESTART;
+	cfg.health.action[HEALTH_MEMORY_VIOLATION] = HEALTH_SHUTDOWN;
+	struct partition *p = start();
+	port(0x80, 1, false); /* silent on each PC */
+	port(0xf4, 1, true);  /* somebody's */
+	assert_false(partition_has_end(p));
+	port(0x1e0, 1, false);
+	assert_true(partition_has_end(p));
+	assert_int_equal(p->end.event, HEALTH_IO_VIOLATION);
+	assert_string_equal(p->end.why, "io-violation");
+	assert_int_equal(p->end.code, 0x1e0);
+	port(0x1e0, 1, false); /* it has ended: no more of it */
+	assert_int_equal(count("event="), 1);
+	assert_int_equal(life_judge(p), HEALTH_RESTART);
+	p->end = (struct partition_end){ 0 };
+	memory(0x123456789a);
+	assert_int_equal(p->end.event, HEALTH_MEMORY_VIOLATION);
+	assert_int_equal(life_judge(p), HEALTH_SHUTDOWN);
+}
+
+/* What devices have is never silent by the table: that would be a row too many */
+static void silent_ports(void **state)
+{
+	(void)state;
+	struct partition *p = start();
+	u32 nr = 0;
+	for (u64 at = 0; at < 0x10000; at++) {
+		nr += stray_is_silent(at);
+		assert_false(stray_is_silent(at) && bus_find(&p->pc.ports, at, 1));
+	}
+	assert_true(nr > 100 && nr < 300);
+	assert_false(stray_is_silent(0x1e0));
+	assert_false(stray_is_silent(0x10080)); /* no port */
 }
 
 static void watchdog(void **state)
@@ -299,6 +408,10 @@ int main(void)
 		TEST(what_is_a_success),
 		TEST(limit_of_restarts),
 		TEST(reports_are_logged_a_few_times_or_end_it),
+		TEST(nobody_is_told_of_strays),
+		TEST(strays_are_logged),
+		TEST(strays_end_it),
+		TEST(silent_ports),
 		TEST(watchdog),
 		TEST(watchdog_off_and_far_away),
 		TEST(information),
