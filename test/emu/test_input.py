@@ -69,6 +69,13 @@ def spin(machine):
     machine.need_log(r"^bulkhead: start partitions=1 ")
 
 
+def gap(machine):
+    """Its lines come out while it runs, though it never lets go."""
+    log = machine.run("gap.dts", "--boot", "kernel", "--icount", timeout=10)
+    machine.need_status(TIMEOUT)
+    machine.need(len(re.findall(r"^\[lines\] ", log, re.M)) > 3, "the console stands still")
+
+
 def jobs():
     yield job("faults", "bochs-vmx", faults)
     yield job("faults", "qemu-svm", faults)
@@ -84,3 +91,4 @@ def jobs():
               bad(["run", os.path.join(EMU, "faults.dts")], "config: .*unknown property"))
     yield job("no-such-bed", "qemu-svm", bad(["run", "DIR/x.dts", "--on", "mars"], "invalid choice"))
     yield job("timeout", "qemu-svm", spin, 11)
+    yield job("gap", "qemu-svm", gap, 11)
