@@ -17,7 +17,7 @@ enum { EAX, EBX, ECX, EDX };
 #define APIC_BASE_EN	BIT(11)
 #define LAPIC_KHZ	1000000 /* devices/vlapic.h: one tick a nanosecond */
 #define MAX_BASIC	(CPUID_NR_BASIC - 1)
-#define MAX_EXTENDED	(0x80000000 + CPUID_NR_FIXED - CPUID_NR_BASIC - 1)
+#define MAX_EXTENDED	(0x80000000 + CPUID_NR_ROWS - CPUID_NR_BASIC - 1)
 /* Leaves with subleaves, or that tell of CR4, XCR0 or APIC_BASE as they are now */
 #define CHANGING (BIT(1) | BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd) | BIT(0x1f) | BIT(CPUID_NR_BASIC + 1))
 #define VENDOR_INTEL	0x756e6547 /* "Genu" in EBX of leaf 0 */
@@ -63,10 +63,8 @@ static void fix_features(const struct cpuid_env *env, u32 out[4])
 	out[EBX] |= (env->apic_id & 0xff) << 24 | (env->nr_vcpus & 0xff) << 16;
 	set_bit_if(&out[ECX], 21, env->has_x2apic);
 	set_bit_if(&out[ECX], 24, env->has_tsc_deadline);
-	set_bit_if(&out[ECX], 27, out[ECX] & BIT(26) && env->cr4 & CR4_OSXSAVE); /* OSXSAVE */
 	set_bit_if(&out[ECX], 31, true); /* reserved for hypervisors by both vendors: APM 3 E.3.2 */
 	out[EDX] |= EMULATED_EDX;
-	set_bit_if(&out[EDX], 9, env->apic_base & APIC_BASE_EN);
 	set_bit_if(&out[EDX], 28, env->nr_vcpus > 1);
 }
 
@@ -80,9 +78,8 @@ static void fix_caches(const struct cpuid_env *env, u32 out[4])
 }
 
 /* EAX = 0: no further subleaves */
-static void fix_extended_features(const struct cpuid_env *env, u32 subleaf, u32 out[4])
+static void fix_extended_features(u32 subleaf, u32 out[4])
 {
-	set_bit_if(&out[ECX], 4, out[ECX] & BIT(3) && env->cr4 & CR4_PKE); /* OSPKE */
 	if (subleaf) {
 		memset(out, 0, 16);
 	}
@@ -97,19 +94,6 @@ static void fix_topology(const struct cpuid_env *env, u32 subleaf, u32 out[4])
 	out[EBX] = level == LEVEL_CORE ? env->nr_vcpus : level;
 	out[ECX] = level << 8 | (subleaf & 0xff);
 	out[EDX] = env->apic_id;
-}
-
-void cpuid_prepare(struct cpuid_env *env)
-{
-	env->is_fixed = 0;
-	for (u32 i = 0; i < CPUID_NR_FIXED; i++) {
-		u32 leaf = i < CPUID_NR_BASIC ? i : 0x80000000 + i - CPUID_NR_BASIC;
-		if (!(CHANGING >> i & 1)) {
-			cpuid_emulate(env, leaf, 0, env->fixed[i]);
-			env->is_fixed |= BIT(i);
-		}
-	}
-	env->xcr0_mask = cpuid_guest_xcr0_mask(env);
 }
 
 u64 cpuid_guest_xcr0_mask(const struct cpuid_env *env)
@@ -168,7 +152,6 @@ bool cpuid_guest_is_intel(const struct cpuid_env *env)
 static void fix_ext_features(const struct cpuid_env *env, u32 out[4])
 {
 	if (!cpuid_guest_is_intel(env)) {
-		set_bit_if(&out[EDX], 9, env->apic_base & APIC_BASE_EN);
 		out[EDX] |= EMULATED_EDX;
 		set_bit_if(&out[ECX], 1, env->nr_vcpus > 1);
 	}
@@ -182,6 +165,20 @@ static void fix_sizes(const struct cpuid_env *env, u32 out[4])
 	out[ECX] = cpuid_guest_is_intel(env) ? 0 : id_bits(env) << 12 | (env->nr_vcpus - 1);
 }
 
+/* What changes as the guest writes CR4 and APIC_BASE; AMD has the APIC bit twice */
+static void show_state(const struct cpuid_env *env, u32 leaf, u32 out[4])
+{
+	bool has_apic = env->apic_base & APIC_BASE_EN;
+	if (leaf == 0x1) {
+		set_bit_if(&out[ECX], 27, out[ECX] & BIT(26) && env->cr4 & CR4_OSXSAVE); /* OSXSAVE */
+		set_bit_if(&out[EDX], 9, has_apic);
+	} else if (leaf == 0x7) {
+		set_bit_if(&out[ECX], 4, out[ECX] & BIT(3) && env->cr4 & CR4_PKE); /* OSPKE */
+	} else if (leaf == 0x80000001) {
+		set_bit_if(&out[EDX], 9, out[EDX] & BIT(9) && has_apic);
+	}
+}
+
 /* What the virtual CPU has of its own, on top of the bits that passed */
 static void fix(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 {
@@ -191,7 +188,7 @@ static void fix(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 	case 0x1: fix_features(env, out); break;
 	case 0x4: fix_caches(env, out); break;
 	case 0x6: out[EAX] = BIT(2); break; /* ARAT: the virtual APIC timer never stops */
-	case 0x7: fix_extended_features(env, subleaf, out); break;
+	case 0x7: fix_extended_features(subleaf, out); break;
 	case 0xb:
 	case 0x1f: fix_topology(env, subleaf, out); break;
 	case 0xd: fix_xsave(env, subleaf, out); break;
@@ -220,7 +217,7 @@ static void fix(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 	}
 }
 
-void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+static void look_up(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
 {
 	memset(out, 0, 16);
 	if (leaf > limit(env, leaf)) {
@@ -237,6 +234,66 @@ void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4
 			return;
 		}
 	}
+}
+
+/* Leaves whose subleaves are kept, and where */
+static s32 kept(u32 leaf)
+{
+	static const u32 leaves[CPUID_NR_KEPT] = { 0x4, 0xb, 0x1f, 0xd };
+	for (u32 i = 0; i < CPUID_NR_KEPT; i++) {
+		if (leaves[i] == leaf) {
+			return (s32)i;
+		}
+	}
+	return -1;
+}
+
+static void keep(struct cpuid_env *env, u32 leaf)
+{
+	for (u32 i = 0; i < CPUID_NR_SUBLEAVES; i++) {
+		look_up(env, leaf, i, env->subleaf[kept(leaf)][i]);
+	}
+}
+
+void cpuid_emulate(const struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	look_up(env, leaf, subleaf, out);
+	show_state(env, leaf, out);
+}
+
+void cpuid_answer(struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4])
+{
+	u32 row = leaf < CPUID_NR_BASIC ? leaf : leaf - 0x80000000 + CPUID_NR_BASIC;
+	bool has_row = row < CPUID_NR_ROWS && (leaf < CPUID_NR_BASIC || leaf >> 31);
+	s32 i = kept(leaf);
+	if (leaf == 0xd && env->xcr0 != env->kept_xcr0) {
+		env->kept_xcr0 = env->xcr0;
+		keep(env, leaf);
+	}
+	if (i >= 0 && subleaf < CPUID_NR_SUBLEAVES) {
+		memcpy(out, env->subleaf[i][subleaf], 16);
+	} else if (i < 0 && has_row && !(leaf == 0x7 && subleaf)) {
+		memcpy(out, env->row[row], 16);
+		show_state(env, leaf, out);
+	} else {
+		cpuid_emulate(env, leaf, subleaf, out);
+	}
+}
+
+void cpuid_prepare(struct cpuid_env *env)
+{
+	env->xcr0_mask = cpuid_guest_xcr0_mask(env);
+	env->is_fixed = 0;
+	for (u32 i = 0; i < CPUID_NR_ROWS; i++) {
+		u32 leaf = i < CPUID_NR_BASIC ? i : 0x80000000 + i - CPUID_NR_BASIC;
+		look_up(env, leaf, 0, env->row[i]);
+		env->is_fixed |= CHANGING >> i & 1 ? 0 : BIT(i);
+	}
+	env->kept_xcr0 = env->xcr0;
+	keep(env, 0x4);
+	keep(env, 0xb);
+	keep(env, 0x1f);
+	keep(env, 0xd);
 }
 
 bool cpuid_guest_has(const struct cpuid_env *env, u32 leaf, u32 reg, u32 bit)

@@ -9,7 +9,9 @@ struct policy;
 
 #define CPUID_LEAF_TIMING 0x40000010
 #define CPUID_NR_BASIC	  0x20 /* leaves that there can be, and with the extended ones */
-#define CPUID_NR_FIXED	  (CPUID_NR_BASIC + 9)
+#define CPUID_NR_ROWS	  (CPUID_NR_BASIC + 9)
+#define CPUID_NR_KEPT	  4 /* leaves with subleaves */
+#define CPUID_NR_SUBLEAVES 10
 
 struct cpuid_env {
 	const struct policy *policy;
@@ -21,19 +23,24 @@ struct cpuid_env {
 	bool has_x2apic;       /* offered to the guest */
 	bool has_tsc_deadline; /* offered to the guest */
 	u64 apic_base;	       /* CPUID.1:EDX.APIC follows the enable bit */
-	u64 xcr0_mask, is_fixed; /* by cpuid_prepare(), as are the next: which of them hold */
-	u32 fixed[CPUID_NR_FIXED][4];
+	u64 xcr0_mask, is_fixed; /* by cpuid_prepare(), as are the next: rows that no state changes; subleaf 0 */
+	u32 row[CPUID_NR_ROWS][4];
+	u32 subleaf[CPUID_NR_KEPT][CPUID_NR_SUBLEAVES][4];
+	u64 kept_xcr0; /* leaf 0xd is of */
 };
 
-/** cpuid_prepare() - work out once what never changes: leaves without subleaves or state, the XCR0 mask. */
+/** cpuid_prepare() - work out once what hardly changes. All but cr4, xcr0 and apic_base are set, and will stay. */
 void cpuid_prepare(struct cpuid_env *env);
 
-/** cpuid_fixed() - the answer to @leaf, if cpuid_prepare() has one; else NULL: cpuid_emulate() knows. */
+/** cpuid_answer() - as cpuid_emulate(), mostly by what cpuid_prepare() knows. @env: cr4, xcr0, apic_base as they are. */
+void cpuid_answer(struct cpuid_env *env, u32 leaf, u32 subleaf, u32 out[4]);
+
+/** cpuid_fixed() - the answer to @leaf, if that never changes; else NULL: cpuid_answer() knows. */
 static inline const u32 *cpuid_fixed(const struct cpuid_env *env, u32 leaf)
 {
 	u32 row = leaf < CPUID_NR_BASIC ? leaf : leaf - 0x80000000 + CPUID_NR_BASIC;
-	bool has_row = leaf < CPUID_NR_BASIC || leaf - 0x80000000 < CPUID_NR_FIXED - CPUID_NR_BASIC;
-	return has_row && env->is_fixed >> row & 1 ? env->fixed[row] : NULL;
+	bool has_row = leaf < CPUID_NR_BASIC || leaf - 0x80000000 < CPUID_NR_ROWS - CPUID_NR_BASIC;
+	return has_row && env->is_fixed >> row & 1 ? env->row[row] : NULL;
 }
 
 /** cpuid_emulate() - @out is EAX, EBX, ECX, EDX. */

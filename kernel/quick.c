@@ -28,9 +28,9 @@ static noinline void cpuid_changing(struct vcpu *v, u32 leaf)
 	struct core *c = core_of(v);
 	u32 out[4];
 	c->cpuid.cr4 = backend_get(v, VREG_CR4);
-	c->cpuid.xcr0 = v->part->host->xgetbv0();
+	c->cpuid.xcr0 = leaf == 0xd ? v->part->host->xgetbv0() : c->cpuid.xcr0;
 	c->cpuid.apic_base = c->lapic.apic_base;
-	cpuid_emulate(&c->cpuid, leaf, (u32)v->regs[GPR_RCX], out);
+	cpuid_answer(&c->cpuid, leaf, (u32)v->regs[GPR_RCX], out);
 	v->regs[GPR_RAX] = out[0];
 	v->regs[GPR_RBX] = out[1];
 	v->regs[GPR_RCX] = out[2];

@@ -421,9 +421,39 @@ static void test_register_masks(void **state)
 	assert_false(cpuid_guest_efer_mask(&env) & (EFER_SVME | EFER_LMSLE | EFER_TCE));
 }
 
+/* What is prepared is what would be worked out, in each state and after each change of it */
+static void test_prepared(void **state)
+{
+	static const u32 leaves[] = { 0, 1, 2, 4, 6, 7, 0xb, 0xd, 0x15, 0x1f, 0x20, 0x40000000, 0x40000010, 0x40000100,
+				      0x40000101, 0x7fffffff, 0x80000000, 0x80000001, 0x80000002, 0x80000004,
+				      0x80000007, 0x80000008, 0x80000009, 0x8000001e, 0xffffffff };
+	static const u64 xcr0[] = { 1, 3, 7, 0xe7 };
+	u32 want[4], seen[4];
+	(void)state;
+	cpuid_prepare(&env);
+	for (u32 s = 0; s < 64; s++) {
+		env.cr4 = (s & 1 ? CR4_OSXSAVE : 0) | (s & 2 ? CR4_PKE : 0);
+		env.apic_base = s & 4 ? 0xfee00900 : 0xfee00100;
+		env.xcr0 = xcr0[s >> 3 & 3];
+		for (u32 i = 0; i < ARRAY_SIZE(leaves) * 16; i++) {
+			u32 leaf = leaves[i / 16], subleaf = i % 16;
+			const u32 *fixed = cpuid_fixed(&env, leaf);
+			cpuid_emulate(&env, leaf, subleaf, want);
+			cpuid_answer(&env, leaf, subleaf, seen);
+			assert_memory_equal(seen, want, 16);
+			assert_true(!fixed || !memcmp(fixed, want, 16));
+		}
+	}
+	assert_non_null(cpuid_fixed(&env, 0x80000008));
+	assert_null(cpuid_fixed(&env, 1));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_prepared, on_intel),
+		cmocka_unit_test_setup(test_prepared, on_amd),
+		cmocka_unit_test_setup(test_prepared, on_everything),
 		cmocka_unit_test_setup(test_vendor_and_limits, on_intel),
 		cmocka_unit_test_setup(test_denied, on_everything),
 		cmocka_unit_test_setup(test_allowed, on_everything),
