@@ -7,7 +7,7 @@ import os
 import re
 
 from jobs import FAIL, PASS, ROOT, Failure, Result, command
-from machine import BAD_INPUT, job
+from machine import BAD_INPUT, BULKHEAD, job
 
 BAD = os.path.join(ROOT, "test", "config", "bad")
 FAULT = r"^bulkhead: config: (.*)$"
@@ -35,7 +35,7 @@ def compare(where, want, text):
 def judge(machine, path):
     want = wanted(path)
     threads = ["--threads", "2" if os.path.basename(path).startswith("smt-") else "1"]
-    status, text = command(["tools/bulkhead", "check", path, "--cpus", "2", "--mem", "400", *threads], 60)
+    status, text = command([*BULKHEAD, "check", path, "--cpus", "2", "--mem", "400", *threads], 60)
     machine.need(status == BAD_INPUT, "host: exit status %d" % status)
     compare("host", want, text)
     log = machine.run(path, "--no-check", "--cpus", "2", "--mem", "512", "--boot", "kernel", *threads)
