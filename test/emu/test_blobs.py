@@ -36,7 +36,7 @@ class Blob(System):
 
 def boot(system, machine, work, threads=1):
     """Until the last word. Return: the text of COM1. By no process of its own: there are hundreds of them."""
-    opts = argparse.Namespace(on=machine.bed, cpus=CPUS, threads=threads, mem=MEM, boot="kernel", icount=False, parallel=False,
+    opts = argparse.Namespace(on=machine.bed, cpus=CPUS, threads=threads, mem=MEM, boot="kernel", icount=None, parallel=False,
                               append="", qemu_args="", interactive=False, reboot=False, cpu=None,
                               timeout=TIMEOUT, until=LAST)
     beds.run_on(beds.Run(system, opts, machine.dir, work))

@@ -79,7 +79,7 @@ def tcg(run):
     (cpu_clear_ignne(), target/i386/tcg/sysemu/fpu_helper.c). In parallel with a VMRUN there, that word
     loses "nested paging is on" now and then, and the guest ends by a triple fault. So: one thread for all
     CPUs, unless asked otherwise. --icount is one thread anyway."""
-    return "tcg,thread=multi" if run.opts.parallel and not run.opts.icount else "tcg,thread=single"
+    return "tcg,thread=multi" if run.opts.parallel and run.opts.icount is None else "tcg,thread=single"
 
 
 def smp(run):
@@ -90,8 +90,8 @@ def qemu_args(run, accel, cpu):
     args = ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-M", "q35",
             "-m", str(run.opts.mem), "-smp", smp(run), "-display", "none",
             "-net", "none"] + ([] if run.opts.reboot else ["-no-reboot"])
-    if run.opts.icount:
-        args += ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"]
+    if run.opts.icount is not None:
+        args += ["-icount", "shift=%d,sleep=off" % run.opts.icount, "-rtc", "base=2026-01-01,clock=vm"]
     return args + serial_args(run) + run.boot_args() + shlex.split(run.opts.qemu_args)
 
 
