@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from jobs import BUILD, ROOT, Failure
 
@@ -18,13 +19,14 @@ from bhtool.system import Fault  # noqa: E402  pylint: disable=wrong-import-posi
 
 MEM = 2560  # MiB, for L2s of up to 1500
 LOCK, IDLE, ALL = threading.Lock(), [], []
+STARTER = ThreadPoolExecutor(1)  # they end with the thread that started them: this one, which lives to the end
 
 
 def start():
     where = os.path.join(BUILD, "test", "nested")  # where the logs are: they are linked into it
     os.makedirs(where, exist_ok=True)
     path = tempfile.mkdtemp(prefix=".l1-", dir=where)
-    l1 = nested.L1(path, path, MEM)
+    l1 = STARTER.submit(nested.L1, path, path, MEM).result()
     with LOCK:
         ALL.append(l1)
     try:

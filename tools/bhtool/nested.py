@@ -70,7 +70,8 @@ class L1:
         if not shutil.which(qemu):
             raise Fault("%s is not installed: make run (or make test) does that" % qemu)
         share = "local,security_model=none,path="
-        return [qemu, "-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", str(mem), "-smp", "1", "-display", "none",
+        return ["setpriv", "--pdeathsig", "KILL",  # with the thread that started it, whatever ends that
+                qemu, "-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", str(mem), "-smp", "1", "-display", "none",
                 "-no-reboot", "-net", "none", "-serial", "file:" + os.path.join(logs, "l1.log"),
                 "-serial", "unix:%s,server=on,wait=off" % door(self.dir),
                 "-virtfs", share + "/usr,mount_tag=usr,readonly=on,multidevs=remap",
