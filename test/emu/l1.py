@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The Linux machines in between of the bed `nested`. One takes ten seconds to start, so it is kept for the next test:
 there are as many as tests run at once. One that is not ready for more, because a test's limit was over or because
-it died, is ended, and the next test gets a new one: no test can spoil it for another."""
+it died, or one on which a test failed, is ended, and the next test gets a new one: no test spoils it for another."""
 import atexit
 import contextlib
 import os
@@ -18,7 +18,7 @@ from bhtool import nested  # noqa: E402  pylint: disable=wrong-import-position
 from bhtool.system import Fault  # noqa: E402  pylint: disable=wrong-import-position
 
 MEM = 2560  # MiB, for L2s of up to 1500
-LOCK, IDLE, ALL = threading.Lock(), [], []
+LOCK, IDLE, ALL, RETIRED = threading.Lock(), [], [], set()
 STARTER = ThreadPoolExecutor(1)  # they end with the thread that started them: this one, which lives to the end
 
 
@@ -43,13 +43,22 @@ def end(l1):
         ALL.remove(l1)
 
 
+def retire(path):
+    """A test failed on it: no other one gets it, should that be its doing."""
+    RETIRED.add(path)
+
+
+def is_usable(l1):
+    return l1.is_ready() and l1.dir not in RETIRED
+
+
 def take():
     while True:
         with LOCK:
             l1 = IDLE.pop() if IDLE else None
         if l1 is None:
             return start()
-        if l1.is_ready():
+        if is_usable(l1):
             return l1
         end(l1)
 
@@ -61,7 +70,7 @@ def lent():
     try:
         yield l1.dir
     finally:
-        if l1.is_ready():
+        if is_usable(l1):
             with LOCK:
                 IDLE.append(l1)
         else:

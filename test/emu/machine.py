@@ -21,7 +21,7 @@ class Machine:
     def __init__(self, name, bed):
         self.name, self.bed = name, bed
         self.dir = os.path.join(BUILD, "test", bed, name)
-        self.status, self.output = None, ""
+        self.status, self.output, self.l1 = None, "", None
         os.makedirs(self.dir, exist_ok=True)
 
     def path(self, name):
@@ -43,11 +43,12 @@ class Machine:
             if os.path.exists(self.path(log)):
                 os.remove(self.path(log))
         with l1.lent() if self.bed == "nested" else contextlib.nullcontext() as door:
-            more = ["--l1", door] if door else []
+            self.l1, more = door, ["--l1", door] if door else []
             self.status, self.output = command(self.args(dts, *args, *more, timeout=timeout), timeout + GRACE)
         return self.read()
 
     def fail(self, text):
+        l1.retire(self.l1)
         tail = "\n".join((self.output + self.read()).splitlines()[-25:])
         raise Failure("%s\n%s\nlogs: %s" % (text, tail, os.path.relpath(self.dir, ROOT)))
 

@@ -62,4 +62,4 @@ def all_of(machine, part):
 
 def jobs():
     for part in range(HALVES):
-        yield job("bad-%d" % part, "qemu-svm", lambda m, p=part: all_of(m, p), 30)
+        yield job("bad-%d" % part, "qemu-svm", lambda m, p=part: all_of(m, p), 40)

@@ -127,6 +127,6 @@ def main(nr, seed):
 
 
 def jobs():
-    yield job("blobs-unchanged", "qemu-svm", unchanged, 3)
+    yield job("blobs-unchanged", "qemu-svm", unchanged, 28)
     for i in range(JOBS):
-        yield job("blobs-%d" % (SEED + i), "qemu-svm", lambda m, s=SEED + i: as_test(m, s), 60)
+        yield job("blobs-%d" % (SEED + i), "qemu-svm", lambda m, s=SEED + i: as_test(m, s), 14)

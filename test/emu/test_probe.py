@@ -7,7 +7,7 @@ import re
 from machine import OK, job
 
 STAGES = ("memory", "mmio", "instructions", "msrs", "ports", "interrupts")
-WAYS = [("qemu-svm", 600, 60), ("bochs-vmx", 900, 90), ("bochs-svm", 900, 90)]  # bed, limit, about how long
+WAYS = [("qemu-svm", 600, 17), ("bochs-vmx", 900, 42), ("bochs-svm", 900, 38)]  # bed, limit, about how long
 
 
 def probe(machine, limit):

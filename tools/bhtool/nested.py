@@ -77,7 +77,7 @@ class L1:
                 "-virtfs", share + "/usr,mount_tag=usr,readonly=on,multidevs=remap",
                 "-virtfs", share + os.path.join(self.dir, "shared") + ",mount_tag=out",
                 "-kernel", os.path.join(BUILD, "linux", "vmlinuz"), "-initrd", self._initrd(),
-                "-append", "console=ttyS0 quiet panic=-1"]
+                "-append", "console=ttyS0 loglevel=5 panic=-1"]
 
     def wait_ready(self):
         deadline = time.monotonic() + START_LIMIT
