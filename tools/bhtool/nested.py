@@ -184,7 +184,8 @@ class L2:
             self.own.stop()
         else:
             shutil.copy(os.path.join(self.l1, "l1.log"), self.run.dir)
-        shutil.copy(os.path.join(self.dir, "l2.log"), self.run.dir)
+        if os.path.exists(os.path.join(self.dir, "l2.log")):
+            shutil.copy(os.path.join(self.dir, "l2.log"), self.run.dir)
         shutil.rmtree(self.dir, ignore_errors=True)
         if in_order:
             open(ready(self.l1), "wb").close()
