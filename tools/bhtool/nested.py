@@ -31,7 +31,8 @@ ln -s usr/lib /lib; ln -s usr/lib64 /lib64
 ip link set lo up 2>/dev/null
 exec </dev/ttyS1 3>/dev/ttyS1
 stty raw -echo
-: >/out/ready
+touch /out/starting
+mv /out/starting /out/ready # in one step: it may be taken at once
 while read word; do
 	case $word in
 	stop) kill -9 $(cat /tmp/pid) ;;
