@@ -16,6 +16,7 @@ from jobs import FAIL, PASS, SKIP, Failure, Job, Result, command, execute  # noq
 
 EMU_MODULES = ["declared", *host.names("test/emu/test_*.py")]
 BUILD_TIMEOUT = 1200
+SLOWEST = 10  # named at the end
 GROUPS = ["unit", "fuzz", "check", "emu"]
 
 
@@ -92,9 +93,22 @@ def show(job, seconds):
     sys.stdout.flush()
 
 
+def show_times(took):
+    """Of the unit tests in all, of each bed, and of the slowest: where a shorter run would come from"""
+    sums = {}
+    for name, seconds in took.items():
+        kind = name.rsplit("@", 1)[-1].split("/")[0]
+        sums[kind] = sums.get(kind, 0) + seconds
+    if len(took) > 1:
+        print("in all: " + ", ".join("%s %.0f s" % pair for pair in sums.items() if pair[1] >= 0.5))
+    if len(took) > SLOWEST:
+        slowest = sorted(took.items(), key=lambda pair: -pair[1])[:SLOWEST]
+        print("slowest: " + ", ".join("%s %.0f s" % pair for pair in slowest))
+
+
 def run(jobs, workers):
     """Return: all results. Jobs start in the order given, but for those that come last."""
-    results, unit_seconds = [], 0.0
+    results, took = [], {}
     for is_last in (False, True):
         with ThreadPoolExecutor(workers) as pool:
             chosen = [pool.submit(timed, job) for job in jobs if job.is_last == is_last]
@@ -102,9 +116,8 @@ def run(jobs, workers):
                 job, seconds = future.result()
                 show(job, seconds)
                 results += job.results
-                unit_seconds += seconds if job.name.startswith("unit/") else 0
-    if unit_seconds:
-        print("unit tests: %.1f s in all" % unit_seconds)
+                took[job.name] = seconds
+    show_times(took)
     return results
 
 

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* PAUSE in long loops, with interrupts on and off: at most time passes. */
+/*
+ * PAUSE in long loops, with interrupts on and off: at most time passes. Long is more than PAUSES_IN_SPIN in
+ * svm/vcpu.c and PLE_WINDOW in vmx/vcpu.c: three instructions each.
+ */
 #include "lib/guest.h"
 
 static void pauses(void)
 {
-	for (unsigned i = 0; i < 20000; i++) {
+	for (unsigned i = 0; i < 8000; i++) {
 		__asm__ volatile("pause");
 	}
 }

@@ -9,7 +9,13 @@ import beds
 from jobs import Failure, Job, Skip
 from machine import Machine, job
 
-SECONDS = {"nested": 25, "bochs-vmx": 4, "bochs-svm": 4, "qemu-svm": 3}
+SECONDS = {"nested": 5, "bochs-vmx": 4, "bochs-svm": 4, "qemu-svm": 3}
+LONG = {  # about how many, where it is more than 10
+    "nested": {"legacy": 24, "windows": 20, "traps": 18, "shootdown": 20, "channels-hostile": 30, "lives": 20,
+               "channels-fatal": 13, "apclocks": 15, "storm": 15, "kvmclock": 12},
+    "bochs-vmx": {"thousand": 34, "storm-burst": 14, "xstate": 11}, "bochs-svm": {"storm": 12, "storm-burst": 11},
+    "qemu-svm": {"kvmclock": 18, "legacy": 15},
+}
 
 
 SAID = {}  # test -> bed -> log of a good run
@@ -71,6 +77,6 @@ def jobs():
             if bed in test.skip:
                 yield skip_job(test, bed, test.skip[bed])
             else:
-                yield job(test.name, bed, lambda m, t=test: run(t, m), SECONDS.get(bed, 5))
+                yield job(test.name, bed, lambda m, t=test: run(t, m), LONG.get(bed, {}).get(test.name, SECONDS.get(bed, 5)))
         if len(test.beds) > 1 and test.compare:
             yield Job("emu/%s@compared" % test.name, lambda t=test: compare(t), 0, is_last=True)

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """One run of a system on a bed, as a user would start it, and what its logs must say."""
+import contextlib
 import os
 import re
+import sys
 
+import l1
 from jobs import BUILD, ROOT, Failure, Job, command, need
 
+BULKHEAD = (sys.executable, "tools/bulkhead")  # by this Python: `env` may find one that takes longer to start
 OK, FAILED, BAD_INPUT, TIMEOUT = 0, 1, 2, 124
 EMU = os.path.dirname(os.path.abspath(__file__))
 GRUB_CURSOR = re.compile(r"\x1b\[[0-9;=?]*[A-Za-z]")  # before our first line
@@ -17,7 +21,7 @@ class Machine:
     def __init__(self, name, bed):
         self.name, self.bed = name, bed
         self.dir = os.path.join(BUILD, "test", bed, name)
-        self.status, self.output = None, ""
+        self.status, self.output, self.l1 = None, "", None
         os.makedirs(self.dir, exist_ok=True)
 
     def path(self, name):
@@ -30,7 +34,7 @@ class Machine:
             return GRUB_CURSOR.sub("", f.read().replace("\r", ""))
 
     def args(self, dts, *args, timeout):
-        return ["tools/bulkhead", "run", os.path.join(EMU, dts), "--on", self.bed, "--log", self.dir,
+        return [*BULKHEAD, "run", os.path.join(EMU, dts), "--on", self.bed, "--log", self.dir,
                 "--timeout", str(timeout), *args]
 
     def run(self, dts, *args, timeout=60):
@@ -38,10 +42,13 @@ class Machine:
         for log in ("com1.log", "com2.log"):
             if os.path.exists(self.path(log)):
                 os.remove(self.path(log))
-        self.status, self.output = command(self.args(dts, *args, timeout=timeout), timeout + GRACE)
+        with l1.lent() if self.bed == "nested" else contextlib.nullcontext() as door:
+            self.l1, more = door, ["--l1", door] if door else []
+            self.status, self.output = command(self.args(dts, *args, *more, timeout=timeout), timeout + GRACE)
         return self.read()
 
     def fail(self, text):
+        l1.retire(self.l1)
         tail = "\n".join((self.output + self.read()).splitlines()[-25:])
         raise Failure("%s\n%s\nlogs: %s" % (text, tail, os.path.relpath(self.dir, ROOT)))
 
@@ -69,4 +76,4 @@ def job(name, bed, test, seconds=3.0):
     return Job("emu/%s@%s" % (name, bed), lambda: test(Machine(name, bed)), seconds)
 
 
-__all__ = ["BAD_INPUT", "BUILD", "FAILED", "Machine", "OK", "ROOT", "TIMEOUT", "job", "need"]
+__all__ = ["BAD_INPUT", "BUILD", "BULKHEAD", "FAILED", "Machine", "OK", "ROOT", "TIMEOUT", "job", "need"]

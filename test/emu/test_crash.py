@@ -4,7 +4,7 @@ the machine is reset, and the next boot finds the record and tells it; the host 
 import re
 
 from jobs import command
-from machine import OK, job
+from machine import BULKHEAD, OK, job
 
 KINDS = {  # name: number, the record's vector, a function that decode must name
     "bug": (0, 6, "crash_test"),
@@ -53,7 +53,7 @@ def crash(name, boot):
                          r"^bulkhead: previous crash: .* rax=[0-9a-f]{16}",
                          r"^\[crash\] there was one before this boot$")
         machine.need(len(re.findall(r"^bulkhead: crash: cpu=", machine.read(), re.M)) == 1, "more than one crash")
-        status, text = command(["tools/bulkhead", "decode", machine.path("com1.log"), "build/bulkhead.elf"], 60)
+        status, text = command([*BULKHEAD, "decode", machine.path("com1.log"), "build/bulkhead.elf"], 60)
         machine.need(status == 0, "decode: exit status %d\n%s" % (status, text))
         machine.need(function is None or re.search(r"^    (rip|stack)=\S+ .*\b%s\b.*\.c:\d+" % function, text, re.M),
                      "decode does not name %s:\n%s" % (function, text))

@@ -10,10 +10,10 @@ from machine import BUILD, OK, job
 
 WAYS = [  # name, bed, arguments, limit in seconds, about how long it takes
     ("demo", "bochs-vmx", ["--ips", "30000000"], 900, 150),
-    ("demo", "nested", [], 300, 60),
-    ("demo", "qemu-svm", [], 120, 25),
-    ("demo-uefi", "qemu-svm", ["--boot", "uefi"], 120, 30),
-    ("demo-kernel", "qemu-svm", ["--boot", "kernel"], 120, 25),
+    ("demo", "nested", [], 300, 70),
+    ("demo", "qemu-svm", [], 120, 12),
+    ("demo-uefi", "qemu-svm", ["--boot", "uefi"], 120, 15),
+    ("demo-kernel", "qemu-svm", ["--boot", "kernel"], 120, 10),
 ]
 
 

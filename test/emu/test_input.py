@@ -5,7 +5,7 @@ import os
 import re
 
 from jobs import command
-from machine import BAD_INPUT, BUILD, EMU, TIMEOUT, job
+from machine import BAD_INPUT, BUILD, BULKHEAD, EMU, TIMEOUT, job
 
 FAULT = r"^(bulkhead: config: .*)$"
 BROKEN = """/dts-v1/;
@@ -25,7 +25,7 @@ BROKEN = """/dts-v1/;
 
 def faults(machine):
     """The list is the same; 22 faults in it, of form and of meaning, and each partition is named."""
-    _, output = command(["tools/bulkhead", "check", os.path.join(EMU, "faults.dts"), "--cpus", "2"], 60)
+    _, output = command([*BULKHEAD, "check", os.path.join(EMU, "faults.dts"), "--cpus", "2"], 60)
     log = machine.run("faults.dts", "--no-check", "--cpus", "2")
     machine.need_status(BAD_INPUT)
     want, seen = re.findall(FAULT, output, re.M), re.findall(FAULT, log, re.M)

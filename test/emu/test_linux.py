@@ -218,8 +218,8 @@ def together(seconds):
 RUNS = [
     ("linux-flavours", "qemu-svm", [Guest("cloud-amd64"), Guest("rt-amd64", cpus=(0, 1))], 400, 40),
     ("linux-686-pae", "qemu-svm", [Guest("686-pae", cpus=(0, 1))], 400, 25),
-    ("linux-apic", "qemu-svm", shared("amd64", "noapic", "nolapic", "acpi=off"), 400, 45),
-    ("linux-smp", "qemu-svm", [Guest("amd64", cpus=(0, 1, 2, 3))], 400, 40),
+    ("linux-apic", "qemu-svm", shared("amd64", "noapic", "nolapic", "acpi=off"), 400, 30),
+    ("linux-smp", "qemu-svm", [Guest("amd64", cpus=(0, 1, 2, 3))], 400, 13),
     ("linux", "nested", [Guest("amd64")], 400, 60),
     ("linux-together", "qemu-svm", together(60), 600, 100),
 ]

@@ -8,8 +8,8 @@ import re
 from machine import OK, job
 
 STAGES = ("memory", "mmio", "instructions", "debug", "msrs", "ports", "interrupts")
-WAYS = [("qemu-svm", "probe.dts", 600, 60), ("bochs-vmx", "probe.dts", 900, 90), ("bochs-svm", "probe.dts", 900, 90),
-        ("nested", "probe-few.dts", 400, 40)]  # bed, system, limit, about how long
+WAYS = [("qemu-svm", "probe.dts", 600, 17), ("bochs-vmx", "probe.dts", 900, 42), ("bochs-svm", "probe.dts", 900, 38),
+        ("nested", "probe-few.dts", 400, 35)]  # bed, system, limit, about how long
 
 
 def probe(machine, dts, limit):

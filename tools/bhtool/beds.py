@@ -8,9 +8,9 @@ import subprocess
 import sys
 import time
 
-from . import initramfs
 from .iso import make_iso
-from .system import BUILD, IMAGE, Fault, build
+from .nested import L2
+from .system import IMAGE, Fault, build
 
 VERDICT = b"bulkhead: shutdown verdict="
 HALTED = (b"bulkhead: halted", b"bulkhead: FATAL feature=long-mode")
@@ -79,7 +79,7 @@ def tcg(run):
     (cpu_clear_ignne(), target/i386/tcg/sysemu/fpu_helper.c). In parallel with a VMRUN there, that word
     loses "nested paging is on" now and then, and the guest ends by a triple fault. So: one thread for all
     CPUs, unless asked otherwise. --icount is one thread anyway."""
-    return "tcg,thread=multi" if run.opts.parallel and not run.opts.icount else "tcg,thread=single"
+    return "tcg,thread=multi" if run.opts.parallel and run.opts.icount is None else "tcg,thread=single"
 
 
 def smp(run):
@@ -90,8 +90,8 @@ def qemu_args(run, accel, cpu):
     args = ["qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-M", "q35",
             "-m", str(run.opts.mem), "-smp", smp(run), "-display", "none",
             "-net", "none"] + ([] if run.opts.reboot else ["-no-reboot"])
-    if run.opts.icount:
-        args += ["-icount", "shift=0,sleep=off", "-rtc", "base=2026-01-01,clock=vm"]
+    if run.opts.icount is not None:
+        args += ["-icount", "shift=%d,sleep=off" % run.opts.icount, "-rtc", "base=2026-01-01,clock=vm"]
     return args + serial_args(run) + run.boot_args() + shlex.split(run.opts.qemu_args)
 
 
@@ -124,72 +124,12 @@ def bochs_args(run):
     return ["bochs", "-q", "-f", rc, "-rc", go]
 
 
-L1_INIT = """#!/bin/sh
-/bin/busybox --install -s /bin
-mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
-for m in /modules/*.ko; do insmod $m; done
-mkdir -p /usr /work /out /boot
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,ro usr /usr
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288 out /out
-ln -s usr/lib /lib; ln -s usr/lib64 /lib64
-ip link set lo up 2>/dev/null
-cd /out
-sh /out/l2.sh >/out/l2.out 2>&1
-echo "l2 status=$?" >>/out/l2.out
-poweroff -f
-"""
-
-
-def nested_l1(run):
-    """L1: Debian's kernel with kvm-amd; L2: this image, its files copied to where L1 sees them."""
-    kernel_dir = os.path.join(BUILD, "linux")
-    build("build/linux/vmlinuz")
-    cpio = initramfs.base(L1_INIT)
-    initramfs.add_modules(cpio, os.path.join(kernel_dir, "lib", "modules"),
-                          ["virtio_pci", "9pnet_virtio", "9p", "kvm-amd"])
-    path = os.path.join(run.work, "l1.img")
-    with open(path, "wb") as f:
-        f.write(cpio.bytes())
-    return os.path.join(kernel_dir, "vmlinuz"), path
-
-
-def nested_args(run):
-    shared = os.path.join(run.work, "shared")
-    shutil.rmtree(shared, ignore_errors=True)
-    os.makedirs(shared)
-    build("build/bulkhead.elf32")
-    shutil.copy(IMAGE + "32", os.path.join(shared, "bulkhead.elf32"))
-    shutil.copy(run.system.dtb, os.path.join(shared, "system.dtb"))
-    items = ["/out/system.dtb system.dtb"]
-    for i, (name, path) in enumerate(run.system.present()):
-        shutil.copy(path, os.path.join(shared, "m%d" % i))
-        items.append("/out/m%d %s" % (i, name.replace(",", ",,")))
-    with open(os.path.join(shared, "l2.sh"), "w", encoding="ascii") as f:
-        f.write("exec /usr/bin/qemu-system-x86_64 -accel kvm -cpu host -M q35 -nodefaults -display none "
-                "-no-reboot -m %d -smp %s -serial file:/out/com1.log -serial file:/out/com2.log "
-                "-kernel /out/bulkhead.elf32 -initrd '%s' -append '%s'\n"
-                % (run.opts.mem, smp(run), ",".join(items), run.opts.append))
-    for i in (0, 1):  # L2's logs are written where the caller reads them
-        name = os.path.join(shared, "com%d.log" % (i + 1))
-        open(name, "wb").close()
-        os.replace(name, run.com[i])
-        os.link(run.com[i], name)
-    vmlinuz, initrd = nested_l1(run)
-    return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-M", "q35",
-            "-m", str(run.opts.mem + 1024), "-smp", "1", "-display", "none", "-no-reboot",
-            "-net", "none", "-serial", "file:" + os.path.join(run.dir, "l1.log"),
-            "-virtfs", "local,path=/usr,mount_tag=usr,security_model=none,readonly=on,multidevs=remap",
-            "-virtfs", "local,path=%s,mount_tag=out,security_model=none" % shared,
-            "-kernel", vmlinuz, "-initrd", initrd,
-            "-append", "console=ttyS0 quiet panic=-1"]
-
-
 BEDS = {
     "qemu-svm": lambda run: qemu_args(run, tcg(run), run.opts.cpu or "max"),
     "kvm": lambda run: qemu_args(run, "kvm", run.opts.cpu or "host"),
     "bochs-vmx": bochs_args,
     "bochs-svm": bochs_args,
-    "nested": nested_args,
+    "nested": None,  # nested.py
 }
 
 
@@ -244,19 +184,26 @@ def wait(run, process):
     return None
 
 
-def run_on(run):
-    """Return: exit status of `tools/bulkhead run`."""
+def start(run):
+    """Return: the emulator's process, or what looks like one."""
+    if run.opts.on == "nested":
+        return L2(run, smp(run))
     args = BEDS[run.opts.on](run)
     if not shutil.which(args[0]):
         raise Fault("%s is not installed: make run (or make test) does that" % args[0])
     out = None if run.opts.interactive else open(os.path.join(run.dir, "emulator.log"), "wb")
     stdin = None if run.opts.interactive else subprocess.DEVNULL
     env = dict(os.environ, LC_ALL="C")  # Bochs 2.7 with bochs-wx overflows a buffer under UTF-8
-    process = subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out or sys.stderr, env=env)
+    return subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out or sys.stderr, env=env)
+
+
+def run_on(run):
+    """Return: exit status of `tools/bulkhead run`."""
+    process = start(run)
     try:
         status = wait(run, process)
         if (process.poll() or 0) < 0:
-            print("bulkhead: %s itself died of signal %d" % (args[0], -process.returncode), file=sys.stderr)
+            print("bulkhead: the emulator itself died of signal %d" % -process.returncode, file=sys.stderr)
     finally:
         if process.poll() is None:
             process.kill()
