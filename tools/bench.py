@@ -35,8 +35,8 @@ OTHERS = {
     "cr4_pse_toggle": (4709, 7489, 8, 2654, 8, 8),
     "arm_oneshot": (4341, 18930, 900, 8835, 2341, 500),
     "hlt_oneshot_long_late": (11313, 22335, 2500, 20246, 6608, 1500),
-    "x2apic_ipi_self_whole": (None, None, None, None, None, None),
-    "hlt_deadline_long_late": (None, None, None, None, None, None),
+    "x2apic_ipi_self_whole": (7692, 11575, 1300, 4171, 1487, 400),
+    "hlt_deadline_long_late": (3181, None, 1500, 11439, None, 900),
 }
 # An exit and the entry behind it on hardware, in cycles: Sandy Bridge (2011) and Merom (2006). O. Agesen, J. Mattson,
 # R. Rugina, J. Sheldon, "Software Techniques for Avoiding Hardware Virtualization Exits", USENIX ATC 2012, table 1
@@ -44,7 +44,7 @@ LATENCY = (784, 1579)
 # Exits of an operation where it is not one: on AMD-V, on VT-x with a virtual APIC
 EXITS = {"xsetbv": (0, 1), "mmio_lapic_version_r": (1, 0), "mmio_lapic_tpr_w": (1, 0), "x2apic_version_r": (1, 0),
          "x2apic_tpr_w": (1, 0), "ipi_self_whole": (3, 0), "x2apic_ipi_self_whole": (3, 1), "cr0_wp_toggle": (0, 0),
-         "cr4_pge_toggle": (1, 0), "cr4_pse_toggle": (1, 0)}
+         "cr4_pge_toggle": (1, 0), "cr4_pse_toggle": (1, 0), "out_0x80": (0, 0)}
 COMPARED = {"qemu-svm": 0, "bochs-vmx": 3}  # where a bed's figures begin in a row
 FIRST = ["hand-off", "hand-off, scrubbing memory", "hand-off, waiting for clocks"]
 LINE = r"^\[bench\] %s (\S+) n=\d+ min=\d+ med=(\d+) p99=(\d+) max=\d+$"

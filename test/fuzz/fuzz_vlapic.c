@@ -127,12 +127,12 @@ static void check(struct vlapic *a)
 }
 
 /* Return: the vector that went into service, or -1 */
-static int ack(struct vlapic *a, u8 vector)
+static int ack(struct vlapic *a)
 {
 	int pending = vlapic_pending(a);
 	u8 got = vlapic_ack(a);
-	require(got == (pending == vector ? vector : (u8)a->reg[0x0f]));
-	return pending == vector ? vector : -1;
+	require(got == (pending >= 0 ? pending : (u8)a->reg[0x0f]));
+	return pending;
 }
 
 /* Registers whose writes a CPU takes: SDM 3C 30.4.3.1; not in x2APIC mode */
@@ -187,7 +187,9 @@ static bool is_same(const struct apic_view *x, const struct apic_view *y, bool b
 static void check_shown(struct vlapic *a, bool by_cpu)
 {
 	struct apic_view view;
+	u8 vector = a->env->is_cpu_delivering ? vlapic_take_request(a) : 0;
 	bool is_told = vlapic_has_request(a);
+	shown.requested = MAX(shown.requested, vector); /* as the backend does */
 	vlapic_look(a, &view);
 	require(is_told || is_same(&view, &shown, by_cpu));
 	require(!vlapic_has_request(a) || !a->env->is_cpu_delivering);
@@ -212,7 +214,7 @@ static int step(struct vlapic *a, const u8 d[6])
 	case 7: vlapic_mmio_ops.write(a, 0xf0, 4, 0x1ff); break;
 	case 8: (void)vlapic_mmio_ops.read(a, offset, width); break;
 	case 9:
-		return ack(a, d[1] & 0x80 || vlapic_pending(a) < 0 ? d[2] : (u8)vlapic_pending(a));
+		return ack(a);
 	case 12: cpu_writes(a, d[1] * 16u, (u32)value); break;
 	case 13: return a->env->is_cpu_delivering ? cpu_acts(a, d[1], d[2]) : -1;
 	case 10: vlapic_set_lint(a, d[1] & 1, d[2] & 1); break;
