@@ -12,7 +12,8 @@
 #include "walk.h"
 
 /* Instructions of 64-bit code that have exited lately, by RIP; see emulate_fetch.c */
-#define NR_INSN_ROWS 64
+#define NR_INSN_SETS 64
+#define NR_INSN_WAYS 4
 struct insn_row {
 	u64 rip, cr3;
 	struct trail trail;
@@ -21,7 +22,8 @@ struct insn_row {
 	struct insn insn;
 };
 struct insn_cache {
-	struct insn_row row[NR_INSN_ROWS];
+	struct insn_row row[NR_INSN_SETS][NR_INSN_WAYS];
+	u8 next[NR_INSN_SETS]; /* which goes first */
 };
 
 /* @insns: of this vCPU, all 0 at first; NULL: none. @pkru: the guest's PKRU as it is now; asked only if the guest has set CR4.PKE. NULL: all allowed */

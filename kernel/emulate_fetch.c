@@ -37,13 +37,16 @@ const struct paging *work_paging(struct work *w)
 }
 
 /* 64-bit code, on one page, and its 16 bytes too */
-static void remember(const struct work *w, struct insn_row *r, const struct fetch *f)
+static void remember(const struct work *w, u64 rip, const struct fetch *f)
 {
-	u32 len = w->decoded.len;
-	if (f->lin % PAGE_SIZE > PAGE_SIZE - 16 || w->paging.code_size != 8) {
+	struct insn_cache *c = w->e->insns;
+	u32 len = w->decoded.len, set = insn_set_of(rip);
+	const struct insn_row *old = insn_row_of(c, rip);
+	if (f->lin != rip || rip % PAGE_SIZE > PAGE_SIZE - 16) {
 		return;
 	}
-	*r = (struct insn_row){ .rip = f->lin, .cr3 = w->paging.cr3, .trail = f->trail, .code = f->ram,
+	struct insn_row *r = &c->row[set][old ? old - c->row[set] : c->next[set]++ % NR_INSN_WAYS];
+	*r = (struct insn_row){ .rip = rip, .cr3 = w->paging.cr3, .trail = f->trail, .code = f->ram,
 				.insn = w->decoded,
 				.mask = { len < 8 ? width_mask(len) : ~0ull, len > 8 ? width_mask(len - 8) : 0 } };
 	memcpy(r->bytes, f->bytes, sizeof(f->bytes));
@@ -77,18 +80,16 @@ enum decode_status work_fetch(struct work *w)
 {
 	struct vcpu *v = w->e->v;
 	struct fetch f;
-	struct insn_row *row = NULL;
-	if (w->e->insns && w->paging.code_size == 8) {
-		u64 rip = backend_get(v, VREG_RIP);
-		row = insn_row_of(w->e->insns, rip);
-		if (insn_row_is_good(row, rip, backend_get(v, VREG_CR3))) {
-			w->in = &row->insn;
-			return DECODE_OK;
-		}
+	bool has_cache = w->e->insns && w->paging.code_size == 8;
+	u64 rip = has_cache ? backend_get(v, VREG_RIP) : 0;
+	const struct insn_row *row = has_cache ? insn_row_of(w->e->insns, rip) : NULL;
+	if (row && insn_row_is_good(row, backend_get(v, VREG_CR3))) {
+		w->in = &row->insn;
+		return DECODE_OK;
 	}
 	enum decode_status status = read_and_decode(w, &f);
-	if (row && status == DECODE_OK) {
-		remember(w, row, &f);
+	if (has_cache && status == DECODE_OK) {
+		remember(w, rip, &f);
 	}
 	return status;
 }

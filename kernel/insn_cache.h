@@ -19,12 +19,12 @@ static inline u64 insn_load(const void *p)
 	return value;
 }
 
-/** insn_row_is_good() - does @r still say what is at @rip? */
-static always_inline bool insn_row_is_good(const struct insn_row *r, u64 rip, u64 cr3)
+/** insn_row_is_good() - does @r still say what is at its address? */
+static always_inline bool insn_row_is_good(const struct insn_row *r, u64 cr3)
 {
 	const struct trail *t = &r->trail;
 	static_assert(MAX_LEVELS == 4, "all of them");
-	if (r->rip != rip || r->cr3 != cr3 || !r->code) {
+	if (r->cr3 != cr3 || !r->code) {
 		return false;
 	}
 	if (*(volatile u64 *)t->slot[0] != t->entry[0] || *(volatile u64 *)t->slot[1] != t->entry[1] ||
@@ -35,18 +35,29 @@ static always_inline bool insn_row_is_good(const struct insn_row *r, u64 rip, u6
 	       !((insn_load(r->code + 8) ^ r->bytes[1]) & r->mask[1]);
 }
 
-/** insn_row_of() - the one place where @rip can be. */
-static inline struct insn_row *insn_row_of(const struct insn_cache *c, u64 rip)
+/** insn_set_of() - where @rip can be: multiplied by the golden ratio, neighbours fall far apart. */
+static always_inline u32 insn_set_of(u64 rip)
 {
-	return (struct insn_row *)&c->row[(rip ^ rip >> 4) % NR_INSN_ROWS];
+	return (u32)rip * 0x9e3779b1u >> 26;
+}
+static_assert(NR_INSN_SETS == 1u << (32 - 26), "the upper bits");
+
+/** insn_row_of() - the row that has @rip; NULL: none. */
+static always_inline const struct insn_row *insn_row_of(const struct insn_cache *c, u64 rip)
+{
+	const struct insn_row *set = c->row[insn_set_of(rip)];
+	static_assert(NR_INSN_WAYS == 4, "all of them");
+	return set[0].rip == rip ? &set[0] :
+	       set[1].rip == rip ? &set[1] :
+	       set[2].rip == rip ? &set[2] :
+	       set[3].rip == rip ? &set[3] : NULL;
 }
 
 /** insn_known() - emulate_known() by a backend that is known. */
 static always_inline const struct insn *insn_known(enum backend b, struct vcpu *v, const struct insn_cache *c, u64 rip)
 {
 	const struct insn_row *r = insn_row_of(c, rip);
-	bool is_known = r->rip == rip && get_by(b, v, VREG_CODE_SIZE) == 8 &&
-			insn_row_is_good(r, rip, get_by(b, v, VREG_CR3));
+	bool is_known = r && get_by(b, v, VREG_CODE_SIZE) == 8 && insn_row_is_good(r, get_by(b, v, VREG_CR3));
 	return is_known ? &r->insn : NULL;
 }
 

@@ -221,6 +221,7 @@ static bool doze(struct runner *r, struct core *c, u64 *until)
 			has_news = false;
 		}
 		if (core_is_runnable(c)) {
+			switch_to(r, &c->v); /* INIT may have come */
 			*until = r->chores_tsc;
 			return true;
 		}
