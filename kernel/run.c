@@ -26,7 +26,7 @@
 struct chore {
 	u32 nr_keys, nr_sent;
 };
-static const struct chore chore_any = { 64, 2048 }, chore_slack = { 4, 16 };
+static const struct chore chore_any = { 64, 256 }, chore_slack = { 4, 16 };
 #define CHORE_NS (CONFIG_CONSOLE_US * NSEC_PER_USEC * 3 / 4) /* a gap is looked at when it has begun */
 
 struct machine machine;
