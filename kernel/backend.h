@@ -50,6 +50,17 @@ static always_inline u64 skip_by(enum backend b, struct vcpu *v, u64 rip, u32 le
 	return BACKEND_CALL(b, v, skip, v, rip, len);
 }
 
+/** is_late_by() - is @v's deadline behind us? Always false where the backend sees to it at the next entry. */
+static always_inline bool is_late_by(enum backend b, const struct vcpu *v)
+{
+#ifdef HOST_TEST
+	(void)b, (void)v;
+	return false;
+#else
+	return b == BACKEND_SVM && svm_is_late(v);
+#endif
+}
+
 /** backend_get(), backend_set(), backend_skip() - the same of whichever @v has. */
 static inline u64 backend_get(struct vcpu *v, enum vreg r)
 {

@@ -10,7 +10,6 @@
 #include "kernel/exit.h"
 #include "kernel/hypercall.h"
 #include "kernel/insn_cache.h"
-#include "x86/insn.h"
 #include "x86/regs.h"
 
 /*
@@ -254,7 +253,7 @@ static always_inline void pass(enum backend b, struct vcpu *v, const struct exit
 static always_inline bool may_go_on(enum backend b, const struct core *c)
 {
 	return !__atomic_load_n(c->v.is_wanted, __ATOMIC_ACQUIRE) && c->due_tsc && !core_has_mail(c) &&
-	       (b == BACKEND_VMX || rdtsc() < c->v.deadline_tsc);
+	       !is_late_by(b, &c->v);
 }
 
 /* Must vcpu_prepare() look? By what only looks nothing can have come up but TF's trap. */

@@ -184,6 +184,11 @@ always_inline void svm_enter(struct vcpu *v, struct exit *e)
 	}
 }
 
+always_inline bool svm_is_late(const struct vcpu *v)
+{
+	return rdtsc() >= v->deadline_tsc;
+}
+
 const struct vcpu_ops svm_ops = {
 	.name = "svm", .probe = svm_probe, .cpu_on = svm_cpu_on,
 	.vcpu_init = svm_vcpu_init, .load = svm_load, .put = svm_put, .enter = svm_enter,

@@ -13,4 +13,7 @@ u64 svm_get(struct vcpu *v, enum vreg r);
 void svm_set(struct vcpu *v, enum vreg r, u64 value);
 u64 svm_skip(struct vcpu *v, u64 rip, u32 len);
 
+/** svm_is_late() - is @v's deadline behind us? */
+bool svm_is_late(const struct vcpu *v);
+
 #endif
