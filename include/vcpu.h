@@ -211,6 +211,8 @@ struct vcpu {
 	struct exit exits[NR_EXITS_KEPT]; /* the last ones, for the post-mortem block: nr_exits is the number of the next */
 };
 
+static_assert(offsetof(struct vcpu, xsave) < 256, "what an exit needs of it is in four cache lines");
+
 /** vcpu_last_exit() - where it stopped. */
 static inline struct exit *vcpu_last_exit(struct vcpu *v)
 {

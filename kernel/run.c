@@ -25,8 +25,9 @@
  */
 struct chore {
 	u32 nr_keys, nr_sent;
+	u64 pause_ns; /* while there is more to send */
 };
-static const struct chore chore_any = { 64, 256 }, chore_slack = { 4, 16 };
+static const struct chore chore_any = { 64, 256, DRAIN_NS }, chore_slack = { 2, 8, DRAIN_NS / 2 };
 #define CHORE_NS (CONFIG_CONSOLE_US * NSEC_PER_USEC * 3 / 4) /* a gap is looked at when it has begun */
 
 struct machine machine;
@@ -190,7 +191,7 @@ static void chores(struct runner *r, const struct chore *at_most)
 		}
 	}
 	bool has_more = console_drain(at_most->nr_sent);
-	r->chores_tsc = now + ns(has_more ? DRAIN_NS : INPUT_POLL_NS);
+	r->chores_tsc = now + ns(has_more ? at_most->pause_ns : INPUT_POLL_NS);
 }
 
 /* A line that its guest has not finished may be a prompt: has it nothing more to say? */
