@@ -27,7 +27,7 @@ struct chore {
 	u32 nr_keys, nr_sent;
 	u64 pause_ns; /* while there is more to send */
 };
-static const struct chore chore_any = { 64, 256, DRAIN_NS }, chore_slack = { 2, 8, DRAIN_NS / 2 };
+static const struct chore chore_any = { 64, 2048, DRAIN_NS }, chore_slack = { 2, 8, DRAIN_NS / 2 };
 #define CHORE_NS (CONFIG_CONSOLE_US * NSEC_PER_USEC * 3 / 4) /* a gap is looked at when it has begun */
 
 struct machine machine;
