@@ -50,6 +50,9 @@ void emulate_in_out(struct vcpu *v, const struct bus *ports, const struct exit_p
 /** emulate_known() - the instruction at @rip of 64-bit code, if @c remembers it; else NULL. */
 const struct insn *emulate_known(struct vcpu *v, const struct insn_cache *c, u64 rip);
 
+/** insn_address() - base, index, displacement of @in, the instruction at @rip, cut to its address size. */
+u64 insn_address(struct vcpu *v, const struct insn *in, u64 rip);
+
 /**
  * emulate_mov() - as emulate_mmio(), for MOV, MOVZX, MOVSX between a register or an immediate and an aligned operand
  * that CS, DS, ES or SS leads to

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The instruction at RIP: read and decoded, or remembered from the last time. A row of the cache is
- * good as long as the page table entries on the way to its code, and the code, are what they were.
- * Both are compared at each use, so that nobody has to invalidate anything. Rights are not looked at
- * again: the CPU, which exited from this instruction, has just fetched it.
+ * The instruction at RIP: read and decoded, or remembered from the last time, which insn_cache.h explains. Called by the
+ * emulator's other files.
  */
 #include "kernel/backend.h"
 #include "emulate_parts.h"

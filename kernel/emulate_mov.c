@@ -17,16 +17,7 @@ static bool is_plain_gpr(const struct insn *in, u8 n, u32 width)
 static bool is_mov(const struct insn *in)
 {
 	return in->is_mem && (in->op == OP_MOV || in->op == OP_MOVZX || in->op == OP_MOVSX) && in->seg < SEG_FS &&
-	       in->base != GPR_RSP && (in->form == FORM_RM || is_plain_gpr(in, in->reg, in->op_size));
-}
-
-static u64 address_of(const struct vcpu *v, const struct insn *in, u64 rip)
-{
-	u64 addr = in->disp;
-	addr += in->base >= 0 ? v->regs[in->base] : 0;
-	addr += in->index >= 0 ? v->regs[in->index] * in->scale : 0;
-	addr += in->is_rip_relative ? rip + in->len : 0;
-	return addr & width_mask(in->addr_size);
+	       (in->form == FORM_RM || is_plain_gpr(in, in->reg, in->op_size));
 }
 
 static void load(struct vcpu *v, const struct insn *in, u64 value)
@@ -40,9 +31,9 @@ bool emulate_mov(struct vcpu *v, const struct bus *mmio, const struct insn *in, 
 		 const struct bus_range **touched)
 {
 	bool is_load = in->form == FORM_REG_RM;
-	u64 addr = e->mmio.addr.v, lin = address_of(v, in, e->rip);
+	u64 addr = e->mmio.addr.v, lin = insn_address(v, in, e->rip);
 	if (!is_mov(in) || is_load == e->mmio.is_write || e->mmio.is_fetch || e->mmio.is_walk ||
-	    (lin ^ addr) % PAGE_SIZE || lin % in->src_size || debug_is_watching(v)) {
+	    (lin ^ addr) % PAGE_SIZE || (lin & (in->src_size - 1u)) || debug_is_watching(v)) {
 		return false;
 	}
 	const struct bus_range *r = *touched = bus_find(mmio, addr, in->src_size);

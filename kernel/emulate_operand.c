@@ -53,15 +53,20 @@ static u64 bit_string_offset(const struct work *w)
 	return (u64)(bit >> 3) & ~(in->op_size - 1ull);
 }
 
+u64 insn_address(struct vcpu *v, const struct insn *in, u64 rip)
+{
+	u64 addr = in->disp;
+	addr += in->base >= 0 ? vcpu_gpr(v, (u8)in->base) : 0;
+	addr += in->index >= 0 ? vcpu_gpr(v, (u8)in->index) * in->scale : 0;
+	addr += in->is_rip_relative ? rip + in->len : 0;
+	return addr & width_mask(in->addr_size);
+}
+
 u64 operand_address(const struct work *w)
 {
 	const struct insn *in = w->in;
-	struct vcpu *v = w->e->v;
-	u64 addr = in->disp + bit_string_offset(w);
-	addr += in->base >= 0 ? vcpu_gpr(v, (u8)in->base) : 0;
+	u64 addr = insn_address(w->e->v, in, backend_get(w->e->v, VREG_RIP)) + bit_string_offset(w);
 	addr += in->op == OP_POP && in->base == GPR_RSP ? in->op_size : 0; /* SDM 2B "POP" */
-	addr += in->index >= 0 ? vcpu_gpr(v, (u8)in->index) * in->scale : 0;
-	addr += in->is_rip_relative ? backend_get(v, VREG_RIP) + in->len : 0;
 	return addr & width_mask(in->addr_size);
 }
 

@@ -165,11 +165,17 @@ static inline void pc_unlock(struct partition *p)
 	}
 }
 
-/** core_is_quiet() - nothing to deliver, and no line of the 8259 has moved: so it is before most entries. By the owner. */
+/** core_has_event() - is there one to deliver, or has the 8259's line moved? But for requests to the local APIC. By the owner. */
+static inline bool core_has_event(const struct core *c)
+{
+	return c->v.pending.type != EVENT_NONE || c->v.nmi_pending || c->lapic.nmi_pending || (c->lapic.lint & 1) ||
+	       vpic_is_pending(&c->v.part->pc.pic);
+}
+
+/** core_is_quiet() - nor such a request: so it is before most entries. By the owner. */
 static inline bool core_is_quiet(const struct core *c)
 {
-	return c->v.pending.type == EVENT_NONE && !c->v.nmi_pending && !c->lapic.nmi_pending &&
-	       !vlapic_has_request(&c->lapic) && !(c->lapic.lint & 1) && !vpic_is_pending(&c->v.part->pc.pic);
+	return !vlapic_has_request(&c->lapic) && !core_has_event(c);
 }
 
 /** pc_init() - all devices in reset state, wired, on their buses. Return: STATUS_OVERLAP and the like. */

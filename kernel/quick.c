@@ -23,6 +23,14 @@ static u64 read_edx_eax(const struct vcpu *v)
 	return v->regs[GPR_RDX] << 32 | (u32)v->regs[GPR_RAX];
 }
 
+static always_inline void put_cpuid(struct vcpu *v, const u32 out[4])
+{
+	v->regs[GPR_RAX] = out[0];
+	v->regs[GPR_RBX] = out[1];
+	v->regs[GPR_RCX] = out[2];
+	v->regs[GPR_RDX] = out[3];
+}
+
 static noinline void cpuid_changing(struct vcpu *v, u32 leaf)
 {
 	struct core *c = core_of(v);
@@ -31,10 +39,7 @@ static noinline void cpuid_changing(struct vcpu *v, u32 leaf)
 	c->cpuid.xcr0 = leaf == 0xd ? v->part->host->xgetbv0() : c->cpuid.xcr0;
 	c->cpuid.apic_base = c->lapic.apic_base;
 	cpuid_answer(&c->cpuid, leaf, (u32)v->regs[GPR_RCX], out);
-	v->regs[GPR_RAX] = out[0];
-	v->regs[GPR_RBX] = out[1];
-	v->regs[GPR_RCX] = out[2];
-	v->regs[GPR_RDX] = out[3];
+	put_cpuid(v, out);
 }
 
 static always_inline void do_cpuid(struct vcpu *v)
@@ -45,10 +50,7 @@ static always_inline void do_cpuid(struct vcpu *v)
 		cpuid_changing(v, leaf);
 		return;
 	}
-	v->regs[GPR_RAX] = out[0];
-	v->regs[GPR_RBX] = out[1];
-	v->regs[GPR_RCX] = out[2];
-	v->regs[GPR_RDX] = out[3];
+	put_cpuid(v, out);
 }
 
 /* The local APIC's timer may expire by it */
@@ -262,18 +264,14 @@ static always_inline bool has_work(const struct vcpu *v, enum quick how)
 	return how == QUICK_LOOKED ? v->pending.type != EVENT_NONE : !core_is_quiet((const struct core *)v);
 }
 
-/* Only a request for a local APIC that the CPU serves itself: most, there */
-static always_inline bool has_request_only(const struct core *c)
-{
-	return c->v.delivers_irqs && c->lapic.used_words[2] == VLAPIC_REQUESTED && c->v.pending.type == EVENT_NONE &&
-	       !c->v.nmi_pending && !c->lapic.nmi_pending && !(c->lapic.lint & 1) &&
-	       !vpic_is_pending(&c->v.part->pc.pic);
-}
-
+/* Most, where the CPU serves the local APIC: a request for that and no more */
 static always_inline void prepare(enum backend b, struct vcpu *v)
 {
-	if (b == BACKEND_VMX && has_request_only(core_of(v))) {
-		v->ops->request(v, vlapic_take_request(&core_of(v)->lapic));
+	struct core *c = core_of(v);
+	bool is_short = b == BACKEND_VMX && v->delivers_irqs && !core_has_event(c);
+	u8 vector = is_short ? vlapic_take_request(&c->lapic) : 0;
+	if (vector) {
+		v->ops->request(v, vector);
 	} else {
 		vcpu_prepare(v);
 	}

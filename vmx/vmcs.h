@@ -23,8 +23,8 @@ static inline void vmcs_set(u64 enc, u64 value)
 }
 
 /*
- * The same unchecked, for the fields that most exits need. vmx_vcpu_init() has read or written each of them, and no
- * VMCS is ever current but a good one.
+ * The same unchecked, for the fields that most exits need: each CPU that probe() accepts has them (the interrupt
+ * status where its control is on), and a VMCS is current.
  */
 static inline u64 vmcs_peek_enc(u64 enc)
 {

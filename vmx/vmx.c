@@ -62,16 +62,15 @@ static bool read_apic_write(struct exit *e)
 
 /*
  * The commonest exits: an instruction of which only the length matters, IN and OUT, an MMIO access, a write of the
- * local APIC. No bit
- * of the reason is set beside its number (SDM 3C 25.9.1), no event is in delivery, nothing is to be settled.
+ * local APIC. No bit of the reason is set beside its number (SDM 3C 25.9.1), no event is in delivery, nothing is to be
+ * settled.
  */
 static inline bool read_common(u32 reason, struct exit *e)
 {
-	const struct vmx_reason *r = &vmx_reasons[reason];
-
 	if (reason >= VMX_NR_REASONS) {
 		return false;
 	}
+	const struct vmx_reason *r = &vmx_reasons[reason];
 	e->kind = r->kind;
 	e->reason = reason;
 	e->rip = vmcs_peeknat(VMCS_GUEST_RIP);
