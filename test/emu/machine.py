@@ -71,9 +71,24 @@ class Machine:
             self.need(not found, "must not be in the log: %s" % (found and found.group(0)))
 
 
+def is_cut(line, right):
+    """Is @line the beginning of the @right one, and no more?"""
+    return line != right and right.startswith(line)
+
+
+def lines_of(log, name, right):
+    """What partition @name said, line by line. One that another's end stopped may have been in the middle of its last
+    line: that one is left out if it is cut, right(N) being line N, from 0, as it has to be."""
+    lines = re.findall(r"^\[%s\] (.*)$" % re.escape(name), log, re.M)
+    stopped = re.search(r'^bulkhead: \[%s\] verdict=OK reason="stopped"' % re.escape(name), log, re.M)
+    if stopped and lines and is_cut(lines[-1], right(len(lines) - 1)):
+        lines.pop()
+    return lines
+
+
 def job(name, bed, test, seconds=3.0):
     """@test is called with the Machine."""
     return Job("emu/%s@%s" % (name, bed), lambda: test(Machine(name, bed)), seconds)
 
 
-__all__ = ["BAD_INPUT", "BUILD", "BULKHEAD", "FAILED", "Machine", "OK", "ROOT", "TIMEOUT", "job", "need"]
+__all__ = ["BAD_INPUT", "BUILD", "BULKHEAD", "FAILED", "Machine", "OK", "ROOT", "TIMEOUT", "is_cut", "job", "lines_of", "need"]

@@ -3,13 +3,15 @@
 own and ends nothing but itself; the watcher misses no beat, keeps every byte of its memory, takes no interrupt but its
 timer's, and finds no page in two hands at any beat. On the nested bed the hostile one does fifty thousand exits instead of
 half a million (probe-few.dts), of each kind some."""
-import re
-
-from machine import OK, job
+from machine import OK, job, lines_of
 
 STAGES = ("memory", "mmio", "instructions", "debug", "msrs", "ports", "interrupts")
 WAYS = [("qemu-svm", "probe.dts", 600, 17), ("bochs-vmx", "probe.dts", 900, 42), ("bochs-svm", "probe.dts", 900, 38),
         ("nested", "probe-few.dts", 400, 35)]  # bed, system, limit, about how long
+
+
+def beat(number):
+    return "beat %d changed=0 strays=0 leaks=0" % (number + 1)
 
 
 def probe(machine, dts, limit):
@@ -20,10 +22,9 @@ def probe(machine, dts, limit):
                      r"^\[probe\] verdict OK checks=\d+ failures=0$", r"^bulkhead: space .* leaks=0$",
                      r'^bulkhead: \[probe\] verdict=OK reason="exit"',
                      r'^bulkhead: \[neighbour\] verdict=OK reason="stopped"')
-    beats = re.findall(r"^\[neighbour\] beat (\d+) (.*)$", log, re.M)
-    machine.need([int(n) for n, _ in beats] == list(range(1, len(beats) + 1)), "beats are missing")
-    bad = [what for _, what in beats if what != "changed=0 strays=0 leaks=0"]
-    machine.need(len(beats) >= 5 and not bad, "%d beats, bad ones: %s" % (len(beats), bad[:3]))
+    beats = lines_of(log, "neighbour", beat)
+    bad = [line for number, line in enumerate(beats) if line != beat(number)]
+    machine.need(len(beats) >= 5 and not bad, "%d beats, missing or bad: %s" % (len(beats), bad[:3]))
 
 
 def jobs():
