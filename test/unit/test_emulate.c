@@ -1,180 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The emulator by hand: what test_native.c cannot show on this machine's CPU. Faults, pages, REP batches,
- * ports, lengths.
+ * The emulator by hand: what test_native.c cannot show on this machine's CPU. Faults, pages, stacks, modes,
+ * lengths. Repeated strings and ports are in test_emulate_strings.c.
  */
 #include "kernel/emulate.h"
-#include "fake.h"
-#include "x86/regs.h"
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
-#define BUF_LEN	 0x2000
-static u8 device[BUF_LEN]; /* the device's memory */
-static u32 nr_reads, nr_writes, bytes_moved;
-static u64 port_value, port_log[600];
-static u32 nr_ports;
-static struct bus mmio, ports;
-static struct gmem mem;
-static struct insn_cache insns;
-static struct vcpu_ops ops; /* the fake's, but EFER.LMA stays as the test set it */
-static struct vcpu vcpu = { .ops = &ops };
-
-static u64 device_read(void *self, u64 offset, u32 width)
-{
-	u64 v = 0;
-	(void)self;
-	nr_reads++;
-	bytes_moved += width;
-	memcpy(&v, device + offset, width);
-	return v | ~width_mask(width); /* upper bits are garbage */
-}
-
-static void device_write(void *self, u64 offset, u32 width, u64 value)
-{
-	(void)self;
-	nr_writes++;
-	bytes_moved += width;
-	memcpy(device + offset, &value, width);
-}
-static const struct vdev_ops device_ops = { .read = device_read, .write = device_write };
-
-static u64 port_read(void *self, u64 offset, u32 width)
-{
-	(void)self;
-	(void)offset;
-	(void)width;
-	return port_value++;
-}
-
-static void port_write(void *self, u64 offset, u32 width, u64 value)
-{
-	(void)self;
-	(void)offset;
-	(void)width;
-	port_log[nr_ports++ % ARRAY_SIZE(port_log)] = value;
-}
-static const struct vdev_ops port_ops = { .read = port_read, .write = port_write };
-
-static u64 now, (*clock_of_emu)(void); /* NULL: as if there were no deadline */
-
-static u64 tick(void)
-{
-	return now++;
-}
-
-static struct emu emu(void)
-{
-	return (struct emu){ .v = &vcpu, .mem = &mem, .mmio = &mmio, .ports = &ports, .insns = &insns,
-			     .tsc = clock_of_emu };
-}
-
-/* 64-bit code, flat, paging off (which no CPU has, but address arithmetic does not care) */
-static struct fake *long_mode(void)
-{
-	struct fake *f = fake_of(&vcpu);
-	memset(f, 0, sizeof(*f));
-	f->reg[VREG_CR0] = CR0_PE;
-	f->reg[VREG_EFER] = EFER_LME | EFER_LMA;
-	f->reg[VREG_RFLAGS] = RFLAGS_FIXED1;
-	f->seg[SEG_CS] = (struct segment){ .attr = 0xa09b, .limit = ~0u };
-	for (enum seg s = SEG_ES; s <= SEG_GS; s++) {
-		if (s != SEG_CS) {
-			f->seg[s] = (struct segment){ .attr = 0xc093, .limit = ~0u };
-		}
-	}
-	return f;
-}
-
-static void set_reg(struct vcpu *v, enum vreg r, u64 value)
-{
-	fake_of(v)->reg[r] = value;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	ops = fake_ops;
-	ops.set = set_reg;
-	struct bus_range all = { 0x100, 0x100, "ports", &port_ops, NULL, NULL };
-	return bus_attach(&ports, &all) != STATUS_OK ||
-	       vcpu.ops->vcpu_init(&vcpu, NULL) != STATUS_OK;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	free(vcpu.hw);
-	return 0;
-}
-
-#define RAM 0x10000 /* 64 KiB from 0; above lies the device */
-static u8 ram[RAM] __attribute__((aligned(4096)));
-
-static struct fake *small_machine(void)
-{
-	mem = (struct gmem){ .ext = { { GPA(0), HPA((uintptr_t)ram), RAM } }, .nr = 1 };
-	mmio.nr = 0;
-	assert_int_equal(bus_attach(&mmio, &(struct bus_range){ RAM, BUF_LEN, "device",
-								&device_ops, NULL, NULL }), STATUS_OK);
-	memset(ram, 0, RAM);
-	memset(vcpu.regs, 0, sizeof(vcpu.regs));
-	for (u32 i = 0; i < BUF_LEN; i++) {
-		device[i] = (u8)(i * 3 + 1);
-	}
-	nr_reads = nr_writes = bytes_moved = nr_ports = 0;
-	port_value = 0x1122334455667788;
-	struct fake *f = long_mode();
-	f->reg[VREG_RIP] = 0x1000;
-	return f;
-}
-
-/* What a CPU would say of the access: does the instruction write to the device? */
-static bool writes(const struct insn *in)
-{
-	const u64 readers = BIT(OP_CMP) | BIT(OP_TEST) | BIT(OP_BT) | BIT(OP_LODS) | BIT(OP_SCAS) |
-			    BIT(OP_CMPS) | BIT(OP_PUSH);
-	if (in->op == OP_MOVS) {
-		return vcpu.regs[GPR_RDI] - RAM < BUF_LEN;
-	}
-	return in->form != FORM_REG_RM && !(readers >> in->op & 1);
-}
-
-static bool no_shortcut; /* the exit says nothing that spares a walk */
-
-static struct verdict run(const char *bytes, u32 n, u64 addr)
-{
-	struct emu e = emu();
-	struct insn in;
-	u64 cs = fake_of(&vcpu)->seg[SEG_CS].attr;
-	bool is_long = cs & SEG_L && fake_of(&vcpu)->reg[VREG_EFER] & EFER_LMA;
-	memcpy(ram + 0x1000, bytes, n);
-	insn_decode((const u8 *)bytes, n, is_long ? MODE_64 : cs & SEG_DB ? MODE_32 : MODE_16, &in);
-	return emulate_mmio(&e, &(struct exit_mmio){ .addr = GPA(addr), .is_write = writes(&in) != no_shortcut });
-}
-#define RUN(bytes, addr) run(bytes, sizeof(bytes) - 1, addr)
-
-static u64 ram_u64(u64 at)
-{
-	u64 v;
-	memcpy(&v, ram + at, 8);
-	return v;
-}
-
-static void expect_kill(struct verdict d, const char *why)
-{
-	assert_int_equal(d.kind, V_KILL);
-	assert_string_equal(d.why, why);
-}
-
-static void expect_ud(struct verdict d)
-{
-	assert_int_equal(d.kind, V_INJECT);
-	assert_int_equal(d.event.vector, VEC_UD);
-}
+#include "emulation.h"
 
 static void test_kills(void **state)
 {
@@ -225,35 +60,6 @@ static void test_page_crossing(void **state)
 	vcpu.regs[GPR_RBX] = RAM + PAGE_SIZE - 1;
 	assert_int_equal(RUN("\x66\x89\x0b", RAM + PAGE_SIZE).kind, V_ADVANCE); /* fault on page two */
 	assert_memory_equal(device + PAGE_SIZE - 1, "\x11\x22", 2);
-}
-
-static void set_entry(u64 at, u64 entry)
-{
-	memcpy(ram + at, &entry, 8);
-}
-
-/* 4-level tables at 4000..7fff: the first 2 MiB one to one, by 4 KiB pages; the device's page at 11000 absent */
-static void paged(struct fake *f)
-{
-	f->reg[VREG_CR0] |= CR0_PG | CR0_WP;
-	f->reg[VREG_CR4] = CR4_PAE;
-	f->reg[VREG_CR3] = 0x4000;
-	set_entry(0x4000, 0x5007);
-	set_entry(0x5000, 0x6007);
-	set_entry(0x6000, 0x7007);
-	for (u64 i = 0; i < 512; i++) {
-		set_entry(0x7000 + 8 * i, i << 12 | (i == 0x11 ? 0 : 7));
-	}
-}
-
-static void expect_fault(struct verdict d, u8 vector, u32 error, u64 cr2)
-{
-	assert_int_equal(d.kind, V_INJECT);
-	assert_int_equal(d.event.vector, vector);
-	assert_int_equal(d.event.error, error);
-	if (vector == VEC_PF) {
-		assert_int_equal(d.cr2, cr2);
-	}
 }
 
 static void test_faults(void **state)
@@ -494,167 +300,6 @@ static void test_wrap_at_4g(void **state)
 	expect_fault(RUN("\x8b\x03", RAM + 0xffe), VEC_PF, 0, 0);
 }
 
-/* One look at the clock for each element; what was begun is counted, and at least one is done */
-static void test_rep_ends_with_the_deadline(void **state)
-{
-	(void)state;
-	small_machine();
-	vcpu.regs[GPR_RDI] = RAM;
-	vcpu.regs[GPR_RCX] = 60;
-	now = 1000;
-	vcpu.deadline_tsc = 1009;
-	clock_of_emu = tick;
-	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_RESUME);
-	assert_int_equal(vcpu.regs[GPR_RCX], 50);
-	assert_int_equal(nr_writes, 10);
-	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_RESUME);
-	assert_int_equal(vcpu.regs[GPR_RCX], 49);
-	vcpu.deadline_tsc = NEVER;
-	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_ADVANCE);
-	clock_of_emu = NULL;
-	assert_int_equal(vcpu.regs[GPR_RCX], 0);
-	assert_int_equal(nr_writes, 60);
-}
-
-static void test_rep_batches(void **state)
-{
-	(void)state;
-	small_machine();
-	vcpu.regs[GPR_RDI] = RAM;
-	vcpu.regs[GPR_RCX] = 600;
-	vcpu.regs[GPR_RAX] = 0x5a;
-	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_RESUME);
-	assert_int_equal(vcpu.regs[GPR_RCX], 600 - EMU_REP_BATCH);
-	assert_int_equal(vcpu.regs[GPR_RDI], RAM + EMU_REP_BATCH);
-	assert_int_equal(nr_writes, EMU_REP_BATCH);
-	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_RESUME);
-	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_ADVANCE);
-	assert_int_equal(vcpu.regs[GPR_RCX], 0);
-	assert_int_equal(nr_writes, 600);
-	assert_int_equal(device[599], 0x5a);
-	assert_int_equal(device[600], (u8)(600 * 3 + 1));
-	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_ADVANCE); /* nothing left */
-	assert_int_equal(nr_writes, 600);
-	/* RAM to device, upwards out of RAM: the CPU takes the RAM part, we the rest */
-	vcpu.regs[GPR_RSI] = 0x2000;
-	vcpu.regs[GPR_RDI] = RAM;
-	vcpu.regs[GPR_RCX] = 3;
-	memcpy(ram + 0x2000, "abcdefgh", 8);
-	assert_int_equal(RUN("\xf3\x66\xa5", RAM).kind, V_ADVANCE);
-	assert_memory_equal(device, "abcdef", 6);
-	fake_of(&vcpu)->reg[VREG_RFLAGS] |= RFLAGS_DF;
-	vcpu.regs[GPR_RDI] = RAM + 2;
-	vcpu.regs[GPR_RCX] = 10;
-	assert_int_equal(RUN("\xf3\xaa", RAM).kind, V_RESUME); /* left the device downwards */
-	assert_int_equal(vcpu.regs[GPR_RCX], 7);
-	assert_int_equal(vcpu.regs[GPR_RDI], RAM - 1);
-}
-
-static struct verdict pio(const struct exit_pio *x, u8 insn_len)
-{
-	struct emu e = emu();
-	return emulate_pio(&e, &(struct exit){ .kind = EXIT_PIO, .insn_len = insn_len, .pio = *x });
-}
-
-static void test_in_out(void **state)
-{
-	(void)state;
-	small_machine();
-	const u64 merged[] = { 0, 0xffffffffffffff88, 0xffffffffffff7788, 0, 0x55667788 };
-	for (u8 w = 1; w <= 4; w = (u8)(w * 2)) {
-		port_value = 0x1122334455667788;
-		vcpu.regs[GPR_RAX] = ~0ull;
-		struct verdict d = pio(&(struct exit_pio){ .port = 0x120, .width = w, .is_in = true }, 2);
-		assert_int_equal(d.kind, V_ADVANCE);
-		assert_int_equal(d.insn_len, 2);
-		assert_int_equal(vcpu.regs[GPR_RAX], merged[w]);
-	}
-	vcpu.regs[GPR_RAX] = 0x1122334455667788;
-	fake_of(&vcpu)->reg[VREG_RIP] = BIT(60); /* no fetch: nothing is there */
-	assert_int_equal(pio(&(struct exit_pio){ .port = 0x120, .width = 2 }, 1).insn_len, 1);
-	assert_int_equal(port_log[0], 0x7788);
-	pio(&(struct exit_pio){ .port = 0x80, .width = 4, .is_in = true }, 1); /* nobody: all ones */
-	assert_int_equal(vcpu.regs[GPR_RAX], 0xffffffff);
-	/* no length: the instruction says */
-	fake_of(&vcpu)->reg[VREG_RIP] = 0x1000;
-	memcpy(ram + 0x1000, "\x66\xe7\x20", 3);
-	assert_int_equal(pio(&(struct exit_pio){ .port = 0x120, .width = 2 }, 0).insn_len, 3);
-	assert_int_equal(nr_ports, 2);
-	memcpy(ram + 0x1000, "\xec", 1);
-	vcpu.regs[GPR_RAX] = 0;
-	port_value = 0x7f;
-	assert_int_equal(pio(&(struct exit_pio){ .port = 0x120, .width = 1, .is_in = true }, 0).insn_len, 1);
-	assert_int_equal(vcpu.regs[GPR_RAX], 0x7f);
-	expect_ud(pio(&(struct exit_pio){ .port = 0x120, .width = 4 }, 0));
-	expect_ud(pio(&(struct exit_pio){ .port = 0x120, .width = 1 }, 0));
-	memcpy(ram + 0x1000, "\x0f\x0b", 2);
-	expect_ud(pio(&(struct exit_pio){ .port = 0x120, .width = 2 }, 0));
-	fake_of(&vcpu)->reg[VREG_RIP] = BIT(60);
-	expect_fault(pio(&(struct exit_pio){ .port = 0x120, .width = 2 }, 0), VEC_GP, 0, 0);
-	assert_int_equal(nr_ports, 2);
-}
-
-static void test_string_io(void **state)
-{
-	(void)state;
-	struct fake *f = small_machine();
-	struct exit_pio outs = { .port = 0x120, .width = 1, .is_string = true, .is_rep = true,
-				 .seg = SEG_FS, .addr_size = 8 };
-	memcpy(ram + 0x2000, "console", 7);
-	f->seg[SEG_FS].base = 0x1000;
-	vcpu.regs[GPR_RSI] = 0x1000;
-	vcpu.regs[GPR_RCX] = 7;
-	f->reg[VREG_RIP] = BIT(60); /* the exit says it all */
-	assert_int_equal(pio(&outs, 2).kind, V_ADVANCE);
-	for (u32 i = 0; i < 7; i++) {
-		assert_int_equal(port_log[i], "console"[i]);
-	}
-	assert_int_equal(vcpu.regs[GPR_RSI], 0x1007);
-	/* decode: segment, address size and length */
-	f->reg[VREG_RIP] = 0x1000;
-	memcpy(ram + 0x1000, "\x64\x67\xf3\x6e", 4);
-	vcpu.regs[GPR_RSI] = BIT(32) | 0x1000;
-	vcpu.regs[GPR_RCX] = BIT(32) | 2;
-	outs.addr_size = 0;
-	assert_int_equal(pio(&outs, 4).insn_len, 4);
-	assert_int_equal(nr_ports, 9);
-	assert_int_equal(vcpu.regs[GPR_RSI], 0x1002);
-	assert_int_equal(vcpu.regs[GPR_RCX], 0);
-	struct exit_pio ins = { .port = 0x120, .width = 4, .is_string = true, .is_in = true };
-	memcpy(ram + 0x1000, "\xf3\x6d", 2);
-	vcpu.regs[GPR_RDI] = 0x3000;
-	vcpu.regs[GPR_RCX] = 300;
-	port_value = 0;
-	assert_int_equal(pio(&ins, 0).kind, V_RESUME);
-	assert_int_equal(vcpu.regs[GPR_RCX], 300 - EMU_REP_BATCH);
-	assert_int_equal(pio(&ins, 0).kind, V_ADVANCE);
-	for (u32 i = 0; i < 300; i += 2) {
-		assert_int_equal(ram_u64(0x3000 + 4 * i), i | (u64)(i + 1) << 32);
-	}
-	/* the exit says it all, downwards */
-	f->reg[VREG_RIP] = BIT(60);
-	f->reg[VREG_RFLAGS] |= RFLAGS_DF;
-	ins.addr_size = 8;
-	ins.is_rep = false;
-	vcpu.regs[GPR_RDI] = 0x3008;
-	port_value = 0xabcd;
-	assert_int_equal(pio(&ins, 1).kind, V_ADVANCE);
-	assert_int_equal(ram_u64(0x3008) & 0xffffffff, 0xabcd);
-	assert_int_equal(vcpu.regs[GPR_RDI], 0x3004);
-	assert_int_equal(vcpu.regs[GPR_RCX], 0);
-	f->reg[VREG_RIP] = 0x1000;
-	ins.addr_size = 0;
-	paged(f); /* not writable: the port must not be read */
-	set_entry(0x7000 + 8 * 3, 0x3001);
-	vcpu.regs[GPR_RDI] = 0x3000;
-	vcpu.regs[GPR_RCX] = 1;
-	u64 before = port_value;
-	expect_fault(pio(&ins, 0), VEC_PF, PF_P | PF_W, 0x3000);
-	assert_int_equal(port_value, before);
-	memcpy(ram + 0x1000, "\x90\x90", 2);
-	expect_ud(pio(&ins, 0));
-}
-
 static void test_length(void **state)
 {
 	(void)state;
@@ -685,13 +330,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kills),
-		cmocka_unit_test(test_other_page_resumes), cmocka_unit_test(test_page_crossing),
-		cmocka_unit_test(test_faults), cmocka_unit_test(test_alignment_check),
-		cmocka_unit_test(test_no_second_walk), cmocka_unit_test(test_instruction_cache),
-		 cmocka_unit_test(test_protection_keys),
+		cmocka_unit_test(test_other_page_resumes),
+		cmocka_unit_test(test_page_crossing),
+		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_alignment_check),
+		cmocka_unit_test(test_no_second_walk),
+		cmocka_unit_test(test_instruction_cache),
+		cmocka_unit_test(test_protection_keys),
 		cmocka_unit_test(test_push_pop),
-		cmocka_unit_test(test_other_modes), cmocka_unit_test(test_wrap_at_4g), cmocka_unit_test(test_rep_ends_with_the_deadline), cmocka_unit_test(test_rep_batches),
-		cmocka_unit_test(test_in_out), cmocka_unit_test(test_string_io),
+		cmocka_unit_test(test_other_modes),
+		cmocka_unit_test(test_wrap_at_4g),
 		cmocka_unit_test(test_length),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
