@@ -20,6 +20,19 @@ def tail(text, lines=30):
     return "\n".join(text.rstrip().splitlines()[-lines:])
 
 
+def first_error(text):
+    """Of a compiler, of make or of a sanitizer; else its first line"""
+    found = re.search(r"^.*(\berror:|\*\*\*|\bERROR\b).*$", text, re.M)
+    return found.group(0) if found else text.split("\n", 1)[0]
+
+
+def why(text, case):
+    """What cmocka says around the line of a case that failed, on one line: fail_msg()'s words before it; what was
+    compared, and where, behind it (TAP: "# 0x1 != 0x2")"""
+    said = re.search(r"^(?:ERROR: (.*)\n)?not ok \d+ - %s\n((?:# .*\n)*)" % re.escape(case), text, re.M)
+    return " ".join([said[1] or "", *said[2].replace("# ", "").splitlines()]).strip() if said else ""
+
+
 def unit(name):
     """Each cmocka case is a test; so is what is missing when the binary dies on the way."""
     status, text = command([os.path.join(BUILD, "host", name)], TIMEOUT,
@@ -27,11 +40,12 @@ def unit(name):
     results = []
     for verdict, skip, case in re.findall(r"^(not ok|ok) \d+ (?:-|# (SKIP)) (\S+)", text, re.M):
         kind = SKIP if skip else PASS if verdict == "ok" else FAIL
-        results.append(Result("%s.%s" % (name, case), kind, tail(text) if kind == FAIL else ""))
+        detail = "%s\n%s" % (why(text, case), tail(text)) if kind == FAIL else ""
+        results.append(Result("%s.%s" % (name, case), kind, detail))
     plan = sum(int(n) for n in re.findall(r"^1\.\.(\d+)$", text, re.M))
     if not plan or plan != len(results) or (status and not any(r.status == FAIL for r in results)):
-        results.append(Result(name, FAIL, "exit status %d, %d of %d cases ran\n%s"
-                              % (status, len(results), plan, tail(text))))
+        results.append(Result(name, FAIL, "exit status %d, %d of %d cases ran: %s\n%s"
+                              % (status, len(results), plan, first_error(text), tail(text))))
     return results
 
 
@@ -39,13 +53,13 @@ def fuzz(name):
     runs = FUZZ_RUNS.get(name, FUZZ_RUNS_DEFAULT)
     status, text = command([os.path.join(BUILD, "host", name), str(runs)], TIMEOUT)
     if status:
-        raise Failure("exit status %d\n%s" % (status, tail(text)))
+        raise Failure("exit status %d: %s\n%s" % (status, first_error(text), tail(text)))
 
 
 def check(*args):
     status, text = command(list(args), TIMEOUT)
     if status:
-        raise Failure("%s: exit status %d\n%s" % (" ".join(args), status, tail(text)))
+        raise Failure("%s: exit status %d: %s\n%s" % (" ".join(args), status, first_error(text), tail(text)))
 
 
 def unit_jobs():

@@ -17,6 +17,7 @@ from jobs import FAIL, PASS, SKIP, Failure, Job, Result, command, execute  # noq
 EMU_MODULES = ["declared", *host.names("test/emu/test_*.py")]
 BUILD_TIMEOUT = 1200
 SLOWEST = 10  # named at the end
+REASON = 200  # characters of it, there
 GROUPS = ["unit", "fuzz", "check", "emu"]
 
 
@@ -69,7 +70,7 @@ def build(jobs):
     targets += ["test-systems"] if kinds & {"check", "emu"} else []
     status, text = command(["make", "-s", "-k", "-j2", *targets], BUILD_TIMEOUT)
     if status:
-        return [Result("build", FAIL, host.tail(text, 60))]
+        return [Result("build", FAIL, host.first_error(text) + "\n" + host.tail(text, 60))]
     return []
 
 
@@ -91,6 +92,11 @@ def show(job, seconds):
             label = "" if result.name == job.name else result.status + " " + result.name + ": "
             print("     " + (label + result.detail).replace("\n", "\n     "))
     sys.stdout.flush()
+
+
+def reason(result):
+    """In one line: enough where a log is cut in the middle"""
+    return next((line.strip() for line in result.detail.splitlines() if line.strip()), "no word of it")[:REASON]
 
 
 def show_times(took):
@@ -140,7 +146,7 @@ def main():
     results += run(jobs, opts.workers)
     for result in results:
         if result.status == FAIL:
-            print("failed: " + result.name)
+            print("failed: %s: %s" % (result.name, reason(result)))
     count = {s: sum(r.status == s for r in results) for s in (PASS, FAIL, SKIP)}
     print("%.0f s" % (time.monotonic() - start))
     print("%d passed, %d failed, %d skipped" % (count[PASS], count[FAIL], count[SKIP]))

@@ -85,7 +85,7 @@ def compare(test):
     for other in names[1:]:
         diff = differences(said[names[0]], said[other], (names[0], other))
         if diff:
-            raise Failure("\n".join(diff[:40]))
+            raise Failure("%s and %s differ: %s\n%s" % (names[0], other, diff[3], "\n".join(diff[:40])))
 
 
 def jobs():

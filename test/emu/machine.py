@@ -48,9 +48,12 @@ class Machine:
         return self.read()
 
     def fail(self, text):
+        """The first line says also what `bulkhead run` said last: the emulator itself may have died."""
         l1.retire(self.l1)
-        tail = "\n".join((self.output + self.read()).splitlines()[-25:])
-        raise Failure("%s\n%s\nlogs: %s" % (text, tail, os.path.relpath(self.dir, ROOT)))
+        said, (first, *more) = self.output.splitlines()[-10:], text.split("\n")
+        first += " (%s)" % said[-1] if said else ""
+        lines = [first, *more, *said, *self.read().splitlines()[-25:]]
+        raise Failure("\n".join([*lines, "logs: " + os.path.relpath(self.dir, ROOT)]))
 
     def need(self, condition, text):
         if not condition:

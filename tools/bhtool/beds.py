@@ -16,6 +16,7 @@ VERDICT = b"bulkhead: shutdown verdict="
 HALTED = (b"bulkhead: halted", b"bulkhead: FATAL feature=long-mode")
 GRACE, HALTED_GRACE = 3.0, 0.2  # a machine that has halted stays on
 OK, FAILED, BAD_INPUT, TIMEOUT = 0, 1, 2, 124
+SOFT_OFF, BOCHS_OFF = "ACPI control: soft power off", 1  # Bochs' panic and exit status when it is switched off
 BOCHS_MODEL = {"bochs-vmx": "corei7_skylake_x", "bochs-svm": "ryzen"}
 
 
@@ -197,13 +198,40 @@ def start(run):
     return subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out or sys.stderr, env=env)
 
 
+def last_panic(run):
+    """Bochs' reason to end; a machine that is switched off is one, too."""
+    path = os.path.join(run.dir, "bochs.log")
+    panics = re.findall(rb">>PANIC<< .*", tail(path)) if os.path.exists(path) else []
+    return panics[-1].decode(errors="replace").strip() if panics else ""
+
+
+def emulator_fault(run, process):
+    """What was wrong with the end of an emulator that ended by itself; None: nothing, or it still runs."""
+    if run.opts.on == "nested":
+        return process.fault()
+    name, status = process.args[0], process.poll()
+    if status is None:
+        return None
+    if status < 0:
+        return "%s ended by signal %d" % (name, -status)
+    panic = last_panic(run) if name == "bochs" else ""
+    if panic and SOFT_OFF not in panic:
+        return "bochs: " + panic
+    if status != (BOCHS_OFF if panic else 0):
+        return "%s ended with exit status %d" % (name, status)
+    if finished(run.com[0]) is None and not run.opts.interactive:
+        return "%s ended before the hypervisor's last word" % name
+    return None
+
+
 def run_on(run):
     """Return: exit status of `tools/bulkhead run`."""
     process = start(run)
     try:
         status = wait(run, process)
-        if (process.poll() or 0) < 0:
-            print("bulkhead: the emulator itself died of signal %d" % -process.returncode, file=sys.stderr)
+        fault = emulator_fault(run, process)
+        if fault:
+            print("bulkhead: " + fault, file=sys.stderr)
     finally:
         if process.poll() is None:
             process.kill()

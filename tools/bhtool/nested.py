@@ -10,7 +10,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
@@ -164,11 +163,19 @@ class L2:
                 data = b""
             self.said += data
             if not data:
-                print("bulkhead: nested: L1 itself died", file=sys.stderr)
                 self.said, self.returncode = b"", 1
             elif b"\n" in self.said:
                 self.returncode = int(self.said.split()[1])
         return self.returncode
+
+    def fault(self):
+        """As beds.emulator_fault(); L1's shell says 128 + N for an end by signal N."""
+        status = self.poll()
+        if status is not None and not self.said:
+            return "nested: L1 itself died"
+        if status is not None and status > 128:
+            return "nested: L2's QEMU ended by signal %d" % (status - 128)
+        return "nested: L2's QEMU ended with exit status %d" % status if status else None
 
     def kill(self):
         self.stopped = True
