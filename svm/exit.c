@@ -45,7 +45,7 @@ const struct svm_row svm_row[SVM_NR_ROWS] = {
 	[VMEXIT_INVLPG] = UNASKED, [VMEXIT_FERR_FREEZE] = UNASKED,
 	[VMEXIT_HLT] = { EXIT_HLT, ON | INSN | PLAIN },
 	[VMEXIT_INVLPGA] = { EXIT_UNDEFINED, ON | INSN },
-	[VMEXIT_IOIO] = { EXIT_PIO, ON | PLAIN },
+	[VMEXIT_IOIO] = { EXIT_PIO, ON | INSN | PLAIN },
 	[VMEXIT_MSR] = { EXIT_RDMSR, ON | INSN | PLAIN }, /* or EXIT_WRMSR */
 	[VMEXIT_TASK_SWITCH] = UNASKED, /* the CPU does them by itself */
 	[VMEXIT_SHUTDOWN] = { EXIT_TRIPLE_FAULT, ON },
@@ -131,7 +131,7 @@ u64 svm_event_encode(const struct event *e)
 }
 
 /* APM 2 15.10.2 "IN and OUT Behavior". The string fields came with the decode assists. */
-always_inline struct exit_pio svm_exit_pio(const struct svm_vcpu *hw)
+static always_inline struct exit_pio pio_of(const struct svm_vcpu *hw)
 {
 	u64 info = hw->vmcb.exit_info1, decoded = hw->features & SVM_FEATURE_DECODE ? info : 0;
 	return (struct exit_pio){ .port = (u16)field_get(IOIO_PORT, info),
@@ -153,7 +153,7 @@ static struct exit_cr cr_of(const struct svm_vcpu *hw)
 	return cr;
 }
 
-always_inline void svm_exit_npf(const struct vmcb *b, struct exit *e)
+static always_inline void read_npf(const struct vmcb *b, struct exit *e)
 {
 	e->kind = b->exit_info1 & PF_RSV ? EXIT_MISCONFIG : EXIT_MMIO;
 	e->mmio = (struct exit_mmio){ .addr = GPA(b->exit_info2), .is_write = b->exit_info1 & PF_W,
@@ -161,26 +161,80 @@ always_inline void svm_exit_npf(const struct vmcb *b, struct exit *e)
 				      .is_walk = b->exit_info1 & NPF_WALK };
 }
 
-void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e)
+/* What every exit says */
+static always_inline void read_head(const struct vmcb *b, struct exit *e)
 {
-	const struct vmcb *b = &hw->vmcb;
-	struct svm_row r = row_of((u32)b->exit_code);
-	u64 len = (r.kind == EXIT_PIO ? b->exit_info2 : b->next_rip) - b->rip;
-	bool has_len = r.kind == EXIT_PIO || (r.flags & INSN && hw->features & SVM_FEATURE_NRIPS);
-	e->kind = r.kind;
-	e->insn_len = has_len && len <= 15 ? (u8)len : 0;
 	e->reason = (u32)b->exit_code;
 	e->info[0] = b->exit_info1;
 	e->info[1] = b->exit_info2;
 	e->rip = b->rip;
 	e->vectoring.type = EVENT_NONE;
+}
+
+/*
+ * What is said besides of an instruction intercept: a port access tells where the next instruction is, the others if
+ * the CPU has nRIP. @e->kind is that of the exit code's row.
+ */
+static always_inline void read_insn(const struct svm_vcpu *hw, u32 code, struct exit *e)
+{
+	const struct vmcb *b = &hw->vmcb;
+	u64 len = b->next_rip - b->rip;
+	if (code == VMEXIT_IOIO) {
+		len = b->exit_info2 - b->rip;
+		e->pio = pio_of(hw);
+	} else if (!(hw->features & SVM_FEATURE_NRIPS)) {
+		len = 0;
+	}
+	if (code == VMEXIT_MSR && b->exit_info1 & 1) {
+		e->kind = EXIT_WRMSR;
+	}
+	e->insn_len = len <= 15 ? (u8)len : 0;
+}
+
+always_inline bool svm_exit_plain(struct svm_vcpu *hw, struct exit *e)
+{
+	struct vmcb *b = &hw->vmcb;
+	u32 code = (u32)b->exit_code;
+	read_head(b, e);
+	if (b->exit_int_info & SVM_EVENT_V || hw->is_stepping || (hw->irq_is_queued && b->v_intr & V_IRQ)) {
+		return false;
+	}
+	hw->irq_is_queued = false; /* it got in */
+	if (code == VMEXIT_NPF) {
+		e->insn_len = 0;
+		read_npf(b, e);
+		return true;
+	}
+	if (code == VMEXIT_VINTR) {
+		e->kind = EXIT_WINDOW;
+		e->insn_len = 0;
+		svm_set_window(b, false);
+		return true;
+	}
+	if (code >= SVM_NR_ROWS || !(svm_row[code].flags & SVM_ROW_PLAIN)) {
+		return false;
+	}
+	e->kind = svm_row[code].kind;
+	read_insn(hw, code, e);
+	return true;
+}
+
+void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e)
+{
+	const struct vmcb *b = &hw->vmcb;
+	u32 code = (u32)b->exit_code;
+	struct svm_row r = row_of(code);
+	read_head(b, e);
+	e->kind = r.kind;
+	e->insn_len = 0;
+	if (r.flags & INSN) {
+		read_insn(hw, code, e);
+	}
 	if (b->exit_int_info & SVM_EVENT_V) {
 		e->vectoring = vectoring_of(b->exit_int_info);
 	}
 	switch (r.kind) {
-	case EXIT_PIO: e->pio = svm_exit_pio(hw); break;
-	case EXIT_RDMSR: e->kind = b->exit_info1 & 1 ? EXIT_WRMSR : EXIT_RDMSR; break;
-	case EXIT_MMIO: svm_exit_npf(b, e); break;
+	case EXIT_MMIO: read_npf(b, e); break;
 	case EXIT_CR: e->cr = cr_of(hw); break;
 	case EXIT_EXCEPTION: e->event = exception_of(b); break;
 	default: break;

@@ -110,55 +110,6 @@ static void svm_put(struct vcpu *v)
 	(void)v;
 }
 
-/* Nothing is in delivery, no step has ended, all that the exit says is in few fields: most exits */
-static always_inline bool read_plain(struct svm_vcpu *hw, struct exit *e)
-{
-	struct vmcb *b = &hw->vmcb;
-	u32 code = (u32)b->exit_code;
-	u64 len = b->next_rip - b->rip;
-	e->reason = code;
-	e->info[0] = b->exit_info1;
-	e->info[1] = b->exit_info2;
-	e->rip = b->rip;
-	e->vectoring.type = EVENT_NONE;
-	if (b->exit_int_info & SVM_EVENT_V || hw->is_stepping || (hw->irq_is_queued && b->v_intr & V_IRQ)) {
-		return false;
-	}
-	hw->irq_is_queued = false; /* it got in */
-	if (code == VMEXIT_NPF) {
-		e->insn_len = 0;
-		svm_exit_npf(b, e);
-		return true;
-	}
-	if (code == VMEXIT_VINTR) {
-		e->kind = EXIT_WINDOW;
-		e->insn_len = 0;
-		svm_set_window(b, false);
-		return true;
-	}
-	if (code >= SVM_NR_ROWS || !(svm_row[code].flags & SVM_ROW_PLAIN)) {
-		return false;
-	}
-	e->kind = svm_row[code].kind;
-	if (code == VMEXIT_IOIO) {
-		len = b->exit_info2 - b->rip;
-		e->pio = svm_exit_pio(hw);
-	} else if (!(hw->features & SVM_FEATURE_NRIPS)) {
-		len = 0;
-	}
-	if (code == VMEXIT_MSR && b->exit_info1 & 1) {
-		e->kind = EXIT_WRMSR;
-	}
-	e->insn_len = len <= 15 ? (u8)len : 0;
-	return true;
-}
-
-static noinline bool read_other(struct svm_vcpu *hw, struct exit *e)
-{
-	svm_exit_decode(hw, e);
-	return svm_exit_settle(hw, e);
-}
-
 /* Return: once more, @e was the backend's own affair */
 static always_inline bool enter_once(struct vcpu *v, struct exit *e)
 {
@@ -169,13 +120,7 @@ static always_inline bool enter_once(struct vcpu *v, struct exit *e)
 	hw->vmcb.rax = v->regs[GPR_RAX];
 	run(v->regs, hw->pa, hw->host_pa);
 	v->regs[GPR_RAX] = hw->vmcb.rax;
-	hw->vmcb.clean = (u32)CLEAN_ALL;
-	if (!read_plain(hw, e)) {
-		return read_other(hw, e);
-	}
-	hw->vmcb.tlb_control = 0;
-	hw->vmcb.event_inj = 0;
-	return false;
+	return svm_exit_take(hw, e);
 }
 
 always_inline void svm_enter(struct vcpu *v, struct exit *e)

@@ -59,20 +59,24 @@ struct svm_row {
 	u8 flags; /* 0: nobody asks for it */
 };
 #define SVM_ROW_ON    1 /* intercepted from the start */
-#define SVM_ROW_INSN  2 /* an instruction intercept: nRIP is that of the next one (APM 2 15.7.1) */
+#define SVM_ROW_INSN  2 /* an instruction intercept: nRIP, or EXITINFO2 of IOIO, is that of the next one (APM 2 15.7.1) */
 #define SVM_ROW_PLAIN 4 /* all that it says is in EXITINFO1, and EXITINFO2 of a port access */
 #define SVM_NR_ROWS   (VMEXIT_IDLE_HLT + 1)
 extern const struct svm_row svm_row[SVM_NR_ROWS];
-
-/** svm_exit_pio(), svm_exit_npf() - the two commonest that have more to say. */
-struct exit_pio svm_exit_pio(const struct svm_vcpu *hw);
-void svm_exit_npf(const struct vmcb *b, struct exit *e);
 
 /** svm_intercepts() - word @n of the intercept vector at rest. */
 u32 svm_intercepts(u32 n);
 
 /** svm_exit_decode() - the VMCB after #VMEXIT as neutral data. */
 void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e);
+
+/**
+ * svm_exit_plain() - svm_exit_decode() and svm_exit_settle() in one, of the commonest exits: nothing was in delivery,
+ * no step has ended, and few fields say it all
+ *
+ * Return: false if it is another: @e is not filled in, and @hw still has all that those two need.
+ */
+bool must_check svm_exit_plain(struct svm_vcpu *hw, struct exit *e);
 
 /** svm_event_encode() - @e for EVENTINJ; 0 if the instruction at RIP will raise it again. */
 u64 svm_event_encode(const struct event *e);
@@ -90,11 +94,18 @@ void svm_set_window(struct vmcb *b, bool on);
 void svm_nmi_block(struct svm_vcpu *hw, bool blocked);
 
 /**
- * svm_exit_settle() - @hw after @e: one-shot requests are off again, NMI blocking is followed
+ * svm_exit_settle() - @hw after @e: windows are off again, NMI blocking is followed
  *
  * Return: true if @e was the backend's own affair; enter again.
  */
 bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e);
+
+/**
+ * svm_exit_take() - all that follows #VMEXIT: what the last entry asked for once is off, @e is filled in
+ *
+ * Return: true if @e was the backend's own affair; enter again.
+ */
+bool must_check svm_exit_take(struct svm_vcpu *hw, struct exit *e);
 
 /* entries of svm_ops */
 void svm_get_seg(struct vcpu *v, enum seg s, struct segment *out);

@@ -197,9 +197,6 @@ static cold bool step_end(struct svm_vcpu *hw, struct exit *e)
 bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e)
 {
 	struct vmcb *b = &hw->vmcb;
-	b->clean = (u32)CLEAN_ALL;
-	b->tlb_control = 0;
-	b->event_inj = 0;
 	b->exit_int_info = 0; /* a refused entry leaves it as it was */
 	if (hw->irq_is_queued) {
 		unqueue_v_irq(hw, e);
@@ -218,4 +215,18 @@ bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e)
 		return true;
 	}
 	return false;
+}
+
+static noinline bool take_other(struct svm_vcpu *hw, struct exit *e)
+{
+	svm_exit_decode(hw, e);
+	return svm_exit_settle(hw, e);
+}
+
+always_inline bool svm_exit_take(struct svm_vcpu *hw, struct exit *e)
+{
+	hw->vmcb.clean = (u32)CLEAN_ALL;
+	hw->vmcb.tlb_control = 0;
+	hw->vmcb.event_inj = 0;
+	return !svm_exit_plain(hw, e) && take_other(hw, e);
 }

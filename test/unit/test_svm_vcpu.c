@@ -51,8 +51,7 @@ static int teardown(void **state)
 static bool leave(u64 code, struct exit *e)
 {
 	b->exit_code = code;
-	svm_exit_decode(hw, e);
-	return svm_exit_settle(hw, e);
+	return svm_exit_take(hw, e);
 }
 
 static bool is_on(u32 code)
