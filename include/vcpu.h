@@ -128,6 +128,7 @@ struct exit_mmio {
 	gpa addr;
 	bool is_write, is_fetch;
 	bool is_walk; /* the fault came while the CPU walked the guest's own page tables */
+	u8 nr_fetched; /* if vcpu->insn_bytes is there: how many bytes from RIP on it has, 15 at most; 0 = none this time */
 };
 
 enum cr_op { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW, CR_DECODE /* hardware did not say: decode */ };
@@ -183,6 +184,8 @@ struct vcpu_ops;
  *                has_deadline is set; NEVER for none
  * @xcr0:         guest XCR0, switched by the kernel
  * @hw:           the backend's own state (VMCS or VMCB bundle)
+ * @insn_bytes:   set by vcpu_init(): 15 bytes, of which EXIT_MMIO says how many the CPU has read at RIP; good until the
+ *                next entry. NULL: this CPU does not tell
  * @pending:      event that the next entry must deliver
  * @entry_rsp:    the backend's: the host's RSP that the last entry told the CPU of; behind regs, for the entry stub
  * @is_wanted:    atomic; somebody else wants this CPU
@@ -207,6 +210,7 @@ struct vcpu {
 	u64 xcr0;
 	u64 dr[4];
 	void *xsave; /* 64-byte aligned area of the size that CPUID 0xD reports */
+	const u8 *insn_bytes;
 	u64 nr_exits;
 	struct exit exits[NR_EXITS_KEPT]; /* the last ones, for the post-mortem block: nr_exits is the number of the next */
 };

@@ -17,7 +17,7 @@
 struct insn_row {
 	u64 rip, cr3;
 	struct trail trail;
-	const u8 *code; /* where it lies in RAM; NULL: nothing is here */
+	const u8 *code; /* where it lies in RAM; NULL: not known, or nothing is here */
 	u64 bytes[2], mask[2];
 	struct insn insn;
 };
@@ -49,6 +49,9 @@ void emulate_in_out(struct vcpu *v, const struct bus *ports, const struct exit_p
 
 /** emulate_known() - the instruction at @rip of 64-bit code, if @c remembers it; else NULL. */
 const struct insn *emulate_known(struct vcpu *v, const struct insn_cache *c, u64 rip);
+
+/** emulate_executed() - emulate_known() of the instruction that touched @e->mmio: if the CPU has said what it read, that decides. */
+const struct insn *emulate_executed(struct vcpu *v, const struct insn_cache *c, const struct exit *e);
 
 /** insn_address() - base, index, displacement of @in, the instruction at @rip, cut to its address size. */
 u64 insn_address(struct vcpu *v, const struct insn *in, u64 rip);

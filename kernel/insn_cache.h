@@ -4,7 +4,7 @@
  * CPU that does not say how long an instruction was. A row of the cache is good as long as the page table entries
  * on the way to its code, and the code, are what they were. Both are compared at each use, so that nobody has to
  * invalidate anything. Rights are not looked at again: the CPU, which exited from this instruction, has just fetched
- * it.
+ * it. Where the CPU says which bytes it read, these alone are compared, and a row that came of them has no way and no code.
  */
 #ifndef BULKHEAD_INSN_CACHE_H
 #define BULKHEAD_INSN_CACHE_H
@@ -33,6 +33,15 @@ static always_inline bool insn_row_is_good(const struct insn_row *r, u64 cr3)
 	}
 	return !((insn_load(r->code) ^ r->bytes[0]) & r->mask[0]) &&
 	       !((insn_load(r->code + 8) ^ r->bytes[1]) & r->mask[1]);
+}
+
+/** insn_row_says() - is @r's instruction the one that these @nr bytes, 15 at most, begin with? Where they are does not matter. */
+static inline bool insn_row_says(const struct insn_row *r, const u8 *bytes, u32 nr)
+{
+	u64 word[2] = { 0 };
+	__builtin_memcpy(word, bytes, 15);
+	return r->insn.len && r->insn.len <= nr && !((word[0] ^ r->bytes[0]) & r->mask[0]) &&
+	       !((word[1] ^ r->bytes[1]) & r->mask[1]);
 }
 
 /** insn_set_of() - where @rip can be: multiplied by the golden ratio, neighbours fall far apart. */

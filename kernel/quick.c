@@ -181,7 +181,7 @@ static noinline enum quick do_mmio(struct vcpu *v, struct exit *e)
 	struct core *c = core_of(v);
 	struct partition *p = v->part;
 	const struct bus_range *r;
-	const struct insn *in = p->cfg->has_test_device ? NULL : emulate_known(v, &c->insns, e->rip);
+	const struct insn *in = p->cfg->has_test_device ? NULL : emulate_executed(v, &c->insns, e);
 	if (!in || !emulate_mov(v, &c->mmio, in, e, &r)) {
 		return QUICK_NOT;
 	}

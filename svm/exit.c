@@ -153,12 +153,30 @@ static struct exit_cr cr_of(const struct svm_vcpu *hw)
 	return cr;
 }
 
-static always_inline void read_npf(const struct vmcb *b, struct exit *e)
+/*
+ * APM 2 15.8.4 "Nested and intercepted #PF": with decode assists the CPU says what it has read at CS:RIP, as many
+ * bytes as it could get; often none where SMAP is on and the code is a user's, as Zen's microcode reads it as data
+ * (AMD erratum 1096). A hypervisor below may offer the feature and not pass the field on, so no count may be seen
+ * twice: it is 0 in a new VMCB, and 0 again behind each exit that can have written it, here and in
+ * svm_exit_settle(). What is not 0 here was therefore written by this exit.
+ */
+static noinline u8 take_count(struct svm_vcpu *hw)
 {
+	u8 n = hw->vmcb.nr_insn_bytes;
+	hw->vmcb.nr_insn_bytes = 0;
+	return hw->features & SVM_FEATURE_DECODE && n <= sizeof(hw->vmcb.insn_bytes) ? n : 0;
+}
+
+static always_inline void read_npf(struct svm_vcpu *hw, struct exit *e)
+{
+	const struct vmcb *b = &hw->vmcb;
 	e->kind = b->exit_info1 & PF_RSV ? EXIT_MISCONFIG : EXIT_MMIO;
 	e->mmio = (struct exit_mmio){ .addr = GPA(b->exit_info2), .is_write = b->exit_info1 & PF_W,
 				      .is_fetch = b->exit_info1 & PF_I,
 				      .is_walk = b->exit_info1 & NPF_WALK };
+	if (b->nr_insn_bytes) {
+		e->mmio.nr_fetched = take_count(hw);
+	}
 }
 
 /* What every exit says */
@@ -202,7 +220,7 @@ always_inline bool svm_exit_plain(struct svm_vcpu *hw, struct exit *e)
 	hw->irq_is_queued = false; /* it got in */
 	if (code == VMEXIT_NPF) {
 		e->insn_len = 0;
-		read_npf(b, e);
+		read_npf(hw, e);
 		return true;
 	}
 	if (code == VMEXIT_VINTR) {
@@ -219,7 +237,7 @@ always_inline bool svm_exit_plain(struct svm_vcpu *hw, struct exit *e)
 	return true;
 }
 
-void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e)
+void svm_exit_decode(struct svm_vcpu *hw, struct exit *e)
 {
 	const struct vmcb *b = &hw->vmcb;
 	u32 code = (u32)b->exit_code;
@@ -234,7 +252,7 @@ void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e)
 		e->vectoring = vectoring_of(b->exit_int_info);
 	}
 	switch (r.kind) {
-	case EXIT_MMIO: read_npf(b, e); break;
+	case EXIT_MMIO: read_npf(hw, e); break;
 	case EXIT_CR: e->cr = cr_of(hw); break;
 	case EXIT_EXCEPTION: e->event = exception_of(b); break;
 	default: break;

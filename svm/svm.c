@@ -90,6 +90,7 @@ static enum status svm_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 	svm_vcpu_setup(hw, p, features, nr_asids);
 	hw->irq_by_v_irq = is_tcg();
 	v->hw = hw;
+	v->insn_bytes = features & SVM_FEATURE_DECODE ? hw->vmcb.insn_bytes : NULL;
 	return STATUS_OK;
 }
 

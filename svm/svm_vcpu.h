@@ -67,8 +67,8 @@ extern const struct svm_row svm_row[SVM_NR_ROWS];
 /** svm_intercepts() - word @n of the intercept vector at rest. */
 u32 svm_intercepts(u32 n);
 
-/** svm_exit_decode() - the VMCB after #VMEXIT as neutral data. */
-void svm_exit_decode(const struct svm_vcpu *hw, struct exit *e);
+/** svm_exit_decode() - the VMCB after #VMEXIT as neutral data; takes the count of instruction bytes out of it. */
+void svm_exit_decode(struct svm_vcpu *hw, struct exit *e);
 
 /**
  * svm_exit_plain() - svm_exit_decode() and svm_exit_settle() in one, of the commonest exits: nothing was in delivery,

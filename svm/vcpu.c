@@ -198,6 +198,7 @@ bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e)
 {
 	struct vmcb *b = &hw->vmcb;
 	b->exit_int_info = 0; /* a refused entry leaves it as it was */
+	b->nr_insn_bytes = 0; /* a #PF that exited may have left some: take_count() */
 	if (hw->irq_is_queued) {
 		unqueue_v_irq(hw, e);
 	}

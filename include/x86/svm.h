@@ -125,7 +125,7 @@ struct page_aligned vmcb {
 	u64 lbr_control;
 	u32 clean, reserved_0c4;
 	u64 next_rip; /* if SVM_FEATURE_NRIPS */
-	u8 nr_insn_bytes, insn_bytes[15];
+	u8 nr_insn_bytes, insn_bytes[15]; /* if SVM_FEATURE_DECODE; of #PF and #NPF for data */
 	u8 reserved_0e0[0x320];
 	/* state save area, table B-2 */
 	struct vmcb_seg es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;

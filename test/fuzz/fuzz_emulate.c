@@ -97,7 +97,7 @@ static void fill_ram(const struct input *in, u8 *ram)
 
 static struct exit exit_of(u64 script)
 {
-	struct exit x = { .insn_len = (u8)(script >> 4 & 3) };
+	struct exit x = { .insn_len = (u8)(script >> 4 & 3), .info = { script >> 4 } };
 	if (script & 1) {
 		x.kind = EXIT_PIO;
 		x.pio = (struct exit_pio){ .port = 0x100, .width = (u8)(1 << script % 3),
@@ -136,7 +136,7 @@ static void run(const struct emu *e, const struct exit *x, const u8 *ram, struct
 	o->d = d;
 }
 
-/* With remembered instructions all is as without */
+/* With remembered instructions, or the CPU's own bytes, all is as without */
 static void compare(const struct outcome *a, const struct outcome *b)
 {
 	bool is_same = a->d.kind == b->d.kind && a->d.insn_len == b->d.insn_len && a->d.cr2 == b->d.cr2 &&
@@ -148,21 +148,50 @@ static void compare(const struct outcome *a, const struct outcome *b)
 	}
 }
 
+static void restore(struct vcpu *v, const struct outcome *o, u8 *ram)
+{
+	memcpy(v->hw, &o->cpu, sizeof(o->cpu));
+	memcpy(v->regs, o->regs, sizeof(o->regs));
+	memcpy(ram, o->ram, sizeof(o->ram));
+}
+
+/*
+ * The same exit of a CPU that says what it has read of the instruction, all of it or less: as of one that does not.
+ * Pages that only this reads get their A bits here.
+ */
+static struct exit tell(const struct emu *e, const struct exit *x, u8 bytes[15])
+{
+	struct exit told = *x;
+	struct paging p;
+	struct event fault;
+	if (x->kind == EXIT_MMIO) {
+		paging_read(e->v, &p);
+		u32 nr = fetch_insn(e->v, e->mem, &p, bytes, &fault);
+		told.mmio.nr_fetched = (u8)(x->info[0] % (nr + 1));
+	}
+	return told;
+}
+
 static void step(struct emu *e, const struct exit *x, u8 *ram)
 {
-	static struct outcome before, plain, cached;
+	static struct outcome before, plain, cached, told;
 	struct emu no_cache = *e;
 	struct insn in;
 	struct event fault;
+	u8 bytes[15];
+	struct exit told_x = tell(e, x, bytes);
 	u32 len = emulate_length(e, OP_NONE, &in, &fault);
 	save(&before, e, ram);
 	no_cache.insns = NULL;
 	run(&no_cache, x, ram, &plain);
-	memcpy(e->v->hw, &before.cpu, sizeof(before.cpu));
-	memcpy(e->v->regs, before.regs, sizeof(before.regs));
-	memcpy(ram, before.ram, sizeof(before.ram));
+	restore(e->v, &before, ram);
+	e->v->insn_bytes = bytes;
+	run(e, &told_x, ram, &told);
+	e->v->insn_bytes = NULL;
+	restore(e->v, &before, ram);
 	run(e, x, ram, &cached);
 	compare(&plain, &cached);
+	compare(&plain, &told);
 	const struct verdict *d = &cached.d;
 	bool is_done = d->kind == V_ADVANCE;
 	bool is_string = x->kind == EXIT_PIO ? x->pio.is_string : len && in.form == FORM_STRING;

@@ -177,6 +177,40 @@ static void test_npf(void **state)
 	assert_int_equal(e.kind, EXIT_MISCONFIG);
 }
 
+/* one #NPF for data, with this count in the VMCB. Return: what the exit says */
+static u8 fetched(u8 count)
+{
+	hw.vmcb.nr_insn_bytes = count;
+	take(VMEXIT_NPF, 0x100000006, 0xfee000b0);
+	assert_int_equal(hw.vmcb.nr_insn_bytes, 0);
+	return e.mmio.nr_fetched;
+}
+
+static void test_insn_bytes(void **state)
+{
+	(void)state;
+	for (u32 count = 0; count < 256; count++) {
+		hw.features = ~(u32)SVM_FEATURE_DECODE;
+		assert_int_equal(fetched((u8)count), 0); /* reserved, without the feature */
+		hw.features = SVM_FEATURE_DECODE;
+		assert_int_equal(fetched((u8)count), count <= 15 ? count : 0);
+		take(VMEXIT_NPF, 0x100000006, 0xfee000b0); /* an exit that has not written it */
+		assert_int_equal(e.mmio.nr_fetched, 0);
+	}
+}
+
+/* A #PF that is intercepted, while an IRET is stepped over, writes it too: no later exit may see that */
+static void test_insn_bytes_of_pf(void **state)
+{
+	(void)state;
+	hw.features = SVM_FEATURE_DECODE;
+	hw.vmcb.nr_insn_bytes = 15;
+	take(0x4e, 0, 0x1000);
+	hw.is_stepping = true;
+	assert_true(svm_exit_settle(&hw, &e));
+	assert_int_equal(hw.vmcb.nr_insn_bytes, 0);
+}
+
 static void test_exception(void **state)
 {
 	(void)state;
@@ -245,6 +279,8 @@ int main(void)
 		cmocka_unit_test_setup(test_pio, setup),
 		cmocka_unit_test_setup(test_msr_cr, setup),
 		cmocka_unit_test_setup(test_npf, setup),
+		cmocka_unit_test_setup(test_insn_bytes, setup),
+		cmocka_unit_test_setup(test_insn_bytes_of_pf, setup),
 		cmocka_unit_test_setup(test_exception, setup),
 		cmocka_unit_test_setup(test_vectoring, setup),
 		cmocka_unit_test_setup(test_encode, setup),

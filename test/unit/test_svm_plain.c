@@ -65,6 +65,7 @@ static void draw_fields(struct svm_vcpu *hw, u64 code)
 	b->clean = (u32)draw();
 	b->tlb_control = (u8)draw();
 	b->event_inj = draw();
+	b->nr_insn_bytes = one_in(2) ? 0 : (u8)(draw() % 18);
 }
 
 static void assert_same(const struct exit *a, const struct exit *b)
@@ -86,6 +87,7 @@ static void assert_same(const struct exit *a, const struct exit *b)
 		assert_int_equal(a->mmio.is_write, b->mmio.is_write);
 		assert_int_equal(a->mmio.is_fetch, b->mmio.is_fetch);
 		assert_int_equal(a->mmio.is_walk, b->mmio.is_walk);
+		assert_int_equal(a->mmio.nr_fetched, b->mmio.nr_fetched);
 	} else if (a->kind == EXIT_CR) {
 		assert_int_equal(a->cr.op, b->cr.op);
 		assert_int_equal(a->cr.num, b->cr.num);
@@ -120,6 +122,7 @@ static void compare(u64 code)
 	struct exit a, b, c;
 	draw_fields(&quick, code);
 	full = taker = quick;
+	u8 nr_bytes = quick.vmcb.nr_insn_bytes;
 	memset(&a, 0x11, sizeof(a));
 	memset(&b, 0x22, sizeof(b));
 	bool is_taken = svm_exit_plain(&taker, &c), wants_again = svm_exit_take(&quick, &a);
@@ -134,6 +137,8 @@ static void compare(u64 code)
 		assert_false(wants_again);
 		assert_same(&a, &c);
 		quick.vmcb.exit_int_info = 0; /* it said nothing, and says so still */
+		assert_int_equal(quick.vmcb.nr_insn_bytes, (u32)code == VMEXIT_NPF ? 0 : nr_bytes);
+		quick.vmcb.nr_insn_bytes = 0; /* no other of these exits writes it */
 		nr_taken++;
 	} else {
 		nr_left++;
