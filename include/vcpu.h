@@ -184,13 +184,13 @@ struct vcpu_ops;
  *                has_deadline is set; NEVER for none
  * @xcr0:         guest XCR0, switched by the kernel
  * @hw:           the backend's own state (VMCS or VMCB bundle)
- * @insn_bytes:   set by vcpu_init(): 15 bytes, of which EXIT_MMIO says how many the CPU has read at RIP; good until the
- *                next entry. NULL: this CPU does not tell
  * @pending:      event that the next entry must deliver
  * @entry_rsp:    the backend's: the host's RSP that the last entry told the CPU of; behind regs, for the entry stub
  * @is_wanted:    atomic; somebody else wants this CPU
  * @has_apic:     set by vcpu_init(): the CPU serves the local APIC, at least TPR, and ops->apic is there
  * @delivers_irqs: ... and moves requests into service and to the guest itself
+ * @insn_bytes:   set by vcpu_init(): 15 bytes, of which EXIT_MMIO says how many the CPU has read at RIP; good until the
+ *                next entry. NULL: this CPU does not tell
  */
 struct vcpu {
 	u64 regs[NR_GPRS];
@@ -210,12 +210,12 @@ struct vcpu {
 	u64 xcr0;
 	u64 dr[4];
 	void *xsave; /* 64-byte aligned area of the size that CPUID 0xD reports */
-	const u8 *insn_bytes;
 	u64 nr_exits;
 	struct exit exits[NR_EXITS_KEPT]; /* the last ones, for the post-mortem block: nr_exits is the number of the next */
+	const u8 *insn_bytes;
 };
 
-static_assert(offsetof(struct vcpu, xsave) < 256, "what an exit needs of it is in four cache lines");
+static_assert(offsetof(struct vcpu, nr_exits) < 256, "what an exit needs of it is in four cache lines");
 
 /** vcpu_last_exit() - where it stopped. */
 static inline struct exit *vcpu_last_exit(struct vcpu *v)

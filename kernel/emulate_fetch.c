@@ -85,7 +85,7 @@ const struct insn *emulate_known(struct vcpu *v, const struct insn_cache *c, u64
 
 static bool has_bytes(const struct vcpu *v, const struct exit_mmio *x)
 {
-	return v->insn_bytes && x->nr_fetched;
+	return x->nr_fetched && v->insn_bytes;
 }
 
 /* By what the CPU has read. Neither page tables nor code in memory matter, which may be others by now. */
