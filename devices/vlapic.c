@@ -205,6 +205,11 @@ bool vlapic_is_on(const struct vlapic *a)
 	return vlapic_is_enabled(a) && (a->reg[REG_SVR] & SVR_ENABLE);
 }
 
+bool vlapic_needs_bit(const struct vlapic *a, u8 vector)
+{
+	return vlapic_is_on(a) && vector >= 16 && !vec_get(a, REG_TMR, vector);
+}
+
 void vlapic_accept(struct vlapic *a, u8 vector, bool is_level)
 {
 	if (!vlapic_is_on(a)) {

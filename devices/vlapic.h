@@ -137,6 +137,9 @@ void vlapic_serve(struct vlapic *a, u8 vector);
 /** vlapic_is_on() - does it take fixed interrupts? Not when disabled, by software or at all. From any CPU. */
 bool vlapic_is_on(const struct vlapic *a);
 
+/** vlapic_needs_bit() - would an edge of @vector that arrives now be one more bit in IRR, and no more? From any CPU. */
+bool vlapic_needs_bit(const struct vlapic *a, u8 vector);
+
 /** vlapic_accept() - a fixed interrupt arrives (IPI, I/O APIC, MSI). */
 void vlapic_accept(struct vlapic *a, u8 vector, bool is_level);
 

@@ -11,6 +11,7 @@
 /* Host vectors */
 #define HOST_VEC_TIMER	  0xf0
 #define HOST_VEC_KICK	  0xf1
+#define HOST_VEC_POSTED	  0xf2 /* a running guest has got requests: the CPU may take them without an exit */
 #define HOST_VEC_SPURIOUS 0xff
 
 /**

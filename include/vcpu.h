@@ -83,7 +83,7 @@ struct event {
 
 enum __attribute__((packed)) exit_kind {
 	EXIT_UNEXPECTED,   /* a reason nobody asked for: KILL; first, so that a forgotten row is that */
-	EXIT_INTERRUPT,	   /* a host interrupt is pending; the kernel opens an interrupt window */
+	EXIT_INTERRUPT,	   /* a host interrupt: exit.vector, which the CPU has acknowledged; 0: still pending */
 	EXIT_TIMER,	   /* vcpu->deadline_tsc has come (preemption timer) */
 	EXIT_WINDOW,	   /* the guest can now take an interrupt; window() is off again */
 	EXIT_NMI_WINDOW,   /* likewise an NMI */
@@ -189,6 +189,7 @@ struct vcpu_ops;
  * @is_wanted:    atomic; somebody else wants this CPU
  * @has_apic:     set by vcpu_init(): the CPU serves the local APIC, at least TPR, and ops->apic is there
  * @delivers_irqs: ... and moves requests into service and to the guest itself
+ * @takes_posts:  ... and, while the guest runs, those of vcpu_params.posts whenever .post_vector comes
  * @insn_bytes:   set by vcpu_init(): 15 bytes, of which EXIT_MMIO says how many the CPU has read at RIP; good until the
  *                next entry. NULL: this CPU does not tell
  */
@@ -203,7 +204,7 @@ struct vcpu {
 	struct event pending;
 	bool nmi_pending;
 	bool is_halted;
-	bool has_apic, delivers_irqs;
+	bool has_apic, delivers_irqs, takes_posts;
 	bool is_dr_reset; /* INIT: DR0 to DR3 are 0 when it runs next, whatever @dr or the CPU hold */
 	u32 id;	    /* index in its partition, and virtual APIC ID */
 	u32 cpu;    /* physical CPU, as an index */
@@ -235,7 +236,7 @@ struct feature {
 	bool is_present;
 	const char *reason; /* if absent: what a user can do about it */
 };
-#define MAX_FEATURES 32
+#define MAX_FEATURES 40
 
 /* MSRs that a guest may touch without an exit; everything else exits. From the kernel's table. */
 #define MSR_PASS_READ  1
@@ -253,6 +254,8 @@ struct msr_range {
  * @apic_page:   the local APIC's registers, a page in the manual's layout
  * @apic_base:   where a guest finds it
  * @with_apic:   as @second_level, but a page that nobody uses is at @apic_base: @apic_access
+ * @posts:       where others post requests: 256 bits as in IRR, then one that says that there are some
+ * @post_vector: the host's interrupt that tells of them
  * @exits_on_pause: EXIT_PAUSE from a loop of PAUSEs, or from each, if the CPU cannot tell
  */
 struct vcpu_params {
@@ -264,7 +267,8 @@ struct vcpu_params {
 	const u16 *io_pass;
 	u32 nr_io_pass;
 	bool exits_on_pause;
-	hpa apic_page, with_apic, apic_access;
+	hpa apic_page, with_apic, apic_access, posts;
+	u8 post_vector;
 	gpa apic_base;
 };
 

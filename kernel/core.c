@@ -56,17 +56,28 @@ void core_reset(struct core *c)
 
 void core_post(struct core *c, u32 flags)
 {
-	/* Pairs with the exchange in core_take_mail(): what was written before is seen with the flags */
+	/* Pairs with core_take_mail(): what was written before is seen with the flags */
 	u32 before = __atomic_fetch_or(&c->mail.flags, flags, __ATOMIC_SEQ_CST);
+	const struct host *host = c->v.part->host;
 	__atomic_fetch_add(&c->v.part->nr_posts, 1, __ATOMIC_SEQ_CST); /* pairs with core_sleep() */
-	if (!before) {
-		c->v.part->host->poke(&c->v);
+	if (before & ~(u32)MAIL_POSTED) {
+		return; /* its owner has been told to look */
+	}
+	if (flags != MAIL_POSTED) {
+		host->poke(&c->v);
+	} else if (!before) {
+		host->notify(&c->v);
 	}
 }
 
 void core_post_vector(struct core *c, u8 vector, bool is_level)
 {
 	u32 bit = 1u << vector % 32, *level = &c->mail.level[vector / 32];
+	if (!is_level && vlapic_needs_bit(&c->lapic, vector)) {
+		__atomic_fetch_or(&c->mail.posted[vector / 32], bit, __ATOMIC_RELEASE);
+		core_post(c, MAIL_POSTED);
+		return;
+	}
 	if (is_level) {
 		__atomic_fetch_or(level, bit, __ATOMIC_RELAXED);
 	} else {
@@ -76,11 +87,12 @@ void core_post_vector(struct core *c, u8 vector, bool is_level)
 	core_post(c, MAIL_FIXED);
 }
 
-static void take_vectors(struct core *c)
+/* @level: which of them are; NULL: none */
+static void take_vectors(struct core *c, u32 request[8], const u32 level_of[8])
 {
 	for (u32 i = 0; i < ARRAY_SIZE(c->mail.request); i++) {
-		u32 bits = __atomic_exchange_n(&c->mail.request[i], 0, __ATOMIC_ACQUIRE);
-		u32 level = __atomic_load_n(&c->mail.level[i], __ATOMIC_RELAXED);
+		u32 bits = __atomic_exchange_n(&request[i], 0, __ATOMIC_ACQUIRE);
+		u32 level = level_of ? __atomic_load_n(&level_of[i], __ATOMIC_RELAXED) : 0;
 		for (; bits; bits &= bits - 1) {
 			u32 n = (u32)__builtin_ctz(bits);
 			vlapic_accept(&c->lapic, (u8)(32 * i + n), level >> n & 1);
@@ -98,7 +110,9 @@ static enum core_state take_init(struct core *c)
 {
 	for (u32 i = 0; i < ARRAY_SIZE(c->mail.request); i++) {
 		__atomic_store_n(&c->mail.request[i], 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&c->mail.posted[i], 0, __ATOMIC_RELAXED);
 	}
+	__atomic_fetch_and(&c->mail.flags, ~(u32)MAIL_POSTED, __ATOMIC_SEQ_CST);
 	core_reset(c);
 	return c->v.id == 0 ? CORE_RUNNING : CORE_WAITING;
 }
@@ -115,7 +129,7 @@ static void take_sipi(struct core *c)
 	v->ops->set(v, VREG_RIP, 0);
 }
 
-void core_take_mail(struct core *c)
+void core_take_mail(struct core *c, u32 what)
 {
 	/*
 	 * A sibling that goes to sleep must see mail here or a running core at every moment, or it would
@@ -123,7 +137,7 @@ void core_take_mail(struct core *c)
 	 */
 	enum core_state s = c->state;
 	set_state(c, CORE_RUNNING);
-	u32 flags = __atomic_exchange_n(&c->mail.flags, 0, __ATOMIC_SEQ_CST);
+	u32 flags = __atomic_fetch_and(&c->mail.flags, ~what, __ATOMIC_SEQ_CST) & what;
 	if (flags & MAIL_INIT) {
 		s = take_init(c);
 	}
@@ -132,7 +146,10 @@ void core_take_mail(struct core *c)
 		s = CORE_RUNNING;
 	}
 	if (flags & MAIL_FIXED) {
-		take_vectors(c);
+		take_vectors(c, c->mail.request, c->mail.level);
+	}
+	if (flags & MAIL_POSTED) {
+		take_vectors(c, c->mail.posted, NULL);
 	}
 	if (flags & MAIL_DOORBELL) {
 		channels_look(c->v.part);
@@ -246,7 +263,7 @@ bool core_is_runnable(struct core *c)
 		return true; /* for its post-mortem */
 	}
 	if (core_has_mail(c)) {
-		core_take_mail(c);
+		core_take_mail(c, MAIL_ALL);
 	}
 	if (c->state == CORE_WAITING || core_is_parked(c)) {
 		return false;

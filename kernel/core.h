@@ -14,27 +14,34 @@
 #include "kernel/sched.h"
 #include "vcpu.h"
 
-/* What a mailbox's flags can say, besides that there are interrupts */
-#define MAIL_LOOK  BIT(0) /* a device has changed a line or a deadline: look around */
-#define MAIL_FIXED BIT(1) /* .request has bits */
-#define MAIL_NMI   BIT(2)
-#define MAIL_INIT  BIT(3)
-#define MAIL_SIPI  BIT(4) /* .sipi_vector */
-#define MAIL_FLUSH BIT(5) /* second-level translations have changed */
-#define MAIL_DOORBELL BIT(6) /* another partition has rung: for core 0 */
+/* What a mailbox's flags can say */
+#define MAIL_POSTED BIT(0) /* .posted has bits: ON of the descriptor */
+#define MAIL_LOOK  BIT(1) /* a device has changed a line or a deadline: look around */
+#define MAIL_FIXED BIT(2) /* .request has bits */
+#define MAIL_NMI   BIT(3)
+#define MAIL_INIT  BIT(4)
+#define MAIL_SIPI  BIT(5) /* .sipi_vector */
+#define MAIL_FLUSH BIT(6) /* second-level translations have changed */
+#define MAIL_DOORBELL BIT(7) /* another partition has rung: for core 0 */
+#define MAIL_ALL   UINT32_MAX
 
 /**
  * struct mailbox - from any CPU to the owner; all fields atomic
  *
  * Bits, not a queue: a flood of messages costs no memory, and merges as it does in an IRR. Writers
- * set the details first, then flags; the owner takes flags first.
+ * set the details first, then flags; the owner takes flags first. It begins with a posted-interrupt
+ * descriptor (SDM 3C table 30-1, where bits 511:257 are software's): @posted and MAIL_POSTED a CPU may take
+ * while the guest runs, in this same way and without anybody's help. So only requests are there that are no
+ * more than a bit in IRR; all others are in @request.
  */
 struct mailbox {
+	u32 posted[8]; /* vectors, as in IRR */
 	u32 flags;
 	u32 sipi_vector;
-	u32 request[8]; /* vectors, as in IRR */
+	u32 request[8]; /* likewise */
 	u32 level[8];	/* which of them are level-triggered */
-};
+} __attribute__((aligned(64)));
+static_assert(offsetof(struct mailbox, flags) == 32, "SDM 3C table 30-1: ON is bit 256");
 
 enum core_state {
 	CORE_RUNNING,
@@ -45,6 +52,7 @@ enum core_state {
 struct core {
 	struct vcpu v; /* first: see core_of() */
 	struct vlapic lapic;
+	struct mailbox mail; /* begins a page: Bochs 3.0 refuses a descriptor anywhere else */
 	struct vlapic_env lapic_env;
 	u64 due_tsc;	  /* host TSC at which a device or the local APIC wants a poll; 0 = find out */
 	u64 lapic_due_ns; /* the local APIC's deadline in it */
@@ -56,7 +64,6 @@ struct core {
 	struct msr_env msr;    /* where they and the rest are */
 	struct cpuid_env cpuid;
 	u64 cr4_mask; /* CR4 bits that CPUID allows; 0 = not asked yet */
-	struct mailbox mail;
 	struct insn_cache insns;
 	const struct sched_frame *frame; /* the schedule of its CPU; NULL = none. Const but for its owner CPU */
 	u64 sched_bit;			 /* its bit in there */
@@ -64,6 +71,8 @@ struct core {
 	u32 nr_pieces;		/* of it are */
 	struct exit last_exit;	/* of which it tells */
 };
+
+static_assert(offsetof(struct core, mail) % PAGE_SIZE == 0, "see there");
 
 /** core_is_parked() - has its CPU given it up, until the partition's next life? */
 static inline bool core_is_parked(const struct core *c)
@@ -85,14 +94,14 @@ void core_post(struct core *c, u32 flags);
 /** core_post_vector() - a fixed interrupt for @c. From any CPU. */
 void core_post_vector(struct core *c, u8 vector, bool is_level);
 
-/** core_has_mail() - one load. */
-static inline bool core_has_mail(const struct core *c)
+/** core_has_mail() - Return: the flags; one load. */
+static inline u32 core_has_mail(const struct core *c)
 {
 	return __atomic_load_n(&c->mail.flags, __ATOMIC_RELAXED);
 }
 
-/** core_take_mail() - act on what has come, by the owner. */
-void core_take_mail(struct core *c);
+/** core_take_mail() - act on what has come of the kinds @what, by the owner. */
+void core_take_mail(struct core *c, u32 what);
 
 #define CORE_EXTINT 256 /* the 8259 will say which vector */
 

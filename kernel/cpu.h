@@ -76,6 +76,9 @@ void cpu_kick(u32 index);
 /** cpu_poke() - make CPU @index look at the mailbox of what it runs; an interrupt, nothing more. */
 void cpu_poke(u32 index);
 
+/** cpu_notify() - tell CPU @index that the guest which runs there has posted requests (SDM 3C 30.6). */
+void cpu_notify(u32 index);
+
 /** cpus_freeze() - NMI all others into a halt: crash and power-off. */
 void cpus_freeze(void);
 

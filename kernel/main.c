@@ -111,6 +111,7 @@ static void machine_init(const struct vcpu_ops *ops)
 				      .pkru = rdpkru,
 				      .cpuid = cpuid,
 				      .poke = host_poke,
+				      .notify = host_notify,
 				      .loaded = host_loaded,
 				      .kick = cpu_kick,
 				      .test_crash = crash_test,

@@ -5,6 +5,7 @@
  * and struct host.
  */
 #include "kernel/partition.h"
+#include "drivers/lapic.h"
 #include "lib/lib.h"
 #include "log.h"
 #include "x86/regs.h"
@@ -129,6 +130,8 @@ static const char *add_core(struct partition *p, u32 id, const struct partition_
 					  .apic_access = p->apic_access,
 					  .apic_page = HPA(at.v + offsetof(struct core, lapic.page)),
 					  .apic_base = GPA(VLAPIC_BASE),
+					  .posts = HPA(at.v + offsetof(struct core, mail)),
+					  .post_vector = HOST_VEC_POSTED,
 					  .pages = res->pages,
 					  .tag = ++res->tags[cpu],
 					  .msrs = p->policy->pass,

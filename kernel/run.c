@@ -206,6 +206,28 @@ static bool has_prompt(const struct core *c)
 }
 
 /*
+ * Pairs with host_poke() and host_notify(): either they see that @v runs, or we see its mail before the entry. While it
+ * runs, posts are the CPU's where it takes them: their interrupt waits for the guest. That of earlier ones has gone.
+ */
+static void set_running(struct runner *r, struct vcpu *v)
+{
+	__atomic_store_n(&r->running, v, __ATOMIC_SEQ_CST);
+	if (v->takes_posts && core_has_mail(core_of(v)) & MAIL_POSTED) {
+		cpu_notify(r->cpu->index);
+	}
+}
+
+/* From now on its posts are ours, and what tells of them is nobody's */
+static void clear_running(struct runner *r)
+{
+	bool took_posts = r->running && r->running->takes_posts;
+	__atomic_store_n(&r->running, NULL, __ATOMIC_SEQ_CST);
+	if (took_posts) {
+		irq_window();
+	}
+}
+
+/*
  * @c, which has this CPU to itself, has halted: wait here, which is a short way back. Mail comes as an interrupt.
  * Return: it runs on, *@until the next chore; else somebody wants this CPU.
  */
@@ -215,6 +237,7 @@ static bool doze(struct runner *r, struct core *c, u64 *until)
 		return false;
 	}
 	bool has_news = has_prompt(c);
+	clear_running(r);
 	while (!__atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
 		u64 now = rdtsc();
 		if (now >= c->due_tsc || has_news) {
@@ -223,6 +246,7 @@ static bool doze(struct runner *r, struct core *c, u64 *until)
 		}
 		if (core_is_runnable(c)) {
 			switch_to(r, &c->v); /* INIT may have come */
+			set_running(r, &c->v);
 			*until = r->chores_tsc;
 			return true;
 		}
@@ -236,6 +260,16 @@ static bool doze(struct runner *r, struct core *c, u64 *until)
 	return false;
 }
 
+/* @vector: what the CPU has acknowledged; 0: it is still pending */
+static void take_irq(u8 vector)
+{
+	if (vector) {
+		irq_taken(vector);
+	} else {
+		irq_window();
+	}
+}
+
 /* Run @c until its time is over, it gives way (true), or somebody else wants this CPU. */
 static bool run_core(struct runner *r, struct core *c, u64 until)
 {
@@ -246,12 +280,12 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 	if (c->is_dying) {
 		return write_postmortem(r, c, until);
 	}
-	/* pairs with host_poke(): either it sees that we run, or we see its mail before the entry */
-	__atomic_store_n(&r->running, v, __ATOMIC_SEQ_CST);
+	u32 letters = v->takes_posts ? ~(u32)MAIL_POSTED : MAIL_ALL;
+	set_running(r, v);
 	while (!gives_way || doze(r, c, &until)) {
 		u64 now = rdtsc();
-		if (core_has_mail(c)) {
-			core_take_mail(c);
+		if (core_has_mail(c) & letters) {
+			core_take_mail(c, letters);
 			switch_to(r, v); /* INIT resets what the CPU holds of it */
 		}
 		if (now >= until || c->state == CORE_WAITING ||
@@ -267,7 +301,7 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 		}
 		gives_way = vcpu_step(v);
 		if (vcpu_last_exit(v)->kind == EXIT_INTERRUPT) {
-			irq_window();
+			take_irq(vcpu_last_exit(v)->vector);
 		}
 	}
 	return true;
@@ -550,6 +584,21 @@ void host_poke(const struct vcpu *v)
 	}
 }
 
+/*
+ * A CPU that takes posts while @v runs there needs only the interrupt. If @v stops running before it comes, its mail is
+ * seen as any other: it was written before we looked. Whoever runs there then has nothing posted, or takes it. (Bochs
+ * 3.0 gives a guest vector 255 if nothing is posted. So we leave to the CPU what it will be told of.)
+ */
+void host_notify(const struct vcpu *v)
+{
+	struct runner *r = runners[v->cpu];
+	if (v->takes_posts && __atomic_load_n(&r->running, __ATOMIC_SEQ_CST) == v && r->cpu != this_cpu()) {
+		cpu_notify(v->cpu);
+	} else {
+		host_poke(v);
+	}
+}
+
 bool run_init(void)
 {
 	const u32 pages = ALIGN_UP(sizeof(struct runner), PAGE_SIZE) / PAGE_SIZE;
@@ -573,7 +622,7 @@ void run_cpu(struct cpu *c)
 	adopt(r);
 	adopt_schedule(r);
 	for (;;) {
-		__atomic_store_n(&r->running, NULL, __ATOMIC_SEQ_CST);
+		clear_running(r);
 		attend(r);
 		if (c->index == 0 && __atomic_load_n(&machine.nr_running, __ATOMIC_ACQUIRE) == 0) {
 			end_machine();

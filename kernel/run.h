@@ -34,6 +34,9 @@ void run_cpu(struct cpu *c) noreturn_fn;
 /** host_poke() - struct host's poke: the CPU of @v looks at its mailbox, soon. From any CPU. */
 void host_poke(const struct vcpu *v);
 
+/** host_notify() - struct host's notify: the same for posted requests, which may need no exit. From any CPU. */
+void host_notify(const struct vcpu *v);
+
 /** host_loaded() - struct host's loaded. While an exit is handled. */
 struct vcpu *host_loaded(void);
 

@@ -119,6 +119,11 @@ void cpu_poke(u32 index)
 	lapic_send(cpus[index].apic_id, HOST_VEC_KICK);
 }
 
+void cpu_notify(u32 index)
+{
+	lapic_send(cpus[index].apic_id, HOST_VEC_POSTED);
+}
+
 void cpu_kick(u32 index)
 {
 	__atomic_store_n(&cpus[index].is_kicked, true, __ATOMIC_RELEASE);

@@ -53,6 +53,14 @@ static bool fix_up(struct trap_frame *f)
 }
 
 /* The spurious vector gets no EOI (SDM 3A 11.9); a line that firmware left open does. */
+void irq_taken(u8 vector)
+{
+	if (vector != HOST_VEC_SPURIOUS) {
+		this_cpu()->nr_timer_irqs += vector == HOST_VEC_TIMER;
+		lapic_eoi();
+	}
+}
+
 void trap_handle(struct trap_frame *f)
 {
 	if (f->vector == VEC_NMI) {
@@ -62,9 +70,8 @@ void trap_handle(struct trap_frame *f)
 		if (!fix_up(f)) {
 			crash(f);
 		}
-	} else if (f->vector != HOST_VEC_SPURIOUS) {
-		this_cpu()->nr_timer_irqs += f->vector == HOST_VEC_TIMER;
+	} else {
 		f->rip += f->rip == (uintptr_t)irq_wait_hlt; /* see there */
-		lapic_eoi();
+		irq_taken((u8)f->vector);
 	}
 }

@@ -28,6 +28,11 @@ void vmx_apic_init(struct vcpu *v, const struct vcpu_params *p)
 			vmcs_write64(VMCS_EOI_EXIT(i), 0);
 		}
 	}
+	v->takes_posts = ctl[WORD_PIN] & PIN_POSTED;
+	if (v->takes_posts) { /* SDM 3C 30.6 "Posted-Interrupt Processing" */
+		vmcs_write16(VMCS_POSTED_VECTOR, p->post_vector);
+		vmcs_write64(VMCS_POSTED_DESCRIPTOR, p->posts.v);
+	}
 }
 
 /* The cached translations of one space say nothing of the other, and may be old */

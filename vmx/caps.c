@@ -19,6 +19,7 @@ static const struct {
 	{ "interrupt-exiting", WORD_PIN, REQUIRED, PIN_EXT_INT },
 	{ "virtual-nmis", WORD_PIN, REQUIRED, PIN_NMI | PIN_VIRTUAL_NMIS },
 	{ "preemption-timer", WORD_PIN, REQUIRED, PIN_PREEMPTION_TIMER },
+	{ "posted-interrupts", WORD_PIN, OPTIONAL, PIN_POSTED },
 	{ "event-windows", WORD_PROC, SET_LATER, PROC_INT_WINDOW | PROC_NMI_WINDOW },
 	{ "tsc-offsetting", WORD_PROC, REQUIRED, PROC_TSC_OFFSET },
 	{ "insn-exiting", WORD_PROC, REQUIRED, PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_MONITOR },
@@ -39,6 +40,7 @@ static const struct {
 	{ "wbinvd-exiting", WORD_PROC2, OPTIONAL, PROC2_WBINVD },
 	{ "encls-exiting", WORD_PROC2, OPTIONAL, PROC2_ENCLS },
 	{ "exit-switching", WORD_EXIT, REQUIRED, EXITC_ALL },
+	{ "interrupt-acknowledge", WORD_EXIT, OPTIONAL, EXITC_ACK },
 	{ "entry-switching", WORD_ENTRY, REQUIRED, ENTRYC_ALL },
 	{ "64-bit-guest", WORD_ENTRY, SET_LATER, ENTRYC_IA32E },
 	{ "ept-4-level-wb-2m", WORD_EPT, REQUIRED, EPT_CAP_WALK_4 | EPT_CAP_WB | EPT_CAP_2M },
@@ -70,6 +72,15 @@ static void choose_apic(const struct vmx_caps *c, u32 out[NR_WORDS])
 	out[word] &= ~(u32)(has_shadow ? PROC_CR8_LOAD | PROC_CR8_STORE : PROC2_APIC_ALL) | (u32)c->word[word];
 }
 
+/* Both or none; they hang on virtual-interrupt delivery (SDM 3C 27.2.1.1) */
+static void choose_posted(const struct vmx_caps *c, u32 out[NR_WORDS])
+{
+	bool can = out[WORD_PIN] & PIN_POSTED && out[WORD_EXIT] & EXITC_ACK && out[WORD_PROC2] & PROC2_VIRQ_DELIVERY;
+
+	out[WORD_PIN] &= ~(u32)(can ? 0 : PIN_POSTED);
+	out[WORD_EXIT] &= ~(u32)(can ? 0 : EXITC_ACK) | (u32)c->word[WORD_EXIT];
+}
+
 bool vmx_controls_choose(const struct vmx_caps *c, u32 out[NR_WORDS])
 {
 	u32 bits[NR_WORDS][SET_LATER + 1] = { { 0 } };
@@ -83,6 +94,7 @@ bool vmx_controls_choose(const struct vmx_caps *c, u32 out[NR_WORDS])
 		ok &= allows(c, w, bits[w][SET_LATER]);
 	}
 	choose_apic(c, out);
+	choose_posted(c, out);
 	return ok;
 }
 

@@ -18,7 +18,7 @@
 /* SDM 3D appendix C "VMX Basic Exit Reasons", whole */
 const struct vmx_reason vmx_reasons[VMX_NR_REASONS] = {
 	[0] = { "exception or NMI", EXIT_EXCEPTION, QUAL | NEEDS_INTR | VECT },
-	[1] = { "external interrupt", EXIT_INTERRUPT, 0 },
+	[1] = { "external interrupt", EXIT_INTERRUPT, NEEDS_INTR },
 	[2] = { "triple fault", EXIT_TRIPLE_FAULT, 0 },	[3] = { "INIT", EXIT_INIT, 0 },
 	[4] = { "SIPI", EXIT_SIPI, QUAL },		[5 ... 6] = NEVER_ASKED("SMI"),
 	[7] = { "interrupt window", EXIT_WINDOW, 0 },	[8] = { "NMI window", EXIT_NMI_WINDOW, 0 },
@@ -187,6 +187,7 @@ void vmx_exit_decode(const struct vmx_raw *raw, struct exit *e)
 	switch (e->kind) {
 	case EXIT_PIO: vmx_decode_pio(raw->qual, raw->insn_info, &e->pio); break;
 	case EXIT_MMIO: decode_mmio(raw, &e->mmio); break;
+	case EXIT_INTERRUPT: e->vector = event_decode(raw->intr_info, 0, 0).vector; break;
 	case EXIT_EOI: e->vector = (u8)field_get(QUAL_EOI_VECTOR, raw->qual); break;
 	case EXIT_APIC_WRITE: e->apic_offset = (u16)field_get(QUAL_APIC_OFFSET, raw->qual); break;
 	case EXIT_CR: decode_cr(raw->qual, &e->cr); break;

@@ -21,6 +21,7 @@ typedef struct { u16 enc; } vmcs_nat;
 
 /* B.1 16-bit fields */
 #define VMCS_VPID	  VMCS16(0x0000) /* VPID */
+#define VMCS_POSTED_VECTOR VMCS16(0x0002) /* posted interrupts */
 #define VMCS_GUEST_SEL(s) VMCS16(0x0800 + 2 * (s)) /* enum seg, ES to TR */
 #define VMCS_GUEST_INT_STATUS VMCS16(0x0810) /* virtual-interrupt delivery */
 #define VMCS_HOST_SEL(s)  VMCS16(0x0c00 + 2 * (s)) /* enum seg, ES to GS */
@@ -31,6 +32,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define VMCS_IO_BITMAP_B     VMCS64(0x2002) /* I/O bitmaps */
 #define VMCS_MSR_BITMAP	     VMCS64(0x2004) /* MSR bitmaps */
 #define VMCS_TSC_OFFSET	     VMCS64(0x2010) /* TSC offsetting */
+#define VMCS_POSTED_DESCRIPTOR VMCS64(0x2016) /* posted interrupts */
 #define VMCS_VIRTUAL_APIC    VMCS64(0x2012) /* TPR shadow */
 #define VMCS_APIC_ACCESS     VMCS64(0x2014) /* virtualize APIC accesses */
 #define VMCS_EPTP	     VMCS64(0x201a) /* EPT */
@@ -114,6 +116,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define PIN_NMI		     BIT(3)
 #define PIN_VIRTUAL_NMIS     BIT(5)
 #define PIN_PREEMPTION_TIMER BIT(6)
+#define PIN_POSTED	     BIT(7)
 
 /* SDM 3C 25.6.2 "Processor-Based VM-Execution Controls" */
 #define PROC_INT_WINDOW	 BIT(2)
@@ -147,6 +150,7 @@ typedef struct { u16 enc; } vmcs_nat;
 #define PROC2_APIC_ALL (PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRQ_DELIVERY)
 
 /* SDM 3C 25.7.1 "VM-Exit Controls", 25.8.1 "VM-Entry Controls" */
+#define EXITC_ACK BIT(15) /* the CPU acknowledges the interrupt that exits: its vector is in the exit's information */
 #define EXITC_ALL (BIT(2) | BIT(9) | BITS(21, 18)) /* save debug, 64-bit, switch PAT, EFER */
 
 #define ENTRYC_IA32E BIT(9)

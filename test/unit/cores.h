@@ -65,7 +65,7 @@ static maybe_unused u32 with_mail(void)
 static maybe_unused void take_all(void)
 {
 	for (u32 i = 0; i < part->nr_cores; i++) {
-		core_take_mail(part->core[i]);
+		core_take_mail(part->core[i], MAIL_ALL);
 	}
 }
 

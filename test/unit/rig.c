@@ -65,6 +65,11 @@ static void rig_poke(const struct vcpu *v)
 	rig.pokes[v->id]++;
 }
 
+static void rig_notify(const struct vcpu *v)
+{
+	rig.notes[v->id]++;
+}
+
 static struct vcpu *playing;
 
 static struct vcpu *rig_loaded(void)
@@ -84,6 +89,7 @@ static const struct host host = { .time = { .tsc_hz = RIG_TSC_HZ,
 				  .xgetbv0 = rig_xgetbv0,
 				  .xsetbv0 = rig_xsetbv0,
 				  .poke = rig_poke,
+				  .notify = rig_notify,
 				  .loaded = rig_loaded,
 				  .kick = rig_kick,
 				  .cpuid = rig_cpuid };

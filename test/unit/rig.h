@@ -19,6 +19,7 @@ struct rig {
 	bool is_intel; /* else CPUID says AMD */
 	char log[4096];
 	u32 pokes[CONFIG_MAX_VCPUS]; /* by vCPU */
+	u32 notes[CONFIG_MAX_VCPUS]; /* likewise: posted requests alone */
 	u32 kicks[CONFIG_MAX_CPUS];  /* by CPU */
 	u64 host_len;
 	u32 max_pages;

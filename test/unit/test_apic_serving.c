@@ -14,7 +14,7 @@
 #include "x86/msr.h"
 #include "x86/regs.h"
 
-enum { TPR = 0x80, EOI = 0xb0, SVR = 0xf0, ISR = 0x100, IRR = 0x200, ICR = 0x300, LVT0 = 0x350, TMICT = 0x380 };
+enum { TPR = 0x80, EOI = 0xb0, SVR = 0xf0, ISR = 0x100, TMR = 0x180, IRR = 0x200, ICR = 0x300, LVT0 = 0x350, TMICT = 0x380 };
 
 static struct partition *part;
 static struct core *c;
@@ -111,20 +111,20 @@ static void requests_are_told_not_injected(void **state)
 	(void)state;
 	f->reg[VREG_RFLAGS] |= RFLAGS_IF;
 	core_post_vector(c, 0x61, false);
-	core_take_mail(c);
+	core_take_mail(c, MAIL_ALL);
 	vcpu_prepare(&c->v);
 	assert_int_equal(f->view.requested, 0x61);
 	assert_int_equal(f->nr_injected, 0);
 	assert_false(f->wants_window);
 	deliver(0x61);
 	core_post_vector(c, 0x52, true);
-	core_take_mail(c);
+	core_take_mail(c, MAIL_ALL);
 	vcpu_prepare(&c->v);
 	assert_int_equal(f->view.in_service, 0x61);
 	assert_int_equal(f->view.requested, 0x52);
 	assert_int_equal(f->view.level[0x52 / 32], 1u << 0x52 % 32);
 	core_post(c, MAIL_INIT);
-	core_take_mail(c);
+	core_take_mail(c, MAIL_ALL);
 	vcpu_prepare(&c->v);
 	assert_true(f->view.in_service == 0 && f->view.requested == 0);
 	assert_int_equal(f->view.mode, APIC_OFF);
@@ -169,6 +169,73 @@ static void a_request_ends_hlt(void **state)
 	assert_true(core_is_runnable(c));
 }
 
+/* As SDM 3C 30.6 "Posted-Interrupt Processing" has it. Return: what the descriptor said of others. */
+static u32 cpu_takes_posts(struct core *to)
+{
+	u32 flags = __atomic_fetch_and(&to->mail.flags, ~1u, __ATOMIC_SEQ_CST);
+	for (u32 i = 0; i < 8; i++) {
+		*page(IRR + 16 * i) |= __atomic_exchange_n(&to->mail.posted[i], 0, __ATOMIC_SEQ_CST);
+	}
+	return flags & ~1u;
+}
+
+static void the_cpu_takes_posts(void **state)
+{
+	(void)state;
+	assert_int_equal(c->params.posts.v % 64, 0);
+	assert_ptr_equal(phys_ptr(c->params.posts), c->mail.posted);
+	memset(rig.pokes, 0, sizeof(rig.pokes));
+	core_post_vector(c, 0x61, false);
+	core_post_vector(c, 0x10, false);
+	assert_true(rig.notes[0] == 1 && rig.pokes[0] == 0);
+	assert_int_equal(cpu_takes_posts(c), 0);
+	assert_false(core_has_mail(c));
+	assert_int_equal(vlapic_pending(&c->lapic), 0x61);
+	core_post_vector(c, 0xff, false); /* and so again */
+	core_post_vector(c, 0x52, true);
+	core_post(c, MAIL_NMI);
+	assert_true(rig.notes[0] == 2 && rig.pokes[0] == 1);
+	assert_int_equal(cpu_takes_posts(c), MAIL_FIXED | MAIL_NMI);
+	assert_true(core_has_mail(c)); /* the interrupt of the poke exits */
+	assert_int_equal(*word(IRR, 0x52) >> 0x52 % 32 & 1, 0);
+	core_take_mail(c, MAIL_ALL);
+	assert_int_equal(*word(IRR, 0x52) >> 0x52 % 32 & 1, 1);
+	core_post_vector(c, 0x71, false);
+	core_post(c, MAIL_NMI);
+	core_take_mail(c, ~(u32)MAIL_POSTED); /* the CPU has been told of it, and will take it */
+	assert_int_equal(core_has_mail(c), MAIL_POSTED);
+	assert_int_equal(*word(IRR, 0x71) >> 0x71 % 32 & 1, 0);
+	core_take_mail(c, MAIL_ALL); /* not in the guest: by the owner */
+	assert_int_equal(*word(IRR, 0x71) >> 0x71 % 32 & 1, 1);
+	core_post_vector(c, 0x72, false);
+	core_post(c, MAIL_INIT);
+	core_take_mail(c, MAIL_ALL);
+	assert_int_equal(c->mail.posted[0x72 / 32] | *word(IRR, 0x72), 0);
+}
+
+/* Nothing may go to IRR behind our back that is more than a bit there */
+static void not_all_is_posted(void **state)
+{
+	(void)state;
+	core_post_vector(c, 15, false); /* illegal: an error, no interrupt */
+	assert_int_equal(c->mail.posted[0], 0);
+	core_post_vector(c, 0x52, true);
+	core_take_mail(c, MAIL_ALL);
+	core_post_vector(c, 0x52, false); /* its bit in TMR is to be cleared */
+	assert_int_equal(c->mail.posted[0x52 / 32], 0);
+	core_take_mail(c, MAIL_ALL);
+	assert_int_equal(*word(TMR, 0x52) >> 0x52 % 32 & 1, 0);
+	core_post_vector(c, 0x52, false);
+	assert_int_equal(c->mail.posted[0x52 / 32], 1u << 0x52 % 32);
+	core_take_mail(c, MAIL_ALL);
+	apic_write(SVR, 0xff); /* software-disabled: takes none */
+	core_post_vector(c, 0x99, false);
+	assert_int_equal(c->mail.posted[0x99 / 32], 0);
+	core_take_mail(c, MAIL_ALL);
+	assert_int_equal(*word(IRR, 0x99) >> 0x99 % 32 & 1, 0);
+	assert_int_equal(rig.notes[0], 1);
+}
+
 static void writes_behind_the_instruction(void **state)
 {
 	u64 rip = f->reg[VREG_RIP];
@@ -176,7 +243,7 @@ static void writes_behind_the_instruction(void **state)
 	bus_write(&part->core[1]->mmio, VLAPIC_BASE + SVR, 4, 0x1ff);
 	*page(ICR + 0x10) = 1u << 24;
 	apic_write(ICR, 0x4061);
-	assert_int_equal(part->core[1]->mail.request[0x61 / 32], 1u << 0x61 % 32);
+	assert_int_equal(part->core[1]->mail.posted[0x61 / 32], 1u << 0x61 % 32);
 	c->due_tsc = NEVER;
 	c->lapic_due_ns = c->lapic.deadline_ns;
 	*page(0x320) = 0x40;
@@ -232,6 +299,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(requests_are_told_not_injected, setup_delivering, teardown),
 		cmocka_unit_test_setup_teardown(extint_is_injected, setup_delivering, teardown),
 		cmocka_unit_test_setup_teardown(a_request_ends_hlt, setup_delivering, teardown),
+		cmocka_unit_test_setup_teardown(the_cpu_takes_posts, setup_delivering, teardown),
+		cmocka_unit_test_setup_teardown(not_all_is_posted, setup_delivering, teardown),
 		cmocka_unit_test_setup_teardown(writes_behind_the_instruction, setup_delivering, teardown),
 		cmocka_unit_test_setup_teardown(eoi_of_a_level, setup_delivering, teardown),
 		cmocka_unit_test_setup_teardown(tpr_only, setup_serving, teardown),

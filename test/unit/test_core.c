@@ -128,11 +128,11 @@ static void init_keeps_the_cache_bits_of_cr0(void **state)
 	(void)state;
 	spoil(1);
 	send(0, 1, INIT | ASSERT);
-	core_take_mail(part->core[1]);
+	core_take_mail(part->core[1], MAIL_ALL);
 	assert_int_equal(fake(1)->reg[VREG_CR0], CR0_ET);
 	fake(1)->reg[VREG_CR0] = CR0_ET | CR0_CD | CR0_NW;
 	send(0, 1, INIT | ASSERT);
-	core_take_mail(part->core[1]);
+	core_take_mail(part->core[1], MAIL_ALL);
 	assert_int_equal(fake(1)->reg[VREG_CR0], 0x60000010);
 }
 
@@ -143,17 +143,17 @@ static void init_and_startup_merge_in_their_order(void **state)
 	(void)state;
 	send(0, 1, INIT | ASSERT);
 	send(0, 1, STARTUP | ASSERT | 0x20);
-	core_take_mail(c);
+	core_take_mail(c, MAIL_ALL);
 	expect_init_state(1, 0x2000, 0x20000, 0);
 	assert_int_equal(c->state, CORE_RUNNING);
 	send(0, 1, INIT | ASSERT);
 	send(0, 1, STARTUP | ASSERT | 0x30);
 	send(0, 1, INIT | ASSERT);
-	core_take_mail(c);
+	core_take_mail(c, MAIL_ALL);
 	assert_int_equal(c->state, CORE_WAITING);
 	send(0, 1, STARTUP | ASSERT | 0x40);
 	send(0, 1, STARTUP | ASSERT | 0x41);
-	core_take_mail(c);
+	core_take_mail(c, MAIL_ALL);
 	assert_int_equal(fake(1)->seg[SEG_CS].base, 0x41000);
 }
 
@@ -163,7 +163,7 @@ static void init_of_a_running_core(void **state)
 	(void)state;
 	core_post_vector(part->core[1], 0x40, false); /* on its way: lost */
 	send(0, 1, INIT | ASSERT);
-	core_take_mail(part->core[1]);
+	core_take_mail(part->core[1], MAIL_ALL);
 	assert_int_equal(part->core[1]->state, CORE_WAITING);
 	assert_int_equal(with_vector(IRR, 0x40), 0);
 	spoil(0);
@@ -186,7 +186,7 @@ static void halted_cores_wake_each_other(void **state)
 	struct core *c0 = part->core[0], *c1 = part->core[1];
 	(void)state;
 	core_post(c1, MAIL_SIPI);
-	core_take_mail(c1);
+	core_take_mail(c1, MAIL_ALL);
 	core_sleep(c0, CORE_DEAD);
 	assert_false(part->end.is_set);
 	core_sleep(c1, CORE_DEAD);
@@ -194,18 +194,18 @@ static void halted_cores_wake_each_other(void **state)
 	part->end.is_set = part->end.is_claimed = false;
 	core_post(c1, MAIL_NMI);
 	core_sleep(c0, CORE_DEAD);
-	core_take_mail(c1);
+	core_take_mail(c1, MAIL_ALL);
 	core_sleep(c0, CORE_DEAD);
 	assert_false(part->end.is_set);
 	core_post(c0, MAIL_NMI); /* and so the two go on */
 	core_sleep(c1, CORE_DEAD);
-	core_take_mail(c0);
+	core_take_mail(c0, MAIL_ALL);
 	core_sleep(c1, CORE_DEAD);
 	assert_false(part->end.is_set);
 	core_post(c1, MAIL_FIXED); /* no way to wake a core whose interrupts are off */
 	core_sleep(c0, CORE_DEAD);
 	assert_false(part->end.is_set);
-	core_take_mail(c1);
+	core_take_mail(c1, MAIL_ALL);
 	assert_true(part->end.is_set);
 }
 
@@ -281,7 +281,7 @@ static void core_0_hears_of_a_sooner_deadline(void **state)
 	assert_int_equal(with_mail(), 1);
 	assert_int_equal(rig.pokes[0], 1);
 	assert_int_equal(part->core[1]->due_tsc, 0);
-	core_take_mail(part->core[0]);
+	core_take_mail(part->core[0], MAIL_ALL);
 	assert_int_equal(part->core[0]->due_tsc, 0);
 	part->core[0]->due_tsc = part->core[1]->due_tsc = NEVER;
 	out(1, 0x80, 0); /* moves nothing */
@@ -391,7 +391,7 @@ static void *hand_on(void *arg)
 	u32 left = NR_HANDOFFS / NR;
 	while (left && !partition_has_end(part) && time(NULL) - started < 2) {
 		if (core_has_mail(c)) {
-			core_take_mail(c);
+			core_take_mail(c, MAIL_ALL);
 			left--;
 			core_post(next, MAIL_NMI);
 			core_sleep(c, CORE_DEAD);

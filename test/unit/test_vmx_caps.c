@@ -17,11 +17,13 @@ static const struct {
 	bool is_required;
 } table[] = {
 	{ WORD_PIN, { 0, 3, 5, 6 }, 4, true },
+	{ WORD_PIN, { 7 }, 1, false },
 	{ WORD_PROC, { 2, 3, 7, 10, 11, 19, 20, 22, 25, 28, 29, 31 }, 12, true },
 	{ WORD_PROC, { 21 }, 1, false },
 	{ WORD_PROC2, { 1, 3, 5, 7 }, 4, true },
 	{ WORD_PROC2, { 0, 4, 6, 8, 9, 10, 12, 15 }, 8, false },
 	{ WORD_EXIT, { 2, 9, 18, 19, 20, 21 }, 6, true },
+	{ WORD_EXIT, { 15 }, 1, false },
 	{ WORD_ENTRY, { 2, 9, 14, 15 }, 4, true },
 	{ WORD_EPT, { 6, 14, 16, 20, 25, 26 }, 6, true },
 	{ WORD_EPT, { 17 }, 1, false },
@@ -76,11 +78,11 @@ static void test_good(void **state)
 	(void)state;
 	assert_true(vmx_controls_choose(&c, ctl));
 	assert_int_equal(missing(&c, false, &name), 0);
-	assert_int_equal(ctl[WORD_PIN], 0x69);
+	assert_int_equal(ctl[WORD_PIN], 0xe9);
 	/* windows and IA-32e mode are allowed, but not on at the start */
 	assert_int_equal(ctl[WORD_PROC], 0xb2200c88);
 	assert_int_equal(ctl[WORD_PROC2], 0x97fb);
-	assert_int_equal(ctl[WORD_EXIT], 0x3c0204);
+	assert_int_equal(ctl[WORD_EXIT], 0x3c8204);
 	assert_int_equal(ctl[WORD_ENTRY], 0xc004);
 }
 
@@ -113,10 +115,34 @@ static void test_no_tpr_shadow(void **state)
 	assert_true(vmx_controls_choose(&c, ctl));
 	assert_int_equal(ctl[WORD_PROC], 0xb2180c88);
 	assert_int_equal(ctl[WORD_PROC2], 0x94ea);
+	assert_int_equal(ctl[WORD_PIN], 0x69);
+	assert_int_equal(ctl[WORD_EXIT], 0x3c0204);
 	c = good();
 	c.word[WORD_PROC] |= BIT(19); /* a CPU that insists on exits at writes of CR8 */
 	assert_true(vmx_controls_choose(&c, ctl));
 	assert_int_equal(ctl[WORD_PROC], 0xb2280c88);
+}
+
+/* SDM 3C 27.2.1.1: posted interrupts want virtual-interrupt delivery and acknowledgment on exit, which nobody else wants */
+static void test_posted_interrupts(void **state)
+{
+	const struct {
+		u32 word, bit;
+	} parts[] = { { WORD_PIN, 7 }, { WORD_EXIT, 15 }, { WORD_PROC2, 9 } };
+	u32 ctl[NR_WORDS];
+	(void)state;
+	for (u32 i = 0; i < ARRAY_SIZE(parts); i++) {
+		struct vmx_caps c = good();
+		c.word[parts[i].word] &= ~BIT(32 + parts[i].bit);
+		assert_true(vmx_controls_choose(&c, ctl));
+		assert_int_equal(ctl[WORD_PIN], 0x69);
+		assert_int_equal(ctl[WORD_EXIT], 0x3c0204);
+	}
+	struct vmx_caps c = good();
+	c.word[WORD_PIN] &= ~BIT(32 + 7);
+	c.word[WORD_EXIT] |= BIT(15); /* a CPU that always acknowledges: so be it */
+	assert_true(vmx_controls_choose(&c, ctl));
+	assert_int_equal(ctl[WORD_EXIT], 0x3c8204);
 }
 
 static void test_forced_bits_are_taken(void **state)
@@ -126,7 +152,7 @@ static void test_forced_bits_are_taken(void **state)
 	(void)state;
 	c.word[WORD_PIN] |= 0x16 | (u64)0x16 << 32;
 	assert_true(vmx_controls_choose(&c, ctl));
-	assert_int_equal(ctl[WORD_PIN], 0x7f);
+	assert_int_equal(ctl[WORD_PIN], 0xff);
 }
 
 static void test_off(void **state)
@@ -159,6 +185,7 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_each_bit),
 		cmocka_unit_test(test_no_tpr_shadow),
+		cmocka_unit_test(test_posted_interrupts),
 		cmocka_unit_test(test_forced_bits_are_taken),
 		cmocka_unit_test(test_off),
 	};

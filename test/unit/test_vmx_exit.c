@@ -41,7 +41,7 @@ static const struct {
 	u8 needs;
 } possible[] = {
 	{ 0, EXIT_EXCEPTION, NEEDS_QUAL | NEEDS_INTR | NEEDS_VECTORING },
-	{ 1, EXIT_INTERRUPT, 0 },
+	{ 1, EXIT_INTERRUPT, NEEDS_INTR },
 	{ 2, EXIT_TRIPLE_FAULT, 0 },
 	{ 3, EXIT_INIT, 0 },
 	{ 4, EXIT_SIPI, NEEDS_QUAL },
@@ -95,6 +95,20 @@ static void test_table(void **state)
 		}
 	}
 	assert_int_equal(p + u, ARRAY_SIZE(possible) + ARRAY_SIZE(undefined));
+}
+
+/* SDM 3C 28.2.2: with "acknowledge interrupt on exit" the vector is there, else nothing is valid */
+static void test_interrupt(void **state)
+{
+	(void)state;
+	raw = (struct vmx_raw){ .reason = 1, .intr_info = 0x800000f1 };
+	vmx_exit_decode(&raw, &e);
+	assert_int_equal(e.kind, EXIT_INTERRUPT);
+	assert_int_equal(e.vector, 0xf1);
+	raw.intr_info = 0xf1;
+	vmx_exit_decode(&raw, &e);
+	assert_int_equal(e.kind, EXIT_INTERRUPT);
+	assert_int_equal(e.vector, 0);
 }
 
 static void test_entry_failed(void **state)
@@ -302,6 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
+		cmocka_unit_test_setup(test_interrupt, setup),
 		cmocka_unit_test_setup(test_entry_failed, setup),
 		cmocka_unit_test_setup(test_pio, setup),
 		cmocka_unit_test_setup(test_pio_string, setup),

@@ -123,7 +123,7 @@ static void on_poke(const struct vcpu *v)
 }
 
 static struct page_source pages = { pool_alloc, pool_ptr };
-static const struct host host = { .poke = on_poke };
+static const struct host host = { .poke = on_poke, .notify = on_poke };
 static struct partition_config cfg;
 static struct partition part;
 static struct core cores[2];
