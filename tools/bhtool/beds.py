@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The machines a system can run on: QEMU's TCG (SVM), Bochs (VMX, SVM), KVM, and KVM inside TCG."""
+import contextlib
+import fcntl
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 from .iso import make_iso
@@ -14,6 +17,7 @@ from .system import IMAGE, Fault, build
 
 VERDICT = b"bulkhead: shutdown verdict="
 HALTED = (b"bulkhead: halted", b"bulkhead: FATAL feature=long-mode")
+PORT_PATIENCE = 5.0  # s, for a Bochs to listen for viewers
 GRACE, HALTED_GRACE = 3.0, 0.2  # a machine that has halted stays on
 OK, FAILED, BAD_INPUT, TIMEOUT = 0, 1, 2, 124
 SOFT_OFF, BOCHS_OFF = "ACPI control: soft power off", 1  # Bochs' panic and exit status when it is switched off
@@ -100,6 +104,9 @@ def bochs_args(run):
     rc = os.path.join(run.work, "bochsrc")
     share = "/usr/share/bochs"
     mem = run.opts.mem
+    log = os.path.join(run.dir, "bochs.log")
+    if os.path.exists(log):
+        os.remove(log)  # wait_for_port() reads it
     with open(rc, "w", encoding="ascii") as f:
         f.write("\n".join([
             "plugin_ctrl: unmapped=1, biosdev=1, serial=1, iodebug=1",
@@ -116,7 +123,7 @@ def bochs_args(run):
             "boot: cdrom",
             "com1: enabled=1, mode=file, dev=%s" % run.com[0],
             "com2: enabled=1, mode=file, dev=%s" % run.com[1],
-            "log: %s" % os.path.join(run.dir, "bochs.log"),
+            "log: %s" % log,
             "panic: action=fatal",
             "clock: sync=none", ""]))
     go = os.path.join(run.work, "go")
@@ -139,6 +146,11 @@ def tail(path):
         f.seek(0, os.SEEK_END)
         f.seek(max(0, f.tell() - 65536))
         return f.read()
+
+
+def head(path):
+    with open(path, "rb") as f:
+        return f.read(65536)
 
 
 def finished(path):
@@ -185,6 +197,25 @@ def wait(run, process):
     return None
 
 
+@contextlib.contextmanager
+def one_bochs_at_a_time():
+    """Two that look for a port at once may both bind the same one; the second then takes none and dies (gui/rfb.cc:
+    SO_REUSEADDR, and a socket that is bound for the next attempt, too)."""
+    path = os.path.join(tempfile.gettempdir(), "bulkhead-bochs-%d.lock" % os.getuid())
+    with open(path, "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def wait_for_port(run, process):
+    log = os.path.join(run.dir, "bochs.log")
+    until = time.monotonic() + PORT_PATIENCE
+    while process.poll() is None and time.monotonic() < until:
+        if os.path.exists(log) and b"listening for connections" in head(log):
+            return
+        time.sleep(0.02)
+
+
 def start(run):
     """Return: the emulator's process, or what looks like one."""
     if run.opts.on == "nested":
@@ -195,7 +226,11 @@ def start(run):
     out = None if run.opts.interactive else open(os.path.join(run.dir, "emulator.log"), "wb")
     stdin = None if run.opts.interactive else subprocess.DEVNULL
     env = dict(os.environ, LC_ALL="C")  # Bochs 2.7 with bochs-wx overflows a buffer under UTF-8
-    return subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out or sys.stderr, env=env)
+    with one_bochs_at_a_time() if args[0] == "bochs" else contextlib.nullcontext():
+        process = subprocess.Popen(args, stdin=stdin, stdout=out, stderr=out or sys.stderr, env=env)
+        if args[0] == "bochs":
+            wait_for_port(run, process)
+    return process
 
 
 def last_panic(run):
