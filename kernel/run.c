@@ -11,13 +11,13 @@
 #include "kernel/sched.h"
 #include "kernel/speculation_host.h"
 #include "kernel/trap.h"
+#include "kernel/windows.h"
 #include "lib/lib.h"
 #include "log.h"
 #include "x86/insn.h"
 
 #define INPUT_POLL_NS (20 * NSEC_PER_MSEC) /* a keyboard is slow; no UART interrupt is used */
 #define DRAIN_NS      NSEC_PER_MSEC	   /* 16 bytes a ms outrun 115200 baud */
-#define OVERRUN_NS    (CONFIG_MIN_WINDOW_US * NSEC_PER_USEC) /* so late, a window may be lost as a whole */
 
 /*
  * How much of its console CPU 0 does at a time, in bytes of each UART. Beside windows it must end with the
@@ -43,12 +43,9 @@ struct runner {
 	struct vcpu *running; /* atomic; NULL = this CPU looks at all its cores before it runs or sleeps */
 	u64 armed_tsc, armed_irqs;
 	u64 chores_tsc; /* BSP only: next look at the UART */
-	struct sched_frame frame; /* .nr is 0 where CPUs are shared by turns */
-	struct sched_stats stats;
-	u64 owners; /* atomic: entries whose window it is */
-	u64 edge;   /* TSC of the window that begins with the next entry; 0 = that has begun */
+	struct windows windows;
 };
-static struct runner *runners[MAX_CPUS]; /* others read .running */
+static struct runner *runners[MAX_CPUS]; /* others read .running and .windows.owners */
 
 static u64 ns(u64 n)
 {
@@ -151,20 +148,6 @@ static void poll(struct core *c, u64 now)
 	c->due_tsc = next == NEVER ? NEVER : p->birth_tsc + ns(next);
 }
 
-/* A window has begun for its owner @p: how late? */
-static void note_start(struct runner *r, struct partition *p)
-{
-	if (r->edge) {
-		u64 late = rdtsc() - r->edge;
-		sched_note_start(&r->stats, late);
-		if (late > ns(OVERRUN_NS)) {
-			r->stats.nr_overruns++;
-			life_event(p, HEALTH_OVERRUN, "window overrun", tsc_to_ns(&machine.host.time, late));
-		}
-		r->edge = 0;
-	}
-}
-
 /* Who was killed in a window must not take others' windows to tell of it */
 static bool write_postmortem(struct runner *r, struct core *c, u64 until)
 {
@@ -233,7 +216,7 @@ static void clear_running(struct runner *r)
  */
 static bool doze(struct runner *r, struct core *c, u64 *until)
 {
-	if (r->nr > 1 || r->frame.nr || !c->v.is_halted) {
+	if (r->nr > 1 || r->windows.frame.nr || !c->v.is_halted) {
 		return false;
 	}
 	bool has_news = has_prompt(c);
@@ -276,7 +259,9 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 	struct vcpu *v = &c->v;
 	bool gives_way = false;
 	switch_to(r, v);
-	note_start(r, v->part);
+	if (windows_is_due(&r->windows)) {
+		windows_begin(&r->windows, v->part, rdtsc());
+	}
 	if (c->is_dying) {
 		return write_postmortem(r, c, until);
 	}
@@ -373,7 +358,7 @@ static bool is_ending(void)
 static void run_birth(struct runner *r, struct partition *p, u64 until)
 {
 	bool has_more = true;
-	r->edge = 0; /* a life that is being made has no claim to be punctual */
+	r->windows.edge = 0; /* a life that is being made has no claim to be punctual */
 	while (has_more && rdtsc() < until && !__atomic_load_n(&r->cpu->is_kicked, __ATOMIC_ACQUIRE)) {
 		has_more = birth_step(p);
 	}
@@ -420,25 +405,12 @@ static void attend(struct runner *r)
 	}
 }
 
-static void log_schedules(void)
-{
-	const struct timebase *t = &machine.host.time;
-	for (u32 i = 0; i < cpu_count(); i++) {
-		const struct sched_frame *f = &runners[i]->frame;
-		const struct sched_stats *s = &runners[i]->stats;
-		u64 mean = s->nr_windows ? s->sum / s->nr_windows : 0;
-		if (f->nr) {
-			log("schedule cpu=%u frames=%lu windows=%lu jitter-max=%lu (%lu ns) "
-			    "jitter-mean=%lu (%lu ns) overruns=%lu", i, f->number, s->nr_windows, s->worst,
-			    tsc_to_ns(t, s->worst), mean, tsc_to_ns(t, mean), s->nr_overruns);
-		}
-	}
-}
-
 static noreturn_fn void end_machine(void)
 {
 	bool is_ok = true;
-	log_schedules();
+	for (u32 i = 0; i < cpu_count(); i++) {
+		windows_log(&runners[i]->windows, i);
+	}
 	for (u32 i = 0; i < machine.nr_partitions; i++) {
 		is_ok &= health_is_ok(machine.partition[i]->end.event);
 	}
@@ -482,35 +454,24 @@ static struct sched_choice pick_turn(struct runner *r)
 	return pick;
 }
 
-/* An edge of the frame is behind us since the last look. Return: at which TSC; 0 = none is. */
-static u64 cross_edge(struct runner *r, u64 now)
-{
-	u64 before = sched_frame_edge(&r->frame);
-	u64 nr_missed = sched_frame_seek(&r->frame, now);
-	u64 edge = sched_frame_edge(&r->frame);
-	r->stats.nr_overruns += nr_missed;
-	r->queue.slice_end = edge == before ? r->queue.slice_end : 0;
-	return edge == before ? 0 : edge;
-}
-
 /*
  * The present window's owners first; the others are looked at only if there is time for them, and their
  * mail and devices wait until then. So it is with the console.
  */
 static struct sched_choice pick_window(struct runner *r)
 {
-	struct sched_frame *f = &r->frame;
-	u64 now = rdtsc(), edge = cross_edge(r, now), owners = sched_frame_owners(f, now);
-	__atomic_store_n(&r->owners, owners, __ATOMIC_SEQ_CST); /* before mail is taken: host_poke() */
+	struct windows *w = &r->windows;
+	const struct sched_frame *f = &w->frame;
+	u64 now = rdtsc(), edge = windows_cross(w, &r->queue, now), owners = windows_owners(w);
 	if (!refresh(r, owners, now)) {
 		refresh(r, owners | f->background, now);
 	}
 	struct sched_choice pick = sched_frame_pick(f, &r->queue, r->entry, r->nr, now);
 	if (pick.index >= 0 && owners & BIT(pick.index)) {
-		r->edge = edge;
+		w->edge = edge;
 		return pick;
 	}
-	r->stats.nr_overruns += edge && now - edge > ns(OVERRUN_NS);
+	windows_missed(w, edge, now);
 	if (pick.until >= now + ns(CHORE_NS)) {
 		chores(r, &chore_slack);
 		pick.until = MIN(pick.until, r->chores_tsc);
@@ -535,35 +496,11 @@ static void adopt(struct runner *r)
 	}
 }
 
-static u64 owners_of(const struct runner *r, const struct window_config *w)
+static void adopt_windows(struct runner *r)
 {
-	u64 owners = 0;
-	for (u32 i = 0; i < r->nr; i++) {
-		const struct vcpu *v = &r->core[i]->v;
-		owners |= config_window_is_of(w, v->part->cfg->name, v->id) ? BIT(i) : 0;
-	}
-	return owners;
-}
-
-/* Windows that passed before this CPU was here are nobody's fault */
-static void adopt_schedule(struct runner *r)
-{
+	const struct windows_clock clock = { &machine.host.time, machine.epoch_tsc, rdtsc() };
 	const struct schedule_config *s = config_schedule_of(machine.config, r->cpu->index);
-	if (!s) {
-		return;
-	}
-	sched_frame_init(&r->frame, &machine.host.time, s->frame_us * NSEC_PER_USEC, machine.epoch_tsc);
-	for (const struct window_config *w = s->windows; w < s->windows + s->nr_windows; w++) {
-		sched_frame_add(&r->frame, w->offset_us * NSEC_PER_USEC, w->length_us * NSEC_PER_USEC,
-				owners_of(r, w));
-	}
-	for (u32 i = 0; i < r->nr; i++) {
-		struct core *c = r->core[i];
-		r->frame.background |= c->v.part->cfg->is_background ? BIT(i) : 0;
-		c->frame = &r->frame;
-		c->sched_bit = BIT(i);
-	}
-	sched_frame_seek(&r->frame, rdtsc());
+	windows_adopt(&r->windows, s, &clock, r->core, r->nr);
 }
 
 struct vcpu *host_loaded(void)
@@ -577,7 +514,7 @@ void host_poke(const struct vcpu *v)
 	struct runner *r = runners[v->cpu];
 	const struct core *c = (const struct core *)v;
 	const struct vcpu *running = __atomic_load_n(&r->running, __ATOMIC_SEQ_CST);
-	if (running != v && __atomic_load_n(&r->owners, __ATOMIC_SEQ_CST) & c->sched_bit) {
+	if (running != v && windows_owners(&r->windows) & c->sched_bit) {
 		cpu_kick(v->cpu);
 	} else if ((!running || running == v) && r->cpu != this_cpu()) {
 		cpu_poke(v->cpu);
@@ -620,14 +557,14 @@ void run_cpu(struct cpu *c)
 	r->armed_tsc = NEVER;
 	r->chores_tsc = c->index == 0 ? 0 : NEVER;
 	adopt(r);
-	adopt_schedule(r);
+	adopt_windows(r);
 	for (;;) {
 		clear_running(r);
 		attend(r);
 		if (c->index == 0 && __atomic_load_n(&machine.nr_running, __ATOMIC_ACQUIRE) == 0) {
 			end_machine();
 		}
-		struct sched_choice pick = r->frame.nr ? pick_window(r) : pick_turn(r);
+		struct sched_choice pick = r->windows.frame.nr ? pick_window(r) : pick_turn(r);
 		if (pick.index < 0) {
 			arm_timer(r, pick.until);
 			if (!__atomic_load_n(&c->is_kicked, __ATOMIC_ACQUIRE)) {
