@@ -252,6 +252,7 @@ void svm_exit_decode(struct svm_vcpu *hw, struct exit *e)
 		e->vectoring = vectoring_of(b->exit_int_info);
 	}
 	switch (r.kind) {
+	case EXIT_INTERRUPT: e->vector = 0; break; /* it is still pending */
 	case EXIT_MMIO: read_npf(hw, e); break;
 	case EXIT_CR: e->cr = cr_of(hw); break;
 	case EXIT_EXCEPTION: e->event = exception_of(b); break;

@@ -79,6 +79,15 @@ static void test_table(void **state)
 	assert_int_equal(i, ARRAY_SIZE(always));
 }
 
+/* Where the exit is written another one was before: nothing of it may look like an acknowledged vector */
+static void test_interrupt_is_pending(void **state)
+{
+	(void)state;
+	take(0x60, 0, 0);
+	assert_int_equal(e.kind, EXIT_INTERRUPT);
+	assert_int_equal(e.vector, 0);
+}
+
 static void test_invalid(void **state)
 {
 	(void)state;
@@ -274,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_table, setup),
+		cmocka_unit_test_setup(test_interrupt_is_pending, setup),
 		cmocka_unit_test_setup(test_invalid, setup),
 		cmocka_unit_test_setup(test_length, setup),
 		cmocka_unit_test_setup(test_pio, setup),
