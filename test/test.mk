@@ -37,3 +37,4 @@ bench: deps-test test-systems
 	@tools/bench_partitions.py
 	@tools/bench_boot.py
 	@tools/bench_schedule.py
+	@tools/bench_rt.py
