@@ -275,6 +275,18 @@ void vlapic_look(struct vlapic *a, struct apic_view *view)
 	}
 }
 
+/* Another CPU that asks for a priority meanwhile may find it too low: that only chooses among targets */
+void vlapic_recount(struct vlapic *a)
+{
+	a->requested = 0;
+	for (u32 i = 0; i < ARRAY_SIZE(a->used_words); i++) {
+		a->used_words[i] = 0;
+		for (u32 w = 0; w < 8 && !a->env->is_cpu_delivering; w++) {
+			a->used_words[i] |= a->page.reg[REG_ISR + 8 * i + w].value ? (u8)(1u << w) : 0;
+		}
+	}
+}
+
 /* Only what is fixed can be level-triggered, LINT1 not at all (SDM 3A 11.5.1, "Trigger Mode") */
 static bool is_level(u32 pin, u32 lvt)
 {

@@ -30,7 +30,7 @@ struct vlapic_env {
 	void (*eoi_broadcast)(void *ctx, u8 vector); /* level-triggered EOI, to the I/O APIC */
 	void *ctx;
 	bool is_cpu_serving;	/* the CPU changes the page while the guest runs: TPR at least */
-	bool is_cpu_delivering; /* ... and moves requests into service and to the guest itself */
+	bool is_cpu_delivering; /* ... and moves requests into service and to the guest itself. Changes: vlapic_recount() */
 };
 
 /* SDM 3A table 11-1, SDM 3C 30.1.1 "Virtualized APIC Registers": a register every 16 bytes */
@@ -111,6 +111,9 @@ static inline u8 vlapic_take_request(struct vlapic *a)
 	a->used_words[2] = a->requested = 0;
 	return vector;
 }
+
+/** vlapic_recount() - env->is_cpu_delivering has become another, behind vlapic_look(). By the owner. */
+void vlapic_recount(struct vlapic *a);
 
 /** vlapic_look() - fill @view. Where the CPU delivers, vlapic_has_request() is false then. By the owner. */
 void vlapic_look(struct vlapic *a, struct apic_view *view);

@@ -71,7 +71,7 @@ static inline void vlapic_put(struct vlapic *a, u32 n, u32 value)
 /** vlapic_tpr() - TPR; the CPU may have changed it. */
 static inline u32 vlapic_tpr(const struct vlapic *a)
 {
-	return a->page.reg[REG_TPR].value;
+	return (u8)a->page.reg[REG_TPR].value;
 }
 
 /** vlapic_changed() - what vlapic_look() shows may be another: somebody must look. */

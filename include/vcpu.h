@@ -188,7 +188,7 @@ struct vcpu_ops;
  * @entry_rsp:    the backend's: the host's RSP that the last entry told the CPU of; behind regs, for the entry stub
  * @is_wanted:    atomic; somebody else wants this CPU
  * @has_apic:     set by vcpu_init(): the CPU serves the local APIC, at least TPR, and ops->apic is there
- * @delivers_irqs: ... and moves requests into service and to the guest itself
+ * @delivers_irqs: ... and moves requests into service and to the guest itself; ops->apic may change it with the mode
  * @takes_posts:  ... and, while the guest runs, those of vcpu_params.posts whenever .post_vector comes
  * @insn_bytes:   set by vcpu_init(): 15 bytes, of which EXIT_MMIO says how many the CPU has read at RIP; good until the
  *                next entry. NULL: this CPU does not tell

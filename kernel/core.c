@@ -216,6 +216,16 @@ int core_pending_irq(struct core *c)
 	return !c->v.delivers_irqs && vlapic_has_request(&c->lapic) ? vlapic_pending(&c->lapic) : -1;
 }
 
+/* With its mode: this entry has been prepared without what waits in IRR, so that goes in at the next one */
+static cold void change_hands(struct core *c)
+{
+	c->lapic_env.is_cpu_delivering = c->v.delivers_irqs;
+	vlapic_recount(&c->lapic);
+	if (core_pending_irq(c) >= 0) {
+		c->v.ops->window(&c->v, false);
+	}
+}
+
 void core_show_apic(struct core *c)
 {
 	struct apic_view view;
@@ -226,6 +236,9 @@ void core_show_apic(struct core *c)
 	}
 	vlapic_look(&c->lapic, &view);
 	c->v.ops->apic(&c->v, &view);
+	if (c->v.delivers_irqs != c->lapic_env.is_cpu_delivering) {
+		change_hands(c);
+	}
 }
 
 /* Spurious if a sibling was quicker */

@@ -49,9 +49,15 @@ const char *cpu_vendor(void)
 	return strcmp(name, "GenuineIntel") ? name : "Intel";
 }
 
-const struct vcpu_ops *backend_pick(void)
+bool backend_pick(const char *cmdline, const struct vcpu_ops **ops)
 {
-	return cpuid_has(1, ECX, 5) ? &vmx_ops : cpuid_has(0x80000001, ECX, 2) ? &svm_ops : NULL;
+	const char *value;
+	int len = arg_find(cmdline, "avic", &value);
+	bool is_on = len == 2 && !memcmp(value, "on", 2);
+	const struct vcpu_ops *svm = is_on && cpuid_has(0x8000000a, EDX, 13) ? &svm_avic_ops : &svm_ops;
+
+	*ops = cpuid_has(1, ECX, 5) ? &vmx_ops : cpuid_has(0x80000001, ECX, 2) ? svm : NULL;
+	return len < 0 || is_on || (len == 3 && !memcmp(value, "off", 3));
 }
 
 static struct feature needs[MAX_FEATURES + ARRAY_SIZE(host_features) + 1];

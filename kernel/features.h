@@ -8,8 +8,12 @@
 /** cpu_vendor() - CPUID's vendor as people write it: "AMD", "Intel", else the 12 characters. */
 const char *cpu_vendor(void);
 
-/** backend_pick() - the ops that CPUID has the hardware for, or NULL. */
-const struct vcpu_ops *backend_pick(void);
+/**
+ * backend_pick() - the ops that CPUID has the hardware for, or NULL
+ *
+ * "avic=off" (default) or "on" on @cmdline: may AMD's CPUs serve local APICs? Return: false for another word.
+ */
+bool must_check backend_pick(const char *cmdline, const struct vcpu_ops **ops);
 
 /**
  * features_check() - log every feature as present or absent, and each absent need as FATAL

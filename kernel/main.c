@@ -225,7 +225,8 @@ static bool build(const struct boot_info *info)
 
 void kmain(const struct boot_info *info)
 {
-	const struct vcpu_ops *ops = backend_pick();
+	const struct vcpu_ops *ops;
+	bool is_known = backend_pick(info->cmdline, &ops);
 
 	spent.boot_tsc = info->tsc;
 	cpu_init_bsp();
@@ -234,6 +235,9 @@ void kmain(const struct boot_info *info)
 	hello(info, ops);
 	if (!features_check(ops)) {
 		stop("features are missing, see above");
+	}
+	if (!is_known) {
+		stop("avic=: on or off");
 	}
 	if (!speculation_start(info->cmdline, ops == &vmx_ops)) {
 		stop("mitigations=: auto or off");

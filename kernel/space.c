@@ -29,7 +29,7 @@ static const struct entry_format formats[] = {
 	/* SDM 3C 29.3.2 tables 29-1 to 29-7: RWX, type 6 (WB) in 5:3, ignore PAT 6; accessed is bit 8, dirty bit 9 */
 	{ &pt_ept, 0x7, 0x37, 0x71, 0x73, 0x33, 0x300 },
 	/* APM 2 15.25.5 and 5.4.1: P, R/W, U/S; accessed is bit 5, dirty bit 6; NX is bit 63 */
-	{ &pt_npt, 0x7, 0x7, 0x5 | BIT(63), 0x7 | BIT(63), 0, 0x60 },
+	{ &pt_npt, 0x7, 0x7, 0x5 | BIT(63), 0x7 | BIT(63), 0x7 | BIT(63), 0x60 },
 };
 
 static struct lock tables_lock;

@@ -64,7 +64,7 @@ const struct svm_row svm_row[SVM_NR_ROWS] = {
 
 /*
  * Codes behind the table are nested paging's, VMEXIT_INVALID (of which only the low half counts: QEMU
- * up to 7.2 writes a 32-bit -1), those of features that are off (AVIC, VMGEXIT, BUSY, IDLE_REQUIRED,
+ * up to 7.2 writes a 32-bit -1), AVIC's, those of features that are off (VMGEXIT, BUSY, IDLE_REQUIRED,
  * INVALID_PMC), and the unknown.
  */
 static struct svm_row row_of(u32 code)
@@ -74,6 +74,7 @@ static struct svm_row row_of(u32 code)
 	}
 	return (struct svm_row){ .kind = code == VMEXIT_NPF	    ? EXIT_MMIO :
 				     code == VMEXIT_INVALID ? EXIT_ENTRY_FAILED :
+				     code == VMEXIT_AVIC_INCOMPLETE_IPI || code == VMEXIT_AVIC_NOACCEL ? EXIT_APIC_WRITE :
 							      EXIT_UNEXPECTED };
 }
 
@@ -256,6 +257,7 @@ void svm_exit_decode(struct svm_vcpu *hw, struct exit *e)
 	case EXIT_MMIO: read_npf(hw, e); break;
 	case EXIT_CR: e->cr = cr_of(hw); break;
 	case EXIT_EXCEPTION: e->event = exception_of(b); break;
+	case EXIT_APIC_WRITE: svm_avic_decode(hw, e); break;
 	default: break;
 	}
 }

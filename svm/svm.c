@@ -45,9 +45,19 @@ static u32 svm_probe(struct feature *out, u32 max)
 		{ "svm-enabled", svm && !(vm_cr & VM_CR_SVMDIS), "SVM is off in firmware setup" },
 		{ "npt", features & SVM_FEATURE_NPT, "the CPU has no nested paging" },
 		{ "asids", nr_asids >= 2, "the CPU has no address space identifiers for guests" },
+		{ "avic", features & SVM_FEATURE_AVIC, NULL },
 	};
 	u32 nr = MIN((u32)ARRAY_SIZE(table), max);
 	memcpy(out, table, nr * sizeof(table[0]));
+	return nr;
+}
+
+static u32 avic_probe(struct feature *out, u32 max)
+{
+	u32 nr = svm_probe(out, max);
+	if (nr < max) {
+		out[nr++] = (struct feature){ "avic-on", true, NULL };
+	}
 	return nr;
 }
 
@@ -75,11 +85,11 @@ static bool is_tcg(void)
 	return features[2] & CPUID_HYPERVISOR && out[1] == CPUID_TCG;
 }
 
-static enum status svm_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
+static enum status make(struct vcpu *v, const struct vcpu_params *p, u32 nr_pages)
 {
 	u32 features, nr_asids;
 	struct svm_vcpu *hw = v->hw;
-	hpa pa = hw ? HPA(hw->pa) : p->pages->alloc(p->pages, SVM_VCPU_PAGES);
+	hpa pa = hw ? HPA(hw->pa) : p->pages->alloc(p->pages, nr_pages);
 	if (!pa.v) {
 		return STATUS_NO_MEMORY;
 	}
@@ -92,6 +102,22 @@ static enum status svm_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
 	v->hw = hw;
 	v->insn_bytes = features & SVM_FEATURE_DECODE ? hw->vmcb.insn_bytes : NULL;
 	return STATUS_OK;
+}
+
+static enum status svm_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
+{
+	return make(v, p, SVM_VCPU_PAGES);
+}
+
+static enum status avic_vcpu_init(struct vcpu *v, const struct vcpu_params *p)
+{
+	enum status s = make(v, p, SVM_VCPU_PAGES + SVM_AVIC_PAGES);
+	if (s == STATUS_OK) {
+		svm_avic_init(v->hw, p);
+		v->has_apic = true;
+		v->delivers_irqs = false;
+	}
+	return s;
 }
 
 static void svm_load(struct vcpu *v)
@@ -118,6 +144,9 @@ static always_inline bool enter_once(struct vcpu *v, struct exit *e)
 	if (!(hw->vmcb.clean & CLEAN_CR2)) {
 		write_cr2(hw->vmcb.cr2); /* VMRUN loads it, but for Bochs's */
 	}
+	if (hw->has_avic) {
+		svm_avic_enter(hw);
+	}
 	hw->vmcb.rax = v->regs[GPR_RAX];
 	run(v->regs, hw->pa, hw->host_pa);
 	v->regs[GPR_RAX] = hw->vmcb.rax;
@@ -135,9 +164,11 @@ always_inline bool svm_is_late(const struct vcpu *v)
 	return rdtsc() >= v->deadline_tsc;
 }
 
-const struct vcpu_ops svm_ops = {
-	.name = "svm", .probe = svm_probe, .cpu_on = svm_cpu_on,
-	.vcpu_init = svm_vcpu_init, .load = svm_load, .put = svm_put, .enter = svm_enter,
-	.get = svm_get, .set = svm_set, .get_seg = svm_get_seg, .set_seg = svm_set_seg,
-	.skip = svm_skip, .inject = svm_inject, .window = svm_window, .flush = svm_flush, .dump = svm_dump,
+#define SVM_OPS                                                                                             \
+	.name = "svm", .cpu_on = svm_cpu_on, .load = svm_load, .put = svm_put, .enter = svm_enter,         \
+	.get = svm_get, .set = svm_set, .get_seg = svm_get_seg, .set_seg = svm_set_seg, .skip = svm_skip,  \
+	.inject = svm_inject, .window = svm_window, .flush = svm_flush, .dump = svm_dump
+const struct vcpu_ops svm_ops = { SVM_OPS, .probe = svm_probe, .vcpu_init = svm_vcpu_init };
+const struct vcpu_ops svm_avic_ops = {
+	SVM_OPS, .probe = avic_probe, .vcpu_init = avic_vcpu_init, .apic = svm_apic, .request = svm_request,
 };

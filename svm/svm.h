@@ -5,7 +5,8 @@
 
 #include "vcpu.h"
 
-extern const struct vcpu_ops svm_ops;
+/* The second has AVIC serve local APICs (APM 2 15.29): for CPUs that have it, if that is asked for */
+extern const struct vcpu_ops svm_ops, svm_avic_ops;
 
 /* Its commonest entries, for callers that know which backend it is: kernel/backend.h */
 void svm_enter(struct vcpu *v, struct exit *e);

@@ -28,9 +28,32 @@ struct svm_vcpu {
 	bool is_stepping; /* one instruction: the IRET that ends an NMI handler */
 	bool had_tf;	  /* the guest's own RFLAGS.TF before the step */
 	u64 step_rip, step_dr6; /* where the IRET is; DR6 before the step */
+	bool has_avic;	  /* svm_avic_enter() comes before each entry */
+	bool wants_avic;  /* the local APIC is on, in xAPIC mode */
+	struct svm_apic_page *apic;
+	u64 ncr3_plain, ncr3_apic; /* without and with a page at the local APIC's address */
 };
 static_assert(offsetof(struct svm_vcpu, msrpm) == PAGE_SIZE, "permission maps are page aligned");
 #define SVM_VCPU_PAGES ((u32)(sizeof(struct svm_vcpu) / PAGE_SIZE))
+
+/* The local APIC's registers: one every 16 bytes */
+struct svm_apic_page {
+	struct {
+		u32 value, unused[3];
+	} reg[PAGE_SIZE / 16];
+};
+static_assert(sizeof(struct svm_apic_page) == PAGE_SIZE, "the CPU's layout");
+
+/**
+ * struct svm_avic - what AVIC finds for the targets of an IPI, behind struct svm_vcpu in memory
+ * @nobody: the backing page of all of them, which nobody reads: see svm_avic_init()
+ */
+struct svm_avic {
+	u64 physical[PAGE_SIZE / sizeof(u64)];
+	u32 logical[PAGE_SIZE / sizeof(u32)];
+	u8 nobody[PAGE_SIZE];
+};
+#define SVM_AVIC_PAGES ((u32)(sizeof(struct svm_avic) / PAGE_SIZE))
 
 /* Change a VMCB field and tell the CPU which cached group it belongs to (APM 2 15.15.3). */
 #define vmcb_set(b, group, field, value)           \
@@ -45,6 +68,12 @@ static inline void vmcb_intercept(struct vmcb *b, u32 code, bool on)
 	u32 bit = 1u << (code % 32);
 	u32 word = b->intercept[code / 32];
 	vmcb_set(b, CLEAN_INTERCEPTS, intercept[code / 32], on ? word | bit : word & ~bit);
+}
+
+/** vmcb_is_intercepted() - does @code exit? It is at most VMEXIT_IDLE_HLT. */
+static inline bool vmcb_is_intercepted(const struct vmcb *b, u32 code)
+{
+	return b->intercept[code / 32] >> code % 32 & 1;
 }
 
 /** svm_msrpm_build() - all MSRs exit but those of @msrs, an array of @nr (APM 2 15.11) */
@@ -107,7 +136,25 @@ bool svm_exit_settle(struct svm_vcpu *hw, struct exit *e);
  */
 bool must_check svm_exit_take(struct svm_vcpu *hw, struct exit *e);
 
-/* entries of svm_ops */
+/** svm_avic_init() - behind svm_vcpu_setup(): tables and pointers; AVIC is off as long as the local APIC is. */
+void svm_avic_init(struct svm_vcpu *hw, const struct vcpu_params *p);
+
+/** svm_avic_enter() - last before an entry, if has_avic: is it on for this one? */
+void svm_avic_enter(struct svm_vcpu *hw);
+
+/** svm_avic_decode() - @e of VMEXIT_AVIC_INCOMPLETE_IPI or VMEXIT_AVIC_NOACCEL. Whatever they say, it is some exit. */
+void svm_avic_decode(const struct svm_vcpu *hw, struct exit *e);
+
+/** svm_flush_asid() - forget what the TLB holds of this vCPU. */
+static inline void svm_flush_asid(struct svm_vcpu *hw)
+{
+	bool by_asid = hw->features & SVM_FEATURE_FLUSH_ASID;
+	hw->vmcb.tlb_control = by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+}
+
+/* entries of svm_ops, and of svm_avic_ops */
+void svm_apic(struct vcpu *v, const struct apic_view *view);
+void svm_request(struct vcpu *v, u8 vector);
 void svm_get_seg(struct vcpu *v, enum seg s, struct segment *out);
 void svm_set_seg(struct vcpu *v, enum seg s, const struct segment *in);
 void svm_inject(struct vcpu *v, const struct event *e);

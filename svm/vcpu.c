@@ -54,9 +54,7 @@ void svm_vcpu_setup(struct svm_vcpu *hw, const struct vcpu_params *p, u32 featur
 
 void svm_flush(struct vcpu *v)
 {
-	struct svm_vcpu *hw = v->hw;
-	bool by_asid = hw->features & SVM_FEATURE_FLUSH_ASID;
-	hw->vmcb.tlb_control = by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+	svm_flush_asid(v->hw);
 }
 
 /*

@@ -15,6 +15,7 @@
 #define SVM_FEATURE_FLUSH_ASID	 BIT(6)
 #define SVM_FEATURE_DECODE	 BIT(7)
 #define SVM_FEATURE_PAUSE_COUNT	 BIT(10)
+#define SVM_FEATURE_AVIC	 BIT(13)
 
 #define VM_CR_SVMDIS BIT(4) /* APM 2 15.30.1 "VM_CR MSR" */
 
@@ -92,6 +93,8 @@ enum vmexit {
 	VMEXIT_BUSLOCK,
 	VMEXIT_IDLE_HLT,
 	VMEXIT_NPF = 0x400,
+	VMEXIT_AVIC_INCOMPLETE_IPI = 0x401,
+	VMEXIT_AVIC_NOACCEL = 0x402,
 };
 static_assert(VMEXIT_SHUTDOWN == 0x7f && VMEXIT_RDPRU == 0x8e && VMEXIT_IDLE_HLT == 0xa6,
 	      "exit codes without a number follow on");
@@ -126,7 +129,10 @@ struct page_aligned vmcb {
 	u32 clean, reserved_0c4;
 	u64 next_rip; /* if SVM_FEATURE_NRIPS */
 	u8 nr_insn_bytes, insn_bytes[15]; /* if SVM_FEATURE_DECODE; of #PF and #NPF for data */
-	u8 reserved_0e0[0x320];
+	u64 avic_backing_page; /* this one, the tables and avic_bar if SVM_FEATURE_AVIC */
+	u64 reserved_0e8;
+	u64 avic_logical_table, avic_physical_table; /* the latter with AVIC_MAX_INDEX */
+	u8 reserved_100[0x300];
 	/* state save area, table B-2 */
 	struct vmcb_seg es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
 	u8 reserved_4a0[0x2b], cpl;
@@ -149,7 +155,10 @@ static_assert(offsetof(struct vmcb, asid) == 0x058, "VMCB");
 static_assert(offsetof(struct vmcb, exit_code) == 0x070, "VMCB");
 static_assert(offsetof(struct vmcb, event_inj) == 0x0a8, "VMCB");
 static_assert(offsetof(struct vmcb, clean) == 0x0c0, "VMCB");
+static_assert(offsetof(struct vmcb, avic_bar) == 0x098, "VMCB");
 static_assert(offsetof(struct vmcb, nr_insn_bytes) == 0x0d0, "VMCB");
+static_assert(offsetof(struct vmcb, avic_backing_page) == 0x0e0, "VMCB");
+static_assert(offsetof(struct vmcb, avic_physical_table) == 0x0f8, "VMCB");
 static_assert(offsetof(struct vmcb, es) == 0x400, "VMCB");
 static_assert(offsetof(struct vmcb, cpl) == 0x4cb, "VMCB");
 static_assert(offsetof(struct vmcb, efer) == 0x4d0, "VMCB");
@@ -167,6 +176,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB");
 #define V_INTR_PRIO	BITS(19, 16)
 #define V_IGN_TPR	BIT(20)
 #define V_INTR_MASKING	BIT(24)
+#define V_AVIC		BIT(31) /* AVIC enable: V_IRQ and what belongs to it are ignored */
 #define V_INTR_VECTOR	BITS(39, 32)
 
 #define INT_SHADOW BIT(0)
@@ -190,7 +200,7 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB");
 #define CLEAN_DT	 BIT(7)
 #define CLEAN_SEG	 BIT(8) /* ES CS SS DS and CPL */
 #define CLEAN_CR2	 BIT(9)
-#define CLEAN_ALL	 BITS(9, 0)
+#define CLEAN_ALL	 BITS(9, 0) /* without it the CPU reads AVIC_BAR and the pointers anew: bit 11 */
 
 /* EXITINFO1 of IOIO (15.10.2), MOV CR (15.8.1), NPF (15.25.6; its low bits are a #PF code) */
 #define IOIO_IN	       BIT(0)
@@ -203,5 +213,16 @@ static_assert(offsetof(struct vmcb, g_pat) == 0x668, "VMCB");
 #define CR_INFO_GPR    BITS(3, 0)
 #define CR_INFO_IS_MOV BIT(63)
 #define NPF_WALK       BIT(33)
+
+/*
+ * AVIC, APM 2 15.29 "Advanced Virtual Interrupt Controller": tables of a page each, and EXITINFO1 of
+ * AVIC_NOACCEL. Entries that are valid and not running end an IPI with INCOMPLETE_IPI.
+ */
+#define AVIC_LOGICAL_VALID  BIT(31) /* 7:0 physical APIC ID */
+#define AVIC_PHYSICAL_VALID BIT(63) /* 62 is running, 51:12 backing page, 11:0 the host's APIC ID */
+#define AVIC_PHYSICAL_PAGE  BITS(51, 12)
+#define AVIC_MAX_INDEX	    0xfeull /* of the physical table, in its pointer; 0xff is all of them */
+#define AVIC_OFFSET	    BITS(11, 4)
+#define AVIC_IS_WRITE	    BIT(32)
 
 #endif
