@@ -280,10 +280,12 @@ void vlapic_recount(struct vlapic *a)
 {
 	a->requested = 0;
 	for (u32 i = 0; i < ARRAY_SIZE(a->used_words); i++) {
-		a->used_words[i] = 0;
+		u32 used = 0;
+
 		for (u32 w = 0; w < 8 && !a->env->is_cpu_delivering; w++) {
-			a->used_words[i] |= a->page.reg[REG_ISR + 8 * i + w].value ? (u8)(1u << w) : 0;
+			used |= a->page.reg[REG_ISR + 8 * i + w].value ? 1u << w : 0;
 		}
+		a->used_words[i] = (u8)used;
 	}
 }
 

@@ -7,7 +7,7 @@
 #include "svm_vcpu.h"
 
 /* Offsets, as in APM 2 table 16-2 */
-enum { APIC_TPR = 0x80, APIC_PPR = 0xa0, APIC_ISR = 0x100, APIC_ICR = 0x300, APIC_REGS_END = 0x400 };
+enum { APIC_TPR = 0x80, APIC_PPR = 0xa0, APIC_EOI = 0xb0, APIC_ISR = 0x100, APIC_ICR = 0x300, APIC_REGS_END = 0x400 };
 
 /*
  * Registers whose write AVIC puts into the page and then exits behind the instruction; all others exit before
@@ -15,7 +15,7 @@ enum { APIC_TPR = 0x80, APIC_PPR = 0xa0, APIC_ISR = 0x100, APIC_ICR = 0x300, API
  * vector, which is still in service then.
  */
 #define REG(offset) BIT((offset) / 16)
-static const u64 written_behind = REG(0x20) /* ID */ | REG(0xb0) /* EOI */ | REG(0xc0) /* remote read */ |
+static const u64 written_behind = REG(0x20) /* ID */ | REG(APIC_EOI) | REG(0xc0) /* remote read */ |
 	REG(0xd0) /* LDR */ | REG(0xe0) /* DFR */ | REG(0xf0) /* SVR */ | REG(0x280) /* ESR */ | REG(APIC_ICR) |
 	BITS(0x370 / 16, 0x320 / 16) /* LVT */ | REG(0x380) /* initial count */ | REG(0x3e0); /* divide */
 
@@ -114,7 +114,26 @@ void svm_request(struct vcpu *v, u8 vector)
 	(void)v, (void)vector;
 }
 
-/* The reason of an INCOMPLETE_IPI does not matter: nothing of the IPI has been done. ICR is in the page. */
+/* Has the CPU taken @vector out of service before it told of its EOI? Then only the rest is ours. */
+static bool is_ended(const struct svm_vcpu *hw, u8 vector)
+{
+	return vector >= 16 && !(hw->apic->reg[APIC_ISR / 16 + vector / 32].value >> vector % 32 & 1);
+}
+
+/* Behind the write, which is in the page. EXITINFO2 of an EOI is the vector. */
+static void decode_write(const struct svm_vcpu *hw, u32 offset, struct exit *e)
+{
+	u8 vector = (u8)hw->vmcb.exit_info2;
+	if (offset == APIC_EOI && is_ended(hw, vector)) {
+		e->kind = EXIT_EOI;
+		e->vector = vector;
+	} else {
+		e->kind = EXIT_APIC_WRITE;
+		e->apic_offset = (u16)offset;
+	}
+}
+
+/* The reason of an INCOMPLETE_IPI does not matter: nothing of the IPI has been done */
 void svm_avic_decode(const struct svm_vcpu *hw, struct exit *e)
 {
 	const struct vmcb *b = &hw->vmcb;
@@ -123,11 +142,9 @@ void svm_avic_decode(const struct svm_vcpu *hw, struct exit *e)
 	if (!(b->v_intr & V_AVIC)) {
 		e->kind = EXIT_UNEXPECTED;
 	} else if ((u32)b->exit_code == VMEXIT_AVIC_INCOMPLETE_IPI) {
-		e->kind = EXIT_APIC_WRITE;
-		e->apic_offset = APIC_ICR;
+		decode_write(hw, APIC_ICR, e);
 	} else if (is_write && offset < APIC_REGS_END && written_behind >> offset / 16 & 1) {
-		e->kind = EXIT_APIC_WRITE;
-		e->apic_offset = (u16)offset;
+		decode_write(hw, offset, e);
 	} else {
 		e->kind = EXIT_MMIO;
 		e->mmio = (struct exit_mmio){ .addr = GPA(b->avic_bar + offset), .is_write = is_write };
