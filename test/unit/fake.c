@@ -145,6 +145,13 @@ static enum status delivering_vcpu_init(struct vcpu *v, const struct vcpu_params
 	return serving_vcpu_init(v, p);
 }
 
+/* As AVIC: only in xAPIC mode */
+static void switching_apic(struct vcpu *v, const struct apic_view *view)
+{
+	v->delivers_irqs = view->mode == APIC_XAPIC;
+	fake_apic(v, view);
+}
+
 #define FAKE_OPS(init_function, apic_function)                                              \
 	{                                                                                       \
 		.name = "fake", .probe = fake_probe, .cpu_on = fake_cpu_on,                     \
@@ -157,3 +164,4 @@ static enum status delivering_vcpu_init(struct vcpu *v, const struct vcpu_params
 const struct vcpu_ops fake_ops = FAKE_OPS(fake_vcpu_init, NULL);
 const struct vcpu_ops fake_serving_ops = FAKE_OPS(serving_vcpu_init, fake_apic);
 const struct vcpu_ops fake_delivering_ops = FAKE_OPS(delivering_vcpu_init, fake_apic);
+const struct vcpu_ops fake_switching_ops = FAKE_OPS(serving_vcpu_init, switching_apic);

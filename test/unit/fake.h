@@ -21,8 +21,8 @@ struct fake {
 	u32 nr_views;
 };
 extern const struct vcpu_ops fake_ops;
-/* As if the CPU served the local APIC: its TPR, or also the delivery of interrupts */
-extern const struct vcpu_ops fake_serving_ops, fake_delivering_ops;
+/* As if the CPU served the local APIC: its TPR, or also the delivery of interrupts, or that in xAPIC mode only */
+extern const struct vcpu_ops fake_serving_ops, fake_delivering_ops, fake_switching_ops;
 
 /* fake_vcpu() - the fake behind @v, in a 64-bit flat state with paging off */
 struct fake *fake_of(struct vcpu *v);

@@ -45,6 +45,12 @@ static int setup_delivering(void **state)
 	return setup_on(&fake_delivering_ops);
 }
 
+static int setup_switching(void **state)
+{
+	(void)state;
+	return setup_on(&fake_switching_ops);
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -290,6 +296,84 @@ static void tpr_only(void **state)
 	assert_int_equal(*word(ISR, 0x61), 1u << 0x61 % 32);
 }
 
+/* What the CPU has not delivered when the mode changes is the kernel's to deliver, at the first moment */
+static void injected_after(u8 vector)
+{
+	vcpu_prepare(&c->v);
+	assert_false(c->v.delivers_irqs);
+	assert_true(f->wants_window && f->nr_injected == 0);
+	f->reg[VREG_RFLAGS] |= RFLAGS_IF;
+	rig_play(0, (struct exit){ .kind = EXIT_WINDOW });
+	vcpu_prepare(&c->v);
+	assert_int_equal(f->nr_injected, 1);
+	assert_int_equal(f->injected[0].vector, vector);
+	assert_int_equal(*word(IRR, vector), 0);
+	assert_int_equal(*word(ISR, vector), 1u << vector % 32);
+}
+
+static void to_x2apic(void **state)
+{
+	(void)state;
+	vcpu_prepare(&c->v);
+	assert_true(c->v.delivers_irqs);
+	vlapic_accept(&c->lapic, 0x61, false);
+	vlapic_accept(&c->lapic, 0x41, false);
+	vcpu_prepare(&c->v);
+	assert_int_equal(f->view.requested, 0x61);
+	assert_false(f->wants_window);
+	deliver(0x41); /* by the CPU */
+	assert_true(vlapic_wrmsr(&c->lapic, MSR_APIC_BASE, c->lapic.apic_base | BIT(10)));
+	injected_after(0x61);
+	assert_true(vlapic_wrmsr(&c->lapic, 0x80b, 0)); /* EOI of 0x61; then 0x41 is still in service */
+	vlapic_accept(&c->lapic, 0x42, false);
+	assert_int_equal(core_pending_irq(c), -1);
+	assert_true(vlapic_wrmsr(&c->lapic, 0x80b, 0));
+	assert_int_equal(core_pending_irq(c), 0x42);
+}
+
+/* Disabled by software it keeps what it has (SDM 3A 11.4.7.2); enabled, the CPU goes on with it */
+static void off_and_on(void **state)
+{
+	(void)state;
+	vcpu_prepare(&c->v);
+	vlapic_accept(&c->lapic, 0x61, false);
+	vcpu_prepare(&c->v);
+	apic_write(SVR, 0xff);
+	injected_after(0x61);
+	apic_write(SVR, 0x1ff);
+	vcpu_prepare(&c->v);
+	assert_true(c->v.delivers_irqs && f->view.mode == APIC_XAPIC);
+	*word(IRR, 0x62) |= 1u << 0x62 % 32; /* by the CPU: one of its own IPIs */
+	assert_true(core_is_quiet(c) && core_pending_irq(c) == -1);
+	apic_write(EOI, 0);
+	assert_int_equal(*word(ISR, 0x61), 0);
+	assert_int_equal(vlapic_pending(&c->lapic), 0x62);
+	core_post(c, MAIL_INIT);
+	core_take_mail(c);
+	vcpu_prepare(&c->v);
+	assert_false(c->v.delivers_irqs);
+	assert_int_equal(core_pending_irq(c), -1);
+}
+
+/* Whatever the guest has written where: no partition ends of it */
+static void any_write(void **state)
+{
+	u32 x = 1;
+	(void)state;
+	for (u32 i = 0; i < 200000; i++) {
+		x = x * 1664525 + 1013904223;
+		u32 offset = x >> 20;
+		x = x * 1664525 + 1013904223;
+		*page(offset & 0xff0) = x;
+		rig_play(0, (struct exit){ .kind = EXIT_APIC_WRITE, .apic_offset = (u16)offset });
+		rig_play(0, (struct exit){ .kind = EXIT_EOI, .vector = (u8)(x >> 8) });
+		core_take_mail(c);
+		core_take_mail(part->core[1]);
+		assert_false(partition_has_end(part));
+		vlapic_set_virtual_wire(&c->lapic);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,6 +388,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(writes_behind_the_instruction, setup_delivering, teardown),
 		cmocka_unit_test_setup_teardown(eoi_of_a_level, setup_delivering, teardown),
 		cmocka_unit_test_setup_teardown(tpr_only, setup_serving, teardown),
+		cmocka_unit_test_setup_teardown(first_entry_tells_the_mode, setup_switching, teardown),
+		cmocka_unit_test_setup_teardown(extint_is_injected, setup_switching, teardown),
+		cmocka_unit_test_setup_teardown(a_request_ends_hlt, setup_switching, teardown),
+		cmocka_unit_test_setup_teardown(eoi_of_a_level, setup_switching, teardown),
+		cmocka_unit_test_setup_teardown(to_x2apic, setup_switching, teardown),
+		cmocka_unit_test_setup_teardown(off_and_on, setup_switching, teardown),
+		cmocka_unit_test_setup_teardown(any_write, setup_delivering, teardown),
+		cmocka_unit_test_setup_teardown(any_write, setup_switching, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -223,6 +223,32 @@ static void test_eoi(void **state)
 	assert_int_equal(rd(LVT0), 0x8055);
 }
 
+/* The CPU delivers, or no longer: the same page, and what is known of it follows */
+static void test_recount(void **state)
+{
+	(void)state;
+	look();
+	set_word(IRR, 0x41, true); /* by the CPU */
+	set_word(ISR, 0x81, true);
+	assert_false(vlapic_has_request(&a));
+	delivered.is_cpu_delivering = false;
+	vlapic_recount(&a);
+	assert_true(vlapic_has_request(&a));
+	assert_int_equal(vlapic_pending(&a), -1);
+	assert_int_equal(rd(PPR), 0x80);
+	wr(EOI, 0);
+	assert_int_equal(vlapic_ack(&a), 0x41);
+	assert_false(vlapic_has_request(&a));
+	vlapic_accept(&a, 0xf1, false);
+	delivered.is_cpu_delivering = true;
+	vlapic_recount(&a);
+	assert_false(vlapic_has_request(&a));
+	assert_int_equal(vlapic_take_request(&a), 0);
+	assert_int_equal(vlapic_pending(&a), 0xf1);
+	vlapic_accept(&a, 0xf2, false);
+	assert_int_equal(vlapic_take_request(&a), 0xf2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup(test_blocked, setup_served),
 		cmocka_unit_test_setup(test_delivery, setup_delivered),
 		cmocka_unit_test_setup(test_eoi, setup_delivered),
+		cmocka_unit_test_setup(test_recount, setup_delivered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
