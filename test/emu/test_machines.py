@@ -84,11 +84,21 @@ def speculation(args, said):
     return run
 
 
-def bad_word(machine):
-    machine.run("slices.dts", "--cpus", "1", "--append", "mitigations=none", timeout=40)
-    machine.need_status(FAILED)
-    machine.need_log(r"^bulkhead: FATAL mitigations=: auto or off$")
-    machine.need_absent(r"start partitions", r"^\[")
+def bad_word(word, allowed):
+    def run(machine):
+        machine.run("slices.dts", "--cpus", "1", "--append", word, timeout=40)
+        machine.need_status(FAILED)
+        machine.need_log(r"^bulkhead: FATAL %s: %s$" % (word.split("=")[0] + "=", allowed))
+        machine.need_absent(r"start partitions", r"^\[")
+    return run
+
+
+def no_avic(machine):
+    """Asked for AVIC, a CPU without it does as if nobody had asked."""
+    machine.run("lapic.dts", "--cpus", "1", "--append", "avic=on")
+    machine.need_status(OK)
+    machine.need_log(r"^bulkhead: feature avic=absent$", r"^\[lapic\] verdict OK ")
+    machine.need_absent(r"feature avic-on")
 
 
 def jobs():
@@ -99,6 +109,9 @@ def jobs():
         yield job(name, bed, lacking(cpu, features))
     for name, bed, args, said in SPECULATION:
         yield job("speculation-" + name, bed, speculation(args, said))
-    yield job("speculation-bad", "qemu-svm", bad_word)
+    yield job("speculation-bad", "qemu-svm", bad_word("mitigations=none", "auto or off"))
+    yield job("avic-bad", "qemu-svm", bad_word("avic=yes", "on or off"))
+    for bed in ("qemu-svm", "bochs-svm"):
+        yield job("avic-absent", bed, no_avic)
     yield job("apic-partly", "bochs-vmx", partly, 10)
     yield job("determinism", "qemu-svm", twice)

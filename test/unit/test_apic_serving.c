@@ -360,7 +360,7 @@ static void any_write(void **state)
 {
 	u32 x = 1;
 	(void)state;
-	for (u32 i = 0; i < 200000; i++) {
+	for (u32 i = 0; i < 50000; i++) {
 		x = x * 1664525 + 1013904223;
 		u32 offset = x >> 20;
 		x = x * 1664525 + 1013904223;

@@ -322,6 +322,32 @@ static void test_many(void **state)
 	assert_int_equal(run(), 40);
 }
 
+/* Where the CPU serves the local APIC: a page of the hypervisor's there, in that space, without code */
+static void test_apic_page(void **state)
+{
+	(void)state;
+	for (u32 f = 0; f < 2; f++) {
+		for (u32 spoil = 0; spoil < 4; spoil++) {
+			const u32 prot = PT_R | PT_W | (spoil == 1 ? PT_X : 0);
+			start(fmts[f]);
+			struct partition *p = &parts[0];
+			assert_int_equal(pt_init(&p->space_apic, fmts[f], &pages, SIZE_1G), STATUS_OK);
+			p->apic_access = pool_alloc(&pages, 1);
+			for (u32 i = 0; i < p->mem.nr; i++) {
+				assert_int_equal(pt_map(&p->space_apic, p->mem.ext[i].base.v, p->mem.ext[i].host,
+							p->mem.ext[i].len, PT_R | PT_W | PT_X), STATUS_OK);
+			}
+			assert_int_equal(pt_map(&p->space_apic, VLAPIC_BASE + (spoil == 2 ? PAGE_SIZE : 0),
+						p->apic_access, PAGE_SIZE, prot), STATUS_OK);
+			if (spoil == 3) {
+				assert_int_equal(pt_map(&p->space, VLAPIC_BASE, p->apic_access, PAGE_SIZE, prot),
+						 STATUS_OK);
+			}
+			assert_int_equal(run() != 0, spoil != 0);
+		}
+	}
+}
+
 static s64 answer(void)
 {
 	return 3;
@@ -346,7 +372,7 @@ int main(void)
 		cmocka_unit_test(test_hypervisor), cmocka_unit_test(test_bits),
 		cmocka_unit_test(test_tables),	   cmocka_unit_test(test_own_memory),
 		cmocka_unit_test(test_shared_regions), cmocka_unit_test(test_many),
-		cmocka_unit_test(test_hypercall),
+		cmocka_unit_test(test_apic_page),  cmocka_unit_test(test_hypercall),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
