@@ -85,12 +85,14 @@ static void turn(struct svm_vcpu *hw, bool on)
 /*
  * With AVIC V_IRQ is ignored, so an entry that has a window open, or an interrupt in V_IRQ, is one without. What
  * the local APIC has requested misses nothing: a window opens when that could be delivered too, and then it exits.
+ * Nor may an interrupt come into the step over an IRET, and push our RFLAGS.TF.
  * The CPU compares requests with V_TPR, which it takes over from the page at a guest's write only.
  */
 void svm_avic_enter(struct svm_vcpu *hw)
 {
 	struct vmcb *b = &hw->vmcb;
-	bool on = hw->wants_avic && !hw->irq_is_queued && !vmcb_is_intercepted(b, VMEXIT_VINTR);
+	bool is_free = !hw->irq_is_queued && !hw->is_stepping && !vmcb_is_intercepted(b, VMEXIT_VINTR);
+	bool on = hw->wants_avic && is_free;
 	if (on != !!(b->v_intr & V_AVIC)) {
 		turn(hw, on);
 	}

@@ -156,6 +156,27 @@ static void test_windows(void **state)
 	assert_true(round_trip());
 }
 
+/* The step over an IRET ends an NMI's handler: an interrupt before it would push the step's RFLAGS.TF */
+static void test_step(void **state)
+{
+	(void)state;
+	show(APIC_XAPIC);
+	svm_inject(&v, &(struct event){ .type = EVENT_NMI, .vector = VEC_NMI });
+	assert_true(round_trip());
+	svm_avic_enter(hw);
+	b->rflags = RFLAGS_FIXED1 | RFLAGS_IF;
+	b->rip = 0x1000;
+	leave(0x74);
+	assert_true(hw->is_stepping && b->rflags & RFLAGS_TF);
+	svm_avic_enter(hw);
+	assert_false(is_on());
+	b->rip = 0x2000;
+	b->dr6 |= BIT(14);
+	leave(0x41);
+	assert_int_equal(e.kind, EXIT_NMI_WINDOW);
+	assert_true(round_trip());
+}
+
 /* As QEMU's own CPU has it: see svm_inject() */
 static void test_queued(void **state)
 {
@@ -307,8 +328,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_tables), TEST(test_mode), TEST(test_windows), TEST(test_queued), TEST(test_tpr), TEST(test_ppr),
-		TEST(test_noaccel), TEST(test_eoi), TEST(test_incomplete), TEST(test_off),
+		TEST(test_tables), TEST(test_mode), TEST(test_windows), TEST(test_step), TEST(test_queued), TEST(test_tpr),
+		TEST(test_ppr), TEST(test_noaccel), TEST(test_eoi), TEST(test_incomplete), TEST(test_off),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
