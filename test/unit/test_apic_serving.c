@@ -349,7 +349,7 @@ static void off_and_on(void **state)
 	assert_int_equal(*word(ISR, 0x61), 0);
 	assert_int_equal(vlapic_pending(&c->lapic), 0x62);
 	core_post(c, MAIL_INIT);
-	core_take_mail(c);
+	core_take_mail(c, MAIL_ALL);
 	vcpu_prepare(&c->v);
 	assert_false(c->v.delivers_irqs);
 	assert_int_equal(core_pending_irq(c), -1);
@@ -367,8 +367,8 @@ static void any_write(void **state)
 		*page(offset & 0xff0) = x;
 		rig_play(0, (struct exit){ .kind = EXIT_APIC_WRITE, .apic_offset = (u16)offset });
 		rig_play(0, (struct exit){ .kind = EXIT_EOI, .vector = (u8)(x >> 8) });
-		core_take_mail(c);
-		core_take_mail(part->core[1]);
+		core_take_mail(c, MAIL_ALL);
+		core_take_mail(part->core[1], MAIL_ALL);
 		assert_false(partition_has_end(part));
 		vlapic_set_virtual_wire(&c->lapic);
 	}

@@ -69,8 +69,7 @@ static void show(enum apic_mode mode)
 static void leave(u64 code)
 {
 	b->exit_code = code;
-	svm_exit_decode(hw, &e);
-	(void)svm_exit_settle(hw, &e);
+	(void)svm_exit_take(hw, &e);
 }
 
 static bool is_on(void)
