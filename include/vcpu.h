@@ -276,6 +276,7 @@ struct vcpu_params {
  * struct vcpu_ops - what the kernel asks of a backend
  * @name:         "vmx", "svm", "fake"
  * @has_deadline: enter() honours vcpu->deadline_tsc itself; else the kernel arms the LAPIC timer
+ * @only_xapic:   it serves local APICs in xAPIC mode alone: guests are not offered the other one
  * @probe:        writes the table of needed features, returns how many (all, not just missing)
  * @cpu_on:       enter root mode on this CPU; needs a few pages. IF=0.
  * @vcpu_init:    set up @v->hw in the architectural reset state (CS:IP f000:fff0); the first time it is
@@ -299,7 +300,7 @@ struct vcpu_params {
  */
 struct vcpu_ops {
 	const char *name;
-	bool has_deadline;
+	bool has_deadline, only_xapic;
 	u32 (*probe)(struct feature *out, u32 max);
 	enum status (*cpu_on)(struct page_source *pages);
 	enum status (*vcpu_init)(struct vcpu *v, const struct vcpu_params *p);

@@ -84,7 +84,7 @@ static void init_cpuid(struct core *c)
 				       .max_basic = basic[0], .max_extended = extended[0],
 				       .nr_vcpus = p->nr_cores,
 				       .tsc_hz = p->host->time.tsc_hz,
-				       .has_tsc_deadline = true, .has_x2apic = true };
+				       .has_tsc_deadline = true, .has_x2apic = !c->v.ops->only_xapic };
 	cpuid_prepare(&c->cpuid);
 	c->msr = (struct msr_env){ .v = &c->v, .state = &c->msrs, .apic = &c->lapic, .cpuid = &c->cpuid,
 				   .tsc = p->host->tsc };

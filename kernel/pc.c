@@ -321,7 +321,7 @@ void pc_init_lapic(struct core *c)
 					    .ctx = c,
 					    .is_cpu_serving = c->v.has_apic,
 					    .is_cpu_delivering = c->v.delivers_irqs };
-	vlapic_init(&c->lapic, &c->lapic_env, c->v.id, is_bsp, true);
+	vlapic_init(&c->lapic, &c->lapic_env, c->v.id, is_bsp, !c->v.ops->only_xapic);
 	if (is_bsp) {
 		vlapic_set_virtual_wire(&c->lapic);
 	}

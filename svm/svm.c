@@ -170,5 +170,5 @@ always_inline bool svm_is_late(const struct vcpu *v)
 	.inject = svm_inject, .window = svm_window, .flush = svm_flush, .dump = svm_dump
 const struct vcpu_ops svm_ops = { SVM_OPS, .probe = svm_probe, .vcpu_init = svm_vcpu_init };
 const struct vcpu_ops svm_avic_ops = {
-	SVM_OPS, .probe = avic_probe, .vcpu_init = avic_vcpu_init, .apic = svm_apic, .request = svm_request,
+	SVM_OPS, .only_xapic = true, .probe = avic_probe, .vcpu_init = avic_vcpu_init, .apic = svm_apic, .request = svm_request,
 };

@@ -374,6 +374,24 @@ static void any_write(void **state)
 	}
 }
 
+/* A CPU that could not serve x2APIC mode: no guest is told of it, nor gets into it */
+static void only_xapic(void **state)
+{
+	static struct vcpu_ops ops;
+	const struct vcpu_ops *all[] = { &fake_switching_ops, &ops };
+	(void)state;
+	ops = fake_switching_ops;
+	ops.only_xapic = true;
+	for (u32 i = 0; i < ARRAY_SIZE(all); i++) {
+		u32 out[4];
+		setup_on(all[i]);
+		cpuid_emulate(&c->cpuid, 1, 0, out);
+		assert_int_equal(out[2] >> 21 & 1, i == 0);
+		assert_int_equal(vlapic_wrmsr(&c->lapic, MSR_APIC_BASE, c->lapic.apic_base | BIT(10)), i == 0);
+		rig_fini();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +405,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(not_all_is_posted, setup_delivering, teardown),
 		cmocka_unit_test_setup_teardown(writes_behind_the_instruction, setup_delivering, teardown),
 		cmocka_unit_test_setup_teardown(eoi_of_a_level, setup_delivering, teardown),
+		cmocka_unit_test(only_xapic),
 		cmocka_unit_test_setup_teardown(tpr_only, setup_serving, teardown),
 		cmocka_unit_test_setup_teardown(first_entry_tells_the_mode, setup_switching, teardown),
 		cmocka_unit_test_setup_teardown(extint_is_injected, setup_switching, teardown),
