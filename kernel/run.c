@@ -243,13 +243,19 @@ static bool doze(struct runner *r, struct core *c, u64 *until)
 	return false;
 }
 
-/* @vector: what the CPU has acknowledged; 0: it is still pending */
-static void take_irq(u8 vector)
+/*
+ * @vector: what the CPU has acknowledged; 0: it is still pending. That of posts is no exit, but for a hypervisor below
+ * that has not seen whose it is: then they are ours.
+ */
+static void take_irq(struct core *c, u8 vector)
 {
-	if (vector) {
-		irq_taken(vector);
-	} else {
+	if (!vector) {
 		irq_window();
+		return;
+	}
+	irq_taken(vector);
+	if (vector == HOST_VEC_POSTED) {
+		core_take_mail(c, MAIL_POSTED);
 	}
 }
 
@@ -286,7 +292,7 @@ static bool run_core(struct runner *r, struct core *c, u64 until)
 		}
 		gives_way = vcpu_step(v);
 		if (vcpu_last_exit(v)->kind == EXIT_INTERRUPT) {
-			take_irq(vcpu_last_exit(v)->vector);
+			take_irq(c, vcpu_last_exit(v)->vector);
 		}
 	}
 	return true;
