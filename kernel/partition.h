@@ -55,6 +55,7 @@ struct pc {
 	struct vtestdev testdev;
 	u64 watchdog_ns; /* atomic: when HC_WATCHDOG fires; NEVER = it is off */
 	u64 console_ns;	 /* when an unfinished line is due */
+	u64 exits_at_tx; /* of the partition, at the last byte sent */
 	bool has_line;	 /* one has begun since the last poll */
 	u64 deadline_ns; /* atomic: no pc_poll() needed before */
 	struct core *by; /* under the lock: it is on this CPU, and takes interrupts at once; NULL = by mail */

@@ -14,6 +14,7 @@
 #define NR_ISA_LINES	16
 #define WATCHDOG_DEVFN	(2 << 3) /* channels come behind it: CHANNEL_DEVICE0 */
 #define WATCHDOG_BASE	(VPCI_MMIO_BASE + CONFIG_MAX_ENDS * PAGE_SIZE)
+#define POLLS		100 /* exits since a byte was sent: not on the way to the next one */
 #define IRQ0_IOAPIC_PIN 2 /* the MADT's interrupt source override says so */
 
 static u64 clock_now(void *ctx)
@@ -179,6 +180,7 @@ static size_t uart_tx_room(void *ctx)
 void pc_console_tx(struct partition *p, u8 byte)
 {
 	console_source_tx(&p->pc.console, byte, partition_now_ns(p));
+	p->pc.exits_at_tx = partition_exits(p);
 	if (p->pc.console_ns == NEVER) {
 		p->pc.console_ns = 0; /* a line begins: when is it due? */
 		p->pc.has_line = true;
@@ -337,6 +339,20 @@ static bool is_idle(const struct partition *p)
 	return true;
 }
 
+/*
+ * When an unfinished line may go out. A prompt is what an idle guest leaves behind; a busy one may only be slow, or have
+ * little of the CPU: who has polled for a second waits for a key.
+ */
+static u64 prompt_due_ns(const struct partition *p)
+{
+	const struct pc *pc = &p->pc;
+	if (is_idle(p) && !pc->uart.has_tx_held) {
+		return 0;
+	}
+	bool has_gone_on = partition_exits(p) - pc->exits_at_tx >= POLLS;
+	return pc->console.quiet_since_ns + (has_gone_on ? 1 : 10) * NSEC_PER_SEC;
+}
+
 /* Bytes from the keyboard to the UART; an unfinished line to the console. Return: when to look again. */
 static u64 console_poll(struct partition *p, u64 now_ns)
 {
@@ -348,12 +364,11 @@ static u64 console_poll(struct partition *p, u64 now_ns)
 		}
 		vuart_rx(&pc->uart, (u8)c);
 	}
-	/* A prompt is what an idle guest leaves behind; a busy one may only be slow, or preempted */
-	u64 flush = is_idle(p) && !pc->uart.has_tx_held ? 0 : pc->console.quiet_since_ns + NSEC_PER_SEC;
+	u64 flush = prompt_due_ns(p);
 	if (now_ns >= flush || !pc->console.len) {
-		flush = console_source_flush(&pc->console, now_ns);
+		return console_source_flush(&pc->console, now_ns);
 	}
-	return flush;
+	return MIN(flush, now_ns + NSEC_PER_SEC); /* it may go on meanwhile */
 }
 
 static inline u64 pc_deadline(const struct pc *pc)

@@ -11,6 +11,9 @@ sys.path.insert(0, ROOT + "/tools")
 import bench_partitions  # noqa: E402
 
 MARGIN = 0.02
+# Two runs of one system differ by so much where its files came from another folder: 170 and 175 for CPUID on Bochs.
+# A search among 63 partitions more would be seen.
+PHASE = 8
 # The guest measures how many ticks its 2 ms are; two runs agree within 2e-5
 CALIBRATION = {"hlt_oneshot_long_late": 40}
 
@@ -29,7 +32,7 @@ def run(machine):
     alone, crowded = medians(machine, 1), medians(machine, 64)
     machine.need(set(bench_partitions.OPERATIONS) <= set(alone), "operations are missing")
     for name in bench_partitions.OPERATIONS:
-        machine.need(crowded[name] <= alone[name] * (1 + MARGIN) + CALIBRATION.get(name, 0),
+        machine.need(crowded[name] <= alone[name] * (1 + MARGIN) + CALIBRATION.get(name, PHASE),
                      "%s: %d instructions alone, %d beside 63 partitions" % (name, alone[name], crowded[name]))
 
 

@@ -438,6 +438,31 @@ static void a_prompt_comes_out_when_the_guest_idles_a_slow_line_does_not(void **
 	assert_int_equal(part->pc.console.len, 0);
 }
 
+/* It has the CPU for so little of the time that its next byte is seconds away; one that polls its UART waits for a key */
+static void a_line_of_a_busy_guest_waits_for_its_progress(void **state)
+{
+	(void)state;
+	part->core[0]->v.regs[GPR_RAX] = '#';
+	play((struct exit){ .kind = EXIT_PIO, .insn_len = 1, .pio = { .port = 0x3f8, .width = 1 } });
+	for (u32 i = 0; i < 50; i++) {
+		rig.tsc += 100 * NSEC_PER_MSEC;
+		pc_poll(part, partition_now_ns(part));
+	}
+	assert_int_equal(part->pc.console.len, 1);
+	part->core[0]->v.nr_exits += 1000;
+	for (u32 i = 0; i < 3; i++) { /* a pause counts if it is seen twice */
+		rig.tsc += 600 * NSEC_PER_MSEC;
+		pc_poll(part, partition_now_ns(part));
+	}
+	assert_int_equal(part->pc.console.len, 0);
+	play((struct exit){ .kind = EXIT_PIO, .insn_len = 1, .pio = { .port = 0x3f8, .width = 1 } });
+	for (u32 i = 0; i < 210; i++) {
+		rig.tsc += 100 * NSEC_PER_MSEC;
+		pc_poll(part, partition_now_ns(part));
+	}
+	assert_int_equal(part->pc.console.len, 0); /* nor is it kept for ever */
+}
+
 static void what_nobody_expects_kills_with_a_postmortem(void **state)
 {
 	(void)state;
@@ -548,6 +573,7 @@ int main(void)
 		TEST(lapic_mmio_goes_through_the_decoder),
 		TEST(uart_output_reaches_the_console_and_pit_ticks),
 		TEST(a_prompt_comes_out_when_the_guest_idles_a_slow_line_does_not),
+		TEST(a_line_of_a_busy_guest_waits_for_its_progress),
 		TEST(what_nobody_expects_kills_with_a_postmortem),
 		TEST(single_step_traps_after_an_emulated_instruction),
 		cmocka_unit_test(time_base_is_exact_and_saturates),
