@@ -45,7 +45,7 @@ u32 topology_smt_bits(void (*cpuid)(u32 leaf, u32 subleaf, u32 out[4]))
 		}
 		cpuid(leaves[i], 0, out);
 		if (out[EBX] && (out[ECX] >> 8 & 0xff) == LEVEL_SMT) {
-			return out[EAX] & 0x1f;
+			return (out[EBX] & 0xffff) > 1 ? out[EAX] & 0x1f : 0; /* Bochs 3.0: a bit for one thread */
 		}
 	}
 	cpuid(0x80000000, 0, out);

@@ -197,6 +197,8 @@ static void test_topology(void **state)
 	memcpy(leaf_b, (u32[]){ 2, 4, 0x100, 0 }, 16);
 	assert_int_equal(topology_smt_bits(fake_cpuid), 2);
 	leaf0 = 0xd;
+	memcpy(leaf_b, (u32[]){ 1, 1, 0x100, 0 }, 16); /* one thread in room for two */
+	assert_int_equal(topology_smt_bits(fake_cpuid), 0);
 	memcpy(leaf_b, (u32[]){ 0, 1, 0x100, 0 }, 16);
 	assert_int_equal(topology_smt_bits(fake_cpuid), 0);
 	memcpy(leaf_b, (u32[]){ 3, 4, 0x200, 0 }, 16);
