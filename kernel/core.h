@@ -40,6 +40,7 @@ struct mailbox {
 	u32 sipi_vector;
 	u32 request[8]; /* likewise */
 	u32 level[8];	/* which of them are level-triggered */
+	u32 nr_posting; /* CPUs between a bit in @posted and the interrupt that tells of it */
 } __attribute__((aligned(64)));
 static_assert(offsetof(struct mailbox, flags) == 32, "SDM 3C table 30-1: ON is bit 256");
 

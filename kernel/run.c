@@ -189,6 +189,17 @@ static bool has_prompt(const struct core *c)
 }
 
 /*
+ * Their interrupts are sent then. No CPU is interrupted there, so that is soon. An interrupt that tells of posts which
+ * have been taken already does no harm, but on Bochs 3.0, which gives its guest vector 255.
+ */
+static void await_posters(const struct core *c)
+{
+	while (__atomic_load_n(&c->mail.nr_posting, __ATOMIC_ACQUIRE)) {
+		cpu_pause();
+	}
+}
+
+/*
  * Pairs with host_poke() and host_notify(): either they see that @v runs, or we see its mail before the entry. While it
  * runs, posts are the CPU's where it takes them: their interrupt waits for the guest. That of earlier ones has gone.
  */
@@ -196,6 +207,7 @@ static void set_running(struct runner *r, struct vcpu *v)
 {
 	__atomic_store_n(&r->running, v, __ATOMIC_SEQ_CST);
 	if (v->takes_posts && core_has_mail(core_of(v)) & MAIL_POSTED) {
+		await_posters(core_of(v));
 		cpu_notify(r->cpu->index);
 	}
 }
@@ -203,9 +215,10 @@ static void set_running(struct runner *r, struct vcpu *v)
 /* From now on its posts are ours, and what tells of them is nobody's */
 static void clear_running(struct runner *r)
 {
-	bool took_posts = r->running && r->running->takes_posts;
+	struct vcpu *v = r->running;
 	__atomic_store_n(&r->running, NULL, __ATOMIC_SEQ_CST);
-	if (took_posts) {
+	if (v && v->takes_posts) {
+		await_posters(core_of(v));
 		irq_window();
 	}
 }
@@ -529,8 +542,7 @@ void host_poke(const struct vcpu *v)
 
 /*
  * A CPU that takes posts while @v runs there needs only the interrupt. If @v stops running before it comes, its mail is
- * seen as any other: it was written before we looked. Whoever runs there then has nothing posted, or takes it. (Bochs
- * 3.0 gives a guest vector 255 if nothing is posted. So we leave to the CPU what it will be told of.)
+ * seen as any other: it was written before we looked. Whoever runs there then has nothing posted, or takes it.
  */
 void host_notify(const struct vcpu *v)
 {
