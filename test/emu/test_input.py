@@ -72,6 +72,7 @@ def spin(machine):
 def gap(machine):
     """Its lines come out while it runs, though it never lets go."""
     log = machine.run("gap.dts", "--boot", "kernel", "--icount", timeout=10)
+    machine.need_icount()
     machine.need_status(TIMEOUT)
     machine.need(len(re.findall(r"^\[lines\] ", log, re.M)) > 3, "the console stands still")
 
