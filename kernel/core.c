@@ -117,7 +117,7 @@ void core_post_vector(struct core *c, u8 vector, bool is_level)
 	core_post(c, MAIL_FIXED);
 }
 
-/* @level: which of them are; NULL: none */
+/* @level_of: which of them are level-triggered; NULL: none */
 static void take_vectors(struct core *c, u32 request[8], const u32 level_of[8])
 {
 	for (u32 i = 0; i < ARRAY_SIZE(c->mail.request); i++) {

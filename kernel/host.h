@@ -26,7 +26,7 @@ struct host {
 	u32 (*pkru)(void);	  /* likewise; only where the guest has CR4.PKE */
 	void (*cpuid)(u32 leaf, u32 subleaf, u32 out[4]);
 	void (*poke)(const struct vcpu *v); /* its CPU looks at its mailbox, now if it runs @v or idles */
-	void (*notify)(const struct vcpu *v); /* the same where posted requests are all there is: a CPU may take them itself */
+	void (*notify)(const struct vcpu *v); /* the same for posted requests, which a CPU that runs @v may take itself */
 	struct vcpu *(*loaded)(void);	    /* the vCPU whose exit this CPU handles */
 	void (*kick)(u32 cpu);		    /* CPU leaves its guest and looks at all its partitions */
 	s64 (*test_crash)(u64 kind);	    /* for those who test what follows */

@@ -84,16 +84,11 @@ static maybe_unused struct fake *long_mode(void)
 	return f;
 }
 
-static maybe_unused void set_reg(struct vcpu *v, enum vreg r, u64 value)
-{
-	fake_of(v)->reg[r] = value;
-}
-
 static maybe_unused int setup(void **state)
 {
 	(void)state;
 	ops = fake_ops;
-	ops.set = set_reg;
+	ops.set = fake_set_raw;
 	struct bus_range all = { 0x100, 0x100, "ports", &port_ops, NULL, NULL };
 	return bus_attach(&ports, &all) != STATUS_OK ||
 	       vcpu.ops->vcpu_init(&vcpu, NULL) != STATUS_OK;

@@ -67,6 +67,11 @@ static u64 fake_get(struct vcpu *v, enum vreg r)
 	return r == VREG_CPL ? field_get(SEG_DPL, f->seg[SEG_SS].attr) : f->reg[r];
 }
 
+void fake_set_raw(struct vcpu *v, enum vreg r, u64 value)
+{
+	fake_of(v)->reg[r] = value;
+}
+
 static void fake_set(struct vcpu *v, enum vreg r, u64 value)
 {
 	struct fake *f = fake_of(v);

@@ -21,6 +21,10 @@ struct fake {
 	u32 nr_views;
 };
 extern const struct vcpu_ops fake_ops;
+
+/** fake_set_raw() - for the op set: EFER.LMA stays as the test has it. */
+void fake_set_raw(struct vcpu *v, enum vreg r, u64 value);
+
 /* As if the CPU served the local APIC: its TPR, or also the delivery of interrupts, or that in xAPIC mode only */
 extern const struct vcpu_ops fake_serving_ops, fake_delivering_ops, fake_switching_ops;
 

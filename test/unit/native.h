@@ -161,16 +161,11 @@ static maybe_unused void device_write(void *self, u64 offset, u32 width, u64 val
 }
 static const struct vdev_ops device_ops = { .read = device_read, .write = device_write };
 
-static maybe_unused void set_reg(struct vcpu *v, enum vreg r, u64 value)
-{
-	fake_of(v)->reg[r] = value;
-}
-
 static maybe_unused int setup(void **state)
 {
 	(void)state;
 	ops = fake_ops;
-	ops.set = set_reg;
+	ops.set = fake_set_raw;
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
 	void *b = mmap(buf, BUF_LEN, PROT_READ | PROT_WRITE, flags, -1, 0);
 	void *c = mmap(code, CODE_LEN, PROT_READ | PROT_WRITE | PROT_EXEC, flags, -1, 0);
