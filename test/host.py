@@ -33,6 +33,12 @@ def why(text, case):
     return " ".join([said[1] or "", *said[2].replace("# ", "").splitlines()]).strip() if said else ""
 
 
+def reason(text, case):
+    """Why a case was skipped: what it printed just before."""
+    said = re.search(r"^(.*)\n(?:not )?ok \d+ # SKIP %s$" % re.escape(case), text, re.M)
+    return said[1] if said else ""
+
+
 def unit(name):
     """Each cmocka case is a test; so is what is missing when the binary dies on the way."""
     status, text = command([os.path.join(BUILD, "host", name)], TIMEOUT,
@@ -40,7 +46,7 @@ def unit(name):
     results = []
     for verdict, skip, case in re.findall(r"^(not ok|ok) \d+ (?:-|# (SKIP)) (\S+)", text, re.M):
         kind = SKIP if skip else PASS if verdict == "ok" else FAIL
-        detail = "%s\n%s" % (why(text, case), tail(text)) if kind == FAIL else ""
+        detail = "%s\n%s" % (why(text, case), tail(text)) if kind == FAIL else reason(text, case) if skip else ""
         results.append(Result("%s.%s" % (name, case), kind, detail))
     plan = sum(int(n) for n in re.findall(r"^1\.\.(\d+)$", text, re.M))
     if not plan or plan != len(results) or (status and not any(r.status == FAIL for r in results)):
