@@ -33,6 +33,14 @@ static struct verdict exit_hypercall(struct vcpu *v, const struct exit *e)
 	return verdict(V_YIELD);
 }
 
+static struct verdict exit_xsetbv(struct vcpu *v, const struct exit *e)
+{
+	if (exit_quick(v, e)) {
+		return verdict(V_ADVANCE);
+	}
+	return backend_get(v, VREG_CR4) & CR4_OSXSAVE ? VERDICT_GP : VERDICT_UD;
+}
+
 static struct verdict exit_mmio(struct vcpu *v, const struct exit *e)
 {
 	struct emu emu = emu_of(v);
@@ -72,8 +80,8 @@ static struct verdict decide(struct vcpu *v, const struct exit *e)
 	case EXIT_CPUID:
 	case EXIT_CACHE:
 	case EXIT_RDMSR:
-	case EXIT_WRMSR:
-	case EXIT_XSETBV: return exit_quick(v, e) ? verdict(V_ADVANCE) : VERDICT_GP;
+	case EXIT_WRMSR: return exit_quick(v, e) ? verdict(V_ADVANCE) : VERDICT_GP;
+	case EXIT_XSETBV: return exit_xsetbv(v, e);
 	case EXIT_PIO: return exit_pio(v, e);
 	case EXIT_MMIO: return exit_mmio(v, e);
 	case EXIT_HLT: return verdict(V_BLOCK);

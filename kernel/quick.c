@@ -111,6 +111,16 @@ static noinline enum quick do_xsetbv(struct vcpu *v)
 	return QUICK_LOOKED;
 }
 
+/*
+ * QEMU 10 as an SVM host exits before it looks whether the instruction faults: INVD and WBINVD by CPL, XSETBV by
+ * CR4.OSXSAVE. Which fault it is says exit_handle().
+ */
+static always_inline bool is_faulty(enum backend b, struct vcpu *v, u32 kind)
+{
+	return b == BACKEND_SVM &&
+	       (kind == EXIT_CACHE ? get_by(b, v, VREG_CPL) : !(get_by(b, v, VREG_CR4) & CR4_OSXSAVE));
+}
+
 static always_inline enum quick do_hypercall(enum backend b, struct vcpu *v)
 {
 	if (get_by(b, v, VREG_CPL)) {
@@ -213,8 +223,9 @@ static always_inline enum quick handle(enum backend b, struct vcpu *v, const str
 	case EXIT_RDMSR: return do_rdmsr(v);
 	case EXIT_WRMSR: return do_wrmsr(v);
 	case EXIT_HYPERCALL: return do_hypercall(b, v);
-	case EXIT_CACHE: return QUICK_LOOKED; /* guest memory is coherent: no device DMAs */
-	case EXIT_XSETBV: return do_xsetbv(v);
+	/* guest memory is coherent: no device DMAs */
+	case EXIT_CACHE: return is_faulty(b, v, EXIT_CACHE) ? QUICK_NOT : QUICK_LOOKED;
+	case EXIT_XSETBV: return is_faulty(b, v, EXIT_XSETBV) ? QUICK_NOT : do_xsetbv(v);
 	case EXIT_APIC_WRITE: return do_apic_write(v, e);
 	case EXIT_EOI: vlapic_eoi_done(&core_of(v)->lapic, e->vector); return QUICK_STAYED;
 	case EXIT_WINDOW:

@@ -220,6 +220,10 @@ static void xsetbv_is_checked(void **state)
 	struct vcpu *v = &part->core[0]->v;
 	v->regs[GPR_RAX] = XCR0_X87 | XCR0_SSE | XCR0_AVX;
 	play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
+	expect_fault(VEC_UD);
+	v->pending.type = EVENT_NONE;
+	fake()->reg[VREG_CR4] |= CR4_OSXSAVE;
+	play((struct exit){ .kind = EXIT_XSETBV, .insn_len = 3 });
 	assert_int_equal(rig.xcr0, 7);
 	assert_int_equal(rip(), RIG_LOAD_ADDR + 3);
 	fake()->reg[VREG_RIP] = RIG_LOAD_ADDR;
@@ -519,6 +523,17 @@ static void schedule_info_tells_windows(void **state)
 	c->frame = NULL;
 }
 
+static void caches_are_not_for_applications(void **state)
+{
+	(void)state;
+	play((struct exit){ .kind = EXIT_CACHE, .insn_len = 2 });
+	assert_int_equal(rip(), RIG_LOAD_ADDR + 2);
+	fake()->reg[VREG_RIP] = RIG_LOAD_ADDR;
+	fake()->seg[SEG_SS].attr |= SEG_DPL;
+	play((struct exit){ .kind = EXIT_CACHE, .insn_len = 2 });
+	expect_fault(VEC_GP);
+}
+
 static void single_step_traps_after_an_emulated_instruction(void **state)
 {
 	(void)state;
@@ -561,6 +576,7 @@ int main(void)
 		TEST(interrupted_delivery_is_queued_again),
 		TEST(double_and_triple_faults),
 		TEST(xsetbv_is_checked),
+		TEST(caches_are_not_for_applications),
 		TEST(hypercalls),
 		TEST(schedule_info_tells_windows),
 		TEST(debug_exit_port_carries_the_verdict),
