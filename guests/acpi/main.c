@@ -87,8 +87,11 @@ static void overflow(void)
 	outb(0x4d1, 0x02);
 	pit_periodic(200);
 	pic_unmask(0);
-	outw(pm1_evt, 0xffff);
-	uint32_t before = timer();
+	uint32_t before;
+	do { /* until the bit has not changed around the clearing */
+		before = timer();
+		outw(pm1_evt, 0xffff);
+	} while ((before ^ timer()) >> 23 & 1);
 	CHECK(inl(pm_tmr) < 1u << 24 || *(uint32_t *)(fadt + 112) & 0x100, "24 bits");
 	outw((uint16_t)(pm1_evt + 2), 1);
 	pic_unmask(9);
