@@ -30,6 +30,7 @@ def beats(text):
 
 
 def demo(machine, args, limit):
+    machine.need_kept_faults()
     log = machine.run("demo.dts", *args, timeout=limit)
     machine.need_status(OK)
     machine.need_absent(r"FATAL", r"killed", r"event=.*-violation", r"\[linux\].*(Kernel panic|Oops|BUG:|soft lockup)")

@@ -15,6 +15,7 @@ def beat(number):
 
 
 def probe(machine, dts, limit):
+    machine.need_kept_faults()
     log = machine.run(dts, "--cpus", "2", timeout=limit)
     machine.need_status(OK)
     machine.need_absent("FATAL", "killed", "LEAK", r"^\[.*\] FAIL", "crash", "post-mortem")
