@@ -277,6 +277,7 @@ struct vcpu_params {
  * @name:         "vmx", "svm", "fake"
  * @has_deadline: enter() honours vcpu->deadline_tsc itself; else the kernel arms the LAPIC timer
  * @only_xapic:   it serves local APICs in xAPIC mode alone: guests are not offered the other one
+ * @wants_trial:  how it has the CPU serve local APICs was never seen on such a CPU: kernel/apic_trial.h
  * @probe:        writes the table of needed features, returns how many (all, not just missing)
  * @cpu_on:       enter root mode on this CPU; needs a few pages. IF=0.
  * @vcpu_init:    set up @v->hw in the architectural reset state (CS:IP f000:fff0); the first time it is
@@ -295,12 +296,14 @@ struct vcpu_params {
  * @apic:         what the local APIC is to be served by from the next entry on; NULL for a backend that
  *                never sets has_apic
  * @request:      where it delivers_irqs: IRR has got @vector since apic(); nothing else has changed
+ * @no_apic:      the same without any local APIC served by the CPU; NULL for a backend that never sets has_apic.
+ *                On all CPUs, before the first vCPU that is to live: returns the ops to go on with
  * @flush:        forget cached second-level translations of this vCPU before the next entry
  * @dump:         write vendor-specific state to log(), a few lines
  */
 struct vcpu_ops {
 	const char *name;
-	bool has_deadline, only_xapic;
+	bool has_deadline, only_xapic, wants_trial;
 	u32 (*probe)(struct feature *out, u32 max);
 	enum status (*cpu_on)(struct page_source *pages);
 	enum status (*vcpu_init)(struct vcpu *v, const struct vcpu_params *p);
@@ -316,6 +319,7 @@ struct vcpu_ops {
 	void (*window)(struct vcpu *v, bool nmi);
 	void (*apic)(struct vcpu *v, const struct apic_view *view);
 	void (*request)(struct vcpu *v, u8 vector);
+	const struct vcpu_ops *(*no_apic)(void);
 	void (*flush)(struct vcpu *v);
 	void (*dump)(struct vcpu *v);
 };

@@ -42,8 +42,7 @@ static void set_real_segments(struct vcpu *v, const struct guest_entry *g)
 	}
 }
 
-/* From the reset state that vcpu_init() left to what the boot protocol promises */
-static void set_entry(struct vcpu *v, const struct guest_entry *g)
+void birth_set_entry(struct vcpu *v, const struct guest_entry *g)
 {
 	memcpy(v->regs, g->gpr, sizeof(v->regs));
 	v->ops->set(v, VREG_RIP, g->rip);
@@ -187,7 +186,7 @@ static bool make_core(struct partition *p, struct birth *b)
 	if (b->i < p->nr_cores || b->why) {
 		return false;
 	}
-	set_entry(&p->core[0]->v, &b->entry);
+	birth_set_entry(&p->core[0]->v, &b->entry);
 	return true;
 }
 

@@ -45,4 +45,7 @@ void birth_begin(struct partition *p, enum birth_phase from);
  */
 bool birth_step(struct partition *p);
 
+/** birth_set_entry() - from the reset state that vcpu_init() left to what a boot protocol promises. */
+void birth_set_entry(struct vcpu *v, const struct guest_entry *g);
+
 #endif

@@ -49,15 +49,25 @@ const char *cpu_vendor(void)
 	return strcmp(name, "GenuineIntel") ? name : "Intel";
 }
 
-bool backend_pick(const char *cmdline, const struct vcpu_ops **ops)
+enum apic_use apic_use(const char *cmdline)
 {
+	static const char *const words[NR_APIC_USES] = { "auto", "try", "trust", "exits" };
 	const char *value;
-	int len = arg_find(cmdline, "avic", &value);
-	bool is_on = len == 2 && !memcmp(value, "on", 2);
-	const struct vcpu_ops *svm = is_on && cpuid_has(0x8000000a, EDX, 13) ? &svm_avic_ops : &svm_ops;
+	int len = arg_find(cmdline, "apic", &value);
+	u32 use = 0;
 
-	*ops = cpuid_has(1, ECX, 5) ? &vmx_ops : cpuid_has(0x80000001, ECX, 2) ? svm : NULL;
-	return len < 0 || is_on || (len == 3 && !memcmp(value, "off", 3));
+	while (len >= 0 && use < NR_APIC_USES && (strlen(words[use]) != (size_t)len || memcmp(words[use], value, len))) {
+		use++;
+	}
+	return use;
+}
+
+const struct vcpu_ops *backend_pick(void)
+{
+	if (cpuid_has(1, ECX, 5)) {
+		return &vmx_ops;
+	}
+	return !cpuid_has(0x80000001, ECX, 2) ? NULL : cpuid_has(0x8000000a, EDX, 13) ? &svm_avic_ops : &svm_ops;
 }
 
 static struct feature needs[MAX_FEATURES + ARRAY_SIZE(host_features) + 1];

@@ -8,12 +8,14 @@
 /** cpu_vendor() - CPUID's vendor as people write it: "AMD", "Intel", else the 12 characters. */
 const char *cpu_vendor(void);
 
-/**
- * backend_pick() - the ops that CPUID has the hardware for, or NULL
- *
- * "avic=off" (default) or "on" on @cmdline: may AMD's CPUs serve local APICs? Return: false for another word.
- */
-bool must_check backend_pick(const char *cmdline, const struct vcpu_ops **ops);
+/* "apic=" on the command line: what a CPU can do for local APICs is used if it passes a trial, is used, or is not used */
+enum apic_use { APIC_AUTO /* a trial if the backend wants one */, APIC_TRY, APIC_TRUST, APIC_EXITS, NR_APIC_USES };
+
+/** apic_use() - the one of @cmdline; NR_APIC_USES: none of them. */
+enum apic_use apic_use(const char *cmdline);
+
+/** backend_pick() - the ops that CPUID has the hardware for, or NULL. */
+const struct vcpu_ops *backend_pick(void);
 
 /**
  * features_check() - log every feature as present or absent, and each absent need as FATAL

@@ -4,6 +4,7 @@
  * Knows every room's entry point and no detail of any. boot calls it once; nothing returns to boot.
  */
 #include "acpi_host.h"
+#include "apic_trial.h"
 #include "console.h"
 #include "cpu.h"
 #include "drivers/clock.h"
@@ -123,6 +124,30 @@ static void machine_init(const struct vcpu_ops *ops)
 			   feature_has(is_vmx ? "1g-pages" : "1gib-pages") ? SIZE_1G : SIZE_2M;
 }
 
+static void take_host_irq(u8 vector)
+{
+	if (vector) {
+		irq_taken(vector);
+	} else {
+		irq_window();
+	}
+}
+
+/* All CPUs are in root mode, and no vCPU is made */
+static void apic_start(enum apic_use use)
+{
+	const struct vcpu_ops *ops = machine.ops;
+	const struct apic_trial_env env = { .ops = ops, .space_format = ops == &vmx_ops ? &pt_ept : &pt_npt,
+					    .pages = &host_memory.pages, .tables = &host_memory.tables,
+					    .host_irq = take_host_irq };
+	bool is_tried = use == APIC_TRY || (use == APIC_AUTO && ops->wants_trial);
+
+	if (ops->no_apic && (use == APIC_EXITS || (is_tried && apic_trial(&env) == APIC_TRIAL_FAILED))) {
+		machine.ops = ops->no_apic();
+		log("apic served by exits");
+	}
+}
+
 static void backend_on(void)
 {
 	if (machine.ops->cpu_on(&host_memory.pages) != STATUS_OK) {
@@ -225,8 +250,8 @@ static bool build(const struct boot_info *info)
 
 void kmain(const struct boot_info *info)
 {
-	const struct vcpu_ops *ops;
-	bool is_known = backend_pick(info->cmdline, &ops);
+	const struct vcpu_ops *ops = backend_pick();
+	enum apic_use use = apic_use(info->cmdline);
 
 	spent.boot_tsc = info->tsc;
 	cpu_init_bsp();
@@ -236,8 +261,8 @@ void kmain(const struct boot_info *info)
 	if (!features_check(ops)) {
 		stop("features are missing, see above");
 	}
-	if (!is_known) {
-		stop("avic=: on or off");
+	if (use == NR_APIC_USES) {
+		stop("apic=: auto, try, trust or exits");
 	}
 	if (!speculation_start(info->cmdline, ops == &vmx_ops)) {
 		stop("mitigations=: auto or off");
@@ -253,6 +278,7 @@ void kmain(const struct boot_info *info)
 	machine_init(ops);
 	backend_on();
 	log("cpus online=%u", cpus_start(&machine.acpi, ap_main));
+	apic_start(use);
 	if (!build(info)) {
 		halt();
 	}

@@ -52,15 +52,6 @@ static u32 svm_probe(struct feature *out, u32 max)
 	return nr;
 }
 
-static u32 avic_probe(struct feature *out, u32 max)
-{
-	u32 nr = svm_probe(out, max);
-	if (nr < max) {
-		out[nr++] = (struct feature){ "avic-on", true, NULL };
-	}
-	return nr;
-}
-
 /*
  * Two pages per CPU: the one VMRUN saves host state in, and behind it a VMCB for what VMLOAD and
  * VMSAVE carry. So VM_HSAVE_PA leads to both, and no table of CPUs is needed here.
@@ -165,10 +156,17 @@ always_inline bool svm_is_late(const struct vcpu *v)
 }
 
 #define SVM_OPS                                                                                             \
-	.name = "svm", .cpu_on = svm_cpu_on, .load = svm_load, .put = svm_put, .enter = svm_enter,         \
+	.name = "svm", .probe = svm_probe, .cpu_on = svm_cpu_on, .load = svm_load, .put = svm_put, .enter = svm_enter,         \
 	.get = svm_get, .set = svm_set, .get_seg = svm_get_seg, .set_seg = svm_set_seg, .skip = svm_skip,  \
 	.inject = svm_inject, .window = svm_window, .flush = svm_flush, .dump = svm_dump
-const struct vcpu_ops svm_ops = { SVM_OPS, .probe = svm_probe, .vcpu_init = svm_vcpu_init };
+const struct vcpu_ops svm_ops = { SVM_OPS, .vcpu_init = svm_vcpu_init };
+
+static const struct vcpu_ops *svm_no_apic(void)
+{
+	return &svm_ops;
+}
+
 const struct vcpu_ops svm_avic_ops = {
-	SVM_OPS, .only_xapic = true, .probe = avic_probe, .vcpu_init = avic_vcpu_init, .apic = svm_apic, .request = svm_request,
+	SVM_OPS, .only_xapic = true, .wants_trial = true, .vcpu_init = avic_vcpu_init,
+	.apic = svm_apic, .request = svm_request, .no_apic = svm_no_apic,
 };

@@ -60,6 +60,16 @@ u32 vmx_probe(struct feature *out, u32 max)
 	return vmx_features(&caps, out, max);
 }
 
+/* All else that serves a local APIC hangs on the TPR shadow */
+const struct vcpu_ops *vmx_no_apic(void)
+{
+	struct vmx_caps caps = caps_read();
+
+	caps.word[WORD_PROC] &= ~((u64)PROC_TPR_SHADOW << 32);
+	(void)common_choose(&caps, &vmx_common);
+	return &vmx_ops;
+}
+
 /* Firmware may leave the choice to us; once locked it stands until reset (SDM 3C 24.7). */
 static bool can_vmxon(void)
 {

@@ -271,6 +271,7 @@ const struct vcpu_ops vmx_ops = {
 	.window = vmx_window,
 	.apic = vmx_apic,
 	.request = vmx_request,
+	.no_apic = vmx_no_apic,
 	.flush = vmx_flush,
 	.dump = vmx_dump,
 };

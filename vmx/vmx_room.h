@@ -155,6 +155,7 @@ struct vmx_common {
 extern struct vmx_common vmx_common;
 u32 vmx_probe(struct feature *out, u32 max);
 enum status vmx_cpu_on(struct page_source *pages);
+const struct vcpu_ops *vmx_no_apic(void);
 
 /* vmx/regs.c: registers of any vCPU that belongs to this CPU, loaded or not */
 void vmx_get_seg(struct vcpu *v, enum seg s, struct segment *out);

@@ -90,12 +90,40 @@ def bad_word(word, allowed):
     return run
 
 
-def no_avic(machine):
-    """Asked for AVIC, a CPU without it does as if nobody had asked."""
-    machine.run("lapic.dts", "--cpus", "1", "--append", "avic=on")
+APIC_LINES = (r"^bulkhead: apic trial=passed steps=\d+$", r"^bulkhead: apic trial=", r"^bulkhead: apic served by exits$")
+APIC = [  # apic=, bed, which of these lines there are, and which there are not
+    ("auto", "bochs-vmx", (), APIC_LINES),
+    ("try", "bochs-vmx", APIC_LINES[:1], APIC_LINES[2:]),
+    ("trust", "bochs-vmx", (), APIC_LINES),
+    ("exits", "bochs-vmx", APIC_LINES[2:], APIC_LINES[:2]),
+    ("try", "qemu-svm", (), APIC_LINES),  # no CPU of these has AVIC: nothing to try
+    ("try", "bochs-svm", (), APIC_LINES),
+]
+
+
+def apic(word, there, absent):
+    """Whoever serves the local APIC, and whether that was tried before: a guest sees the same one."""
+    def run(machine):
+        machine.run("lapic.dts", "--cpus", "1", "--append", "apic=" + word)
+        machine.need_status(OK)
+        machine.need_log(r"^\[lapic\] verdict OK ", *there)
+        machine.need_absent(*absent)
+    return run
+
+
+def exits_of(machine):
+    return int(re.search(r" verdict=OK reason=.* exits=(\d+) ", machine.read())[1])
+
+
+def apic_saves(machine):
+    """What the CPU serves makes no exit: the same guest has fewer than with apic=exits."""
+    machine.run("irq.dts", "--cpus", "1", "--append", "apic=try")
     machine.need_status(OK)
-    machine.need_log(r"^bulkhead: feature avic=absent$", r"^\[lapic\] verdict OK ")
-    machine.need_absent(r"feature avic-on")
+    machine.need_log(APIC_LINES[0])
+    other = Machine(machine.name + "-exits", machine.bed)
+    other.run("irq.dts", "--cpus", "1", "--append", "apic=exits")
+    other.need_status(OK)
+    machine.need(exits_of(machine) < exits_of(other), "%d exits, and %d with apic=exits" % (exits_of(machine), exits_of(other)))
 
 
 def jobs():
@@ -107,8 +135,9 @@ def jobs():
     for name, bed, args, said in SPECULATION:
         yield job("speculation-" + name, bed, speculation(args, said))
     yield job("speculation-bad", "qemu-svm", bad_word("mitigations=none", "auto or off"))
-    yield job("avic-bad", "qemu-svm", bad_word("avic=yes", "on or off"))
-    for bed in ("qemu-svm", "bochs-svm"):
-        yield job("avic-absent", bed, no_avic)
+    yield job("apic-bad", "qemu-svm", bad_word("apic=yes", "auto, try, trust or exits"))
+    for word, bed, there, absent in APIC:
+        yield job("apic-" + word, bed, apic(word, there, absent))
+    yield job("apic-saves", "bochs-vmx", apic_saves, 8)
     yield job("apic-partly", "bochs-vmx", partly, 10)
     yield job("determinism", "qemu-svm", twice)
