@@ -124,22 +124,13 @@ static void machine_init(const struct vcpu_ops *ops)
 			   feature_has(is_vmx ? "1g-pages" : "1gib-pages") ? SIZE_1G : SIZE_2M;
 }
 
-static void take_host_irq(u8 vector)
-{
-	if (vector) {
-		irq_taken(vector);
-	} else {
-		irq_window();
-	}
-}
-
 /* All CPUs are in root mode, and no vCPU is made */
 static void apic_start(enum apic_use use)
 {
 	const struct vcpu_ops *ops = machine.ops;
 	const struct apic_trial_env env = { .ops = ops, .space_format = ops == &vmx_ops ? &pt_ept : &pt_npt,
 					    .pages = &host_memory.pages, .tables = &host_memory.tables,
-					    .host_irq = take_host_irq };
+					    .host_irq = irq_take };
 	bool is_tried = use == APIC_TRY || (use == APIC_AUTO && ops->wants_trial);
 
 	if (ops->no_apic && (use == APIC_EXITS || (is_tried && apic_trial(&env) == APIC_TRIAL_FAILED))) {

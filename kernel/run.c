@@ -256,17 +256,10 @@ static bool doze(struct runner *r, struct core *c, u64 *until)
 	return false;
 }
 
-/*
- * @vector: what the CPU has acknowledged; 0: it is still pending. That of posts is no exit, but for a hypervisor below
- * that has not seen whose it is: then they are ours.
- */
+/* That of posts is no exit, but for a hypervisor below that has not seen whose it is: then they are ours. */
 static void take_irq(struct core *c, u8 vector)
 {
-	if (!vector) {
-		irq_window();
-		return;
-	}
-	irq_taken(vector);
+	irq_take(vector);
 	if (vector == HOST_VEC_POSTED) {
 		core_take_mail(c, MAIL_POSTED);
 	}

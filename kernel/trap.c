@@ -53,11 +53,20 @@ static bool fix_up(struct trap_frame *f)
 }
 
 /* The spurious vector gets no EOI (SDM 3A 11.9); a line that firmware left open does. */
-void irq_taken(u8 vector)
+static void irq_taken(u8 vector)
 {
 	if (vector != HOST_VEC_SPURIOUS) {
 		this_cpu()->nr_timer_irqs += vector == HOST_VEC_TIMER;
 		lapic_eoi();
+	}
+}
+
+void irq_take(u8 vector)
+{
+	if (vector) {
+		irq_taken(vector);
+	} else {
+		irq_window();
 	}
 }
 

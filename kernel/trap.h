@@ -31,8 +31,8 @@ extern const struct ex_entry ex_table[], ex_table_end[];
 void irq_wait(void);
 extern const u8 irq_wait_hlt[]; /* the HLT in it, one byte */
 
-/** irq_taken() - a host interrupt that the CPU has acknowledged at a VM exit. IF=0. */
-void irq_taken(u8 vector);
+/** irq_take() - a host interrupt has made a VM exit: what the CPU has acknowledged; 0: it is still pending. IF=0. */
+void irq_take(u8 vector);
 
 /** trap_handle() - called by trap.S for every vector. */
 void trap_handle(struct trap_frame *f);
