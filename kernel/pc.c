@@ -14,7 +14,7 @@
 #define NR_ISA_LINES	16
 #define WATCHDOG_DEVFN	(2 << 3) /* channels come behind it: CHANNEL_DEVICE0 */
 #define WATCHDOG_BASE	(VPCI_MMIO_BASE + CONFIG_MAX_ENDS * PAGE_SIZE)
-#define POLLS		100 /* exits since a byte was sent: not on the way to the next one */
+#define POLLS		5000 /* exits since a byte was sent: it polls; ends of its slices are some hundred a second */
 #define IRQ0_IOAPIC_PIN 2 /* the MADT's interrupt source override says so */
 
 static u64 clock_now(void *ctx)
