@@ -150,7 +150,7 @@ static hpa page_at(hpa first, u32 n)
 
 static bool map(const struct apic_trial_env *env, struct pt *space, hpa pages)
 {
-	return pt_init(space, env->space_format, env->tables, PAGE_SIZE) == STATUS_OK &&
+	return pt_init(space, env->space_format, env->pages, PAGE_SIZE) == STATUS_OK &&
 	       pt_map(space, 0, page_at(pages, PAGE_GUEST), PAGE_SIZE, PT_R | PT_W | PT_X) == STATUS_OK &&
 	       pt_map(space, VLAPIC_BASE, page_at(pages, PAGE_ACCESS), PAGE_SIZE, PT_R | PT_W) == STATUS_OK;
 }

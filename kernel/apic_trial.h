@@ -24,12 +24,13 @@
 /**
  * struct apic_trial_env - what a trial needs
  * @ops:      the backend, on on this CPU
+ * @pages:    scratch
  * @host_irq: take an interrupt of the host's that has made an exit: struct exit, vector
  */
 struct apic_trial_env {
 	const struct vcpu_ops *ops;
 	const struct pt_format *space_format;
-	struct page_source *pages, *tables;
+	struct page_source *pages;
 	void (*host_irq)(u8 vector);
 };
 
@@ -42,7 +43,7 @@ enum apic_trial {
 /**
  * apic_trial() - does this CPU serve a local APIC as the manuals say (SDM 3C chapter 30, APM 2 15.29)?
  *
- * Logs what it has found. Takes some twenty pages, for good, and some thousand instructions.
+ * Logs what it has found. Some twenty pages, which nobody needs afterwards, and some thousand instructions.
  * Context: the boot CPU, no vCPU loaded, IF=0.
  */
 enum apic_trial apic_trial(const struct apic_trial_env *env);

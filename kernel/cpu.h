@@ -107,6 +107,13 @@ extern struct host_memory host_memory;
 void host_memory_init(const struct boot_info *info);
 
 /**
+ * host_memory_scratch() - a source of zeroed pages that stay free
+ *
+ * Whoever allocates by host_memory next may get them, and all is forgotten then. Context: kmain, while nobody else allocates.
+ */
+struct page_source *host_memory_scratch(void);
+
+/**
  * host_memory_log() - one line: the image, what was taken for ourselves, second-level tables, what is free
  *
  * Two of them that are the same tell that between them nobody took a page.

@@ -129,8 +129,7 @@ static void apic_start(enum apic_use use)
 {
 	const struct vcpu_ops *ops = machine.ops;
 	const struct apic_trial_env env = { .ops = ops, .space_format = ops == &vmx_ops ? &pt_ept : &pt_npt,
-					    .pages = &host_memory.pages, .tables = &host_memory.tables,
-					    .host_irq = irq_take };
+					    .pages = host_memory_scratch(), .host_irq = irq_take };
 	bool is_tried = use == APIC_TRY || (use == APIC_AUTO && ops->wants_trial);
 
 	if (ops->no_apic && (use == APIC_EXITS || (is_tried && apic_trial(&env) == APIC_TRIAL_FAILED))) {

@@ -78,9 +78,27 @@ static hpa page_alloc(struct page_source *self, u32 nr_pages)
 	return page;
 }
 
+static struct frames scratch_frames;
+
+static hpa scratch_alloc(maybe_unused struct page_source *self, u32 nr_pages)
+{
+	hpa page = frames_alloc(&scratch_frames, nr_pages * PAGE_SIZE, PAGE_SIZE);
+	if (page.v) {
+		memset(phys_ptr(page), 0, nr_pages * PAGE_SIZE);
+	}
+	return page;
+}
+
 static void *page_ptr(maybe_unused struct page_source *self, hpa page)
 {
 	return phys_ptr(page);
+}
+
+struct page_source *host_memory_scratch(void)
+{
+	static struct page_source scratch = { .alloc = scratch_alloc, .ptr = page_ptr };
+	scratch_frames = host_memory.frames;
+	return &scratch;
 }
 
 static void reserve(struct frames *f, u64 base, u64 end)

@@ -158,8 +158,7 @@ static int setup(void **state)
 
 static enum apic_trial try(void)
 {
-	const struct apic_trial_env env = { .ops = &ops, .space_format = &pt_npt, .pages = &pages, .tables = &pages,
-					    .host_irq = take };
+	const struct apic_trial_env env = { .ops = &ops, .space_format = &pt_npt, .pages = &pages, .host_irq = take };
 	return apic_trial(&env);
 }
 
