@@ -28,8 +28,10 @@ def code_range(elf):
 
 
 def places(elf, address):
-    """[(function, file:line)], the innermost first"""
-    lines = output(["addr2line", "-f", "-i", "-s", "-e", elf, hex(address)]).splitlines()
+    """[(function, file:line)], the innermost first. Asked twice: the first answer of a process of binutils 2.44's (Debian
+    13) may be "??", where the second knows all."""
+    text = output(["addr2line", "-a", "-f", "-i", "-s", "-e", elf, hex(address), hex(address)])
+    lines = re.split(r"^0x[0-9a-f]+\n", text, flags=re.M)[-1].splitlines()
     return list(zip(lines[0::2], (line.split(" (")[0] for line in lines[1::2])))
 
 
