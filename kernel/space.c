@@ -262,6 +262,22 @@ static const u64 *check_entry(struct space_work *w, const struct entry_format *f
 	return enter_table(w, at, entry & PHYS);
 }
 
+static bool is_plain(const u64 *entry, u64 want, u64 checked)
+{
+	return !((__atomic_load_n(entry, __ATOMIC_RELAXED) ^ want) & checked);
+}
+
+/* Four at once: memory in small pages has a million of them */
+static bool are_plain(const u64 *entry, u64 want, u64 size, u64 checked)
+{
+	u64 wrong = 0;
+#pragma GCC unroll 4
+	for (u32 i = 0; i < 4; i++) {
+		wrong |= __atomic_load_n(entry + i, __ATOMIC_RELAXED) ^ (want + i * size);
+	}
+	return !(wrong & checked);
+}
+
 /*
  * Almost all leaves are what they should be. How many from @entry on, in one table at @at, map the rest of an extent
  * that meets no shared region, one page after the other? What is not so is for check_leaf().
@@ -277,10 +293,12 @@ static u64 plain_leaves(const struct space_work *w, const struct entry_format *f
 		bool is_apart = e->host.v + e->len <= s->host.v || s->host.v + s->len <= e->host.v;
 		max = is_apart ? max : 0;
 	}
-	while (n < max && host % size == 0 &&
-	       (__atomic_load_n(&entry[n], __ATOMIC_RELAXED) & ~f->by_cpu) == want) {
+	max = host % size ? 0 : max;
+	for (; n + 4 <= max && are_plain(entry + n, want, size, ~f->by_cpu); n += 4) {
+		want += 4 * size;
+	}
+	for (; n < max && is_plain(entry + n, want, ~f->by_cpu); n++) {
 		want += size;
-		n++;
 	}
 	return n;
 }

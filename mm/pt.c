@@ -117,13 +117,14 @@ static enum status split(struct pt *pt, struct slot s)
  */
 static u64 fill_run(const struct pt *pt, struct slot s, u64 va, u64 len, u64 leaf)
 {
-	u64 end = MIN(len, s.size * (512 - va / s.size % 512)), done = 0;
+	const u64 max = MIN(len / s.size, 512 - va / s.size % 512), present = pt->fmt->present, size = s.size;
+	u64 n = 0, *entry = s.entry;
 
 	do {
-		entry_set(s.entry++, leaf + done);
-		done += s.size;
-	} while (done + s.size <= end && !is_present(pt, *s.entry));
-	return done;
+		entry_set(&entry[n++], leaf);
+		leaf += size;
+	} while (n < max && !(entry[n] & present));
+	return n * size;
 }
 
 /* [@va, @va+@len) becomes leaves from @leaf on, or, if that is 0, empty. */
