@@ -5,7 +5,6 @@
  */
 #include "apic_trial.h"
 
-#define ID	      0x20
 #define VERSION	      0x30
 #define TPR	      0x80
 #define EOI	      0xb0

@@ -12,6 +12,7 @@
 #include "devices/vlapic.h"
 #include "fake.h"
 #include "log.h"
+#include "pool.h"
 
 enum { TPR = 0x80, EOI = 0xb0, ISR = 0x120, TMR = 0x1a0, IRR = 0x220, ICR = 0x300, LVT = 0x320 };
 #define BIT_HOST (1u << TRIAL_HOST_VECTOR % 32)
@@ -19,28 +20,6 @@ enum { TPR = 0x80, EOI = 0xb0, ISR = 0x120, TMR = 0x1a0, IRR = 0x220, ICR = 0x30
 /* What this side of the trial says it is; the guest itself does not run here */
 const u8 apic_trial_guest[] = { 0x11, 0x22, 0x33 };
 __asm__(".globl apic_trial_guest_end\n.set apic_trial_guest_end, apic_trial_guest + 3");
-
-#define POOL 64
-static u8 pool[POOL][PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
-static u32 pool_used, pool_limit;
-
-static hpa pool_alloc(struct page_source *self, u32 nr)
-{
-	(void)self;
-	if (pool_used + nr > pool_limit) {
-		return HPA(0);
-	}
-	pool_used += nr;
-	return HPA((u64)(pool_used - nr + 1) * PAGE_SIZE);
-}
-
-static void *pool_ptr(struct page_source *self, hpa page)
-{
-	(void)self;
-	return pool[page.v / PAGE_SIZE - 1] + page.v % PAGE_SIZE;
-}
-
-static struct page_source pages = { pool_alloc, pool_ptr };
 
 /* One exit: what the guest has in a register by then, and what the CPU has done to the page */
 struct act {
@@ -81,7 +60,7 @@ static struct vcpu_params shown;
 
 static u32 *reg(u32 offset)
 {
-	return (u32 *)pool_ptr(&pages, apic_page) + offset / 4;
+	return (u32 *)pool_pages.ptr(&pool_pages, apic_page) + offset / 4;
 }
 
 static void look(struct vcpu *v, u32 n)
@@ -147,9 +126,8 @@ static void use(const struct vcpu_ops *backend)
 static int setup(void **state)
 {
 	(void)state;
-	memset(pool, 0, sizeof(pool));
-	pool_used = at = nr_foreign = nr_taken = 0;
-	pool_limit = POOL;
+	pool_start();
+	at = nr_foreign = nr_taken = 0;
 	memcpy(acts, right, sizeof(right));
 	nr_acts = NR;
 	use(&fake_delivering_ops);
@@ -158,7 +136,7 @@ static int setup(void **state)
 
 static enum apic_trial try(void)
 {
-	const struct apic_trial_env env = { .ops = &ops, .space_format = &pt_npt, .pages = &pages, .host_irq = take };
+	const struct apic_trial_env env = { .ops = &ops, .space_format = &pt_npt, .pages = &pool_pages, .host_irq = take };
 	return apic_trial(&env);
 }
 
@@ -167,10 +145,10 @@ static void right_cpu_passes(void **state)
 	(void)state;
 	assert_int_equal(try(), APIC_TRIAL_PASSED);
 	assert_int_equal(at, NR);
-	struct pt space = { .fmt = &pt_npt, .pages = &pages, .root = shown.second_level, .max_page = PAGE_SIZE };
+	struct pt space = { .fmt = &pt_npt, .pages = &pool_pages, .root = shown.second_level, .max_page = PAGE_SIZE };
 	struct pt_leaf leaf;
 	assert_true(pt_lookup(&space, 0, &leaf));
-	assert_memory_equal(pool_ptr(&pages, leaf.pa), apic_trial_guest, 3);
+	assert_memory_equal(pool_pages.ptr(&pool_pages, leaf.pa), apic_trial_guest, 3);
 	assert_true(pt_lookup(&space, VLAPIC_BASE, &leaf));
 	assert_int_equal(leaf.pa.v, shown.apic_access.v);
 	assert_int_equal(shown.with_apic.v, shown.second_level.v);

@@ -9,37 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-
-#define POOL 256
-static u64 pool[POOL][512];
-static u32 pool_used, pool_limit;
-
-/* physical page n+1 of this pretend machine is pool[n] */
-static hpa pool_alloc(struct page_source *self, u32 nr)
-{
-	(void)self;
-	if (pool_used + nr > pool_limit) {
-		return HPA(0);
-	}
-	pool_used += nr;
-	return HPA((pool_used - nr + 1) * PAGE_SIZE);
-}
-
-static void *pool_ptr(struct page_source *self, hpa page)
-{
-	(void)self;
-	assert_in_range(page.v / PAGE_SIZE, 1, pool_used);
-	return pool[page.v / PAGE_SIZE - 1];
-}
-
-static struct page_source source = { pool_alloc, pool_ptr };
+#include "pool.h"
 
 static void start(struct pt *pt, const struct pt_format *fmt, u64 max_page)
 {
-	memset(pool, 0, sizeof(pool));
-	pool_used = 0;
-	pool_limit = POOL;
-	assert_int_equal(pt_init(pt, fmt, &source, max_page), STATUS_OK);
+	pool_start();
+	assert_int_equal(pt_init(pt, fmt, &pool_pages, max_page), STATUS_OK);
 }
 
 /* The raw entry that a CPU's walk of @va ends at, found by hand */
@@ -194,7 +169,7 @@ static void test_no_memory(void **state)
 	assert_int_equal(leaf_size(&pt, PAGE_SIZE), SIZE_1G);
 	assert_int_equal(pt_map(&pt, SIZE_1G, HPA(0), PAGE_SIZE, PT_R), STATUS_NO_MEMORY);
 	assert_int_equal(leaf_size(&pt, SIZE_1G), 0);
-	assert_int_equal(pt_init(&pt, &pt_host, &source, SIZE_1G), STATUS_NO_MEMORY);
+	assert_int_equal(pt_init(&pt, &pt_host, &pool_pages, SIZE_1G), STATUS_NO_MEMORY);
 }
 
 #define WINDOW 2048 /* pages: four 2 MiB leaves, across a 1 GiB border */

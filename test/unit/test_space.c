@@ -11,32 +11,12 @@
 #include <cmocka.h>
 #include "abi/hypercall.h"
 #include "kernel/testdev.h"
-
-#define POOL 512
-static u64 pool[POOL][512];
-static u32 pool_used;
-
-/* physical page n+1 of this pretend machine is pool[n] */
-static hpa pool_alloc(struct page_source *self, u32 nr)
-{
-	(void)self;
-	assert_true(pool_used + nr <= POOL);
-	pool_used += nr;
-	return HPA((pool_used - nr + 1) * PAGE_SIZE);
-}
-
-static void *pool_ptr(struct page_source *self, hpa page)
-{
-	(void)self;
-	assert_in_range(page.v / PAGE_SIZE, 1, POOL);
-	return pool[page.v / PAGE_SIZE - 1];
-}
+#include "pool.h"
 
 #define IMAGE	0x800000
 #define RAM(n)	(SIZE_1G + (n) * 0x10000000ull) /* of partition n */
 #define RAM_TOP 0x1000000000ull
 
-static struct page_source pages = { pool_alloc, pool_ptr };
 static struct partition_config cfg[CONFIG_MAX_PARTITIONS];
 static struct partition parts[CONFIG_MAX_PARTITIONS];
 static struct partition *list[CONFIG_MAX_PARTITIONS];
@@ -73,14 +53,13 @@ static void partition(u32 i, const char *name, const struct pt_format *fmt)
 	cfg[i] = (struct partition_config){ .name = name };
 	parts[i] = (struct partition){ .cfg = &cfg[i] };
 	list[i] = &parts[i];
-	assert_int_equal(pt_init(&parts[i].space, fmt, &pages, SIZE_1G), STATUS_OK);
+	assert_int_equal(pt_init(&parts[i].space, fmt, &pool_pages, SIZE_1G), STATUS_OK);
 }
 
 /* Two of 4 MiB and a page, the second one in two extents */
 static void start(const struct pt_format *fmt)
 {
-	memset(pool, 0, sizeof(pool));
-	pool_used = 0;
+	pool_start();
 	partition(0, "a", fmt);
 	partition(1, "b", fmt);
 	add(0, 0, RAM(0), 2 * SIZE_2M);
@@ -301,8 +280,7 @@ static void test_many(void **state)
 {
 	(void)state;
 	start(&pt_npt);
-	pool_used = 0;
-	memset(pool, 0, sizeof(pool));
+	pool_start();
 	for (u32 i = 0; i < CONFIG_MAX_PARTITIONS; i++) {
 		partition(i, "p", &pt_npt);
 		for (u32 k = 0; k < GMEM_MAX_EXTENTS; k++) {
@@ -331,8 +309,8 @@ static void test_apic_page(void **state)
 			const u32 prot = PT_R | PT_W | (spoil == 1 ? PT_X : 0);
 			start(fmts[f]);
 			struct partition *p = &parts[0];
-			assert_int_equal(pt_init(&p->space_apic, fmts[f], &pages, SIZE_1G), STATUS_OK);
-			p->apic_access = pool_alloc(&pages, 1);
+			assert_int_equal(pt_init(&p->space_apic, fmts[f], &pool_pages, SIZE_1G), STATUS_OK);
+			p->apic_access = pool_pages.alloc(&pool_pages, 1);
 			for (u32 i = 0; i < p->mem.nr; i++) {
 				assert_int_equal(pt_map(&p->space_apic, p->mem.ext[i].base.v, p->mem.ext[i].host,
 							p->mem.ext[i].len, PT_R | PT_W | PT_X), STATUS_OK);
